@@ -1,0 +1,5 @@
+"""Errors whose text is written for the person at the keyboard."""
+
+
+class UserError(Exception):
+    """Something the user can understand and act on: says what happened, why, and what to do next."""

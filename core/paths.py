@@ -1,0 +1,27 @@
+"""Where things lie, from a source checkout and from a frozen application alike."""
+
+import sys
+from pathlib import Path
+
+import platformdirs
+
+
+def resources() -> Path:
+    """The folder of prompts, samples and the starter model."""
+    frozen = getattr(sys, "_MEIPASS", None)
+    return (Path(frozen) if frozen else Path(__file__).resolve().parent.parent) / "resources"
+
+
+def starter_model() -> Path:
+    """The small model that comes with the app, for trying it."""
+    return resources() / "models" / "starter.gguf"
+
+
+def data_folder() -> Path:
+    """The user's own folder for backups and settings; made when missing."""
+    return Path(platformdirs.user_data_dir("elenchus", appauthor=False, ensure_exists=True))
+
+
+def cache_folder() -> Path:
+    """A folder for what can be made again; made when missing."""
+    return Path(platformdirs.user_cache_dir("elenchus", appauthor=False, ensure_exists=True))

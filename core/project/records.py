@@ -1,0 +1,147 @@
+"""Plain rows as they come out of and go into the project file, without a database in sight."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.documents.records import Rectangle
+
+STATES = ("draft", "accepted", "rejected", "quarantined")
+KINDS = ("factual", "definition", "why_how", "comparison", "multiple_choice", "true_false", "unanswerable")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Characters `start`..`end` of the text of page `page`: `text`, verbatim, with its rectangles on the page."""
+
+    page: int
+    start: int
+    end: int
+    text: str
+    rectangles: tuple[Rectangle, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check of one example, e.g. ("round_trip", True, 0.92, "answered: …")."""
+
+    name: str
+    passed: bool
+    score: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ExampleDraft:
+    """An example as a run made it. (run, passage_id, slot) is unique: a resumed run makes no duplicates."""
+
+    passage_id: int
+    slot: int
+    kind: str
+    question: str
+    answer: str
+    evidence: Evidence | None
+    choices: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Discard:
+    """A passage's slot that gave nothing after its retries, and why."""
+
+    passage_id: int
+    slot: int
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything needed to repeat a run, and to resume it."""
+
+    kind: str  # "ask"
+    model_path: str
+    model_name: str
+    model_sha256: str
+    quantisation: str
+    prompt_style: str
+    prompt_version: str
+    prompts: dict[str, str]  # file name → text
+    settings: dict[str, Any]  # kinds, per passage, language, sampling, …: plain JSON
+    seed: int
+    app_version: str
+    engine_version: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in the project file. `state`: running, finished, cancelled, failed or interrupted."""
+
+    id: int
+    state: str
+    started_at: str  # ISO 8601, UTC
+    ended_at: str | None
+    request: RunSettings
+    usage: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """A document of the project. `state`: ready, or failed with `reason`."""
+
+    id: int
+    sha256: str
+    path: str
+    title: str
+    state: str
+    reason: str
+    pages: int
+    passages: int
+    warnings: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    passage_size: int = 1200
+    overlap: int = 200
+
+
+@dataclass(frozen=True)
+class PassageRow:
+    """A passage of the project; the same fields as documents.records.Passage, and where it belongs."""
+
+    id: int
+    document_id: int
+    ordinal: int
+    section: str
+    text: str
+    parts: tuple[tuple[int, int, int], ...]  # (page, start, end)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example as it is now (edited), with its draft and its provenance."""
+
+    id: int
+    run_id: int
+    passage_id: int
+    slot: int
+    state: str
+    kind: str
+    question: str
+    answer: str
+    choices: tuple[str, ...]
+    draft_question: str
+    draft_answer: str
+    draft_choices: tuple[str, ...]
+    evidence: Evidence | None
+    document_id: int
+    document: str  # its title
+    document_path: str
+    document_sha256: str
+    checks: tuple[Check, ...]
+    rating: int | None
+    reason: str  # why it is quarantined; empty otherwise
+    model_sha256: str
+    prompt_version: str
+    seed: int
+    created_at: str
+    edited_at: str | None
