@@ -1,0 +1,77 @@
+"""The SHA-256 of a model file, read once for each state of the file."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import UserError
+from core.paths import cache_folder
+
+CHUNK = 4 << 20
+REMEMBERED = 1_000  # files; the oldest are forgotten
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal SHA-256 of a file; from the cache while its size and time of change are the same.
+
+    Raises UserError when the file cannot be read.
+    """
+    digest = ""
+    for done in hashing(path):
+        digest = done if isinstance(done, str) else digest
+    return digest
+
+
+def hashing(path: Path) -> Iterator[float | str]:
+    """The same, step by step: yields the fraction done (0..1) after each chunk, and the digest last."""
+    try:
+        status = path.stat()
+        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        known = _load()
+        if key not in known:
+            digest = hashlib.sha256()
+            done = 0
+            with open(path, "rb") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+                    done += len(chunk)
+                    yield min(1.0, done / max(status.st_size, 1))
+            known = _load()  # another process may have added to it meanwhile
+            known[key] = digest.hexdigest()
+            _store(known)
+    except OSError as error:
+        raise UserError(
+            f"“{path.name}” cannot be read: {error.strerror or error}. Choose another file."
+        ) from error
+    yield known[key]
+
+
+def _cache() -> Path:
+    return cache_folder() / "checksums.json"
+
+
+def _load() -> dict[str, str]:
+    try:
+        stored = json.loads(_cache().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(stored, dict):
+        return {}
+    return {key: value for key, value in stored.items() if isinstance(value, str) and len(value) == 64}
+
+
+def _store(known: dict[str, str]) -> None:
+    """Written beside and moved into place: a crash leaves the old or the new, a full disk costs only time."""
+    recent = dict(list(known.items())[-REMEMBERED:])
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=_cache().parent, prefix="checksums")
+        with open(handle, "w", encoding="utf-8") as file:
+            json.dump(recent, file)
+        os.replace(temporary, _cache())
+    except OSError:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
