@@ -1,0 +1,359 @@
+"""The command line: `elenchus …` does without a window what the window does. Data on stdout, progress on stderr."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import core
+from core import paths
+from core.errors import UserError
+from core.project.records import KINDS, STATES
+
+CANCELLED = 130
+COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code: 0, 1 for a user's error, 2 for usage, 130 when cancelled."""
+    multiprocessing.freeze_support()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):
+        arguments = ["open", *arguments]
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except UserError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("Cancelled. What was finished is kept.")
+        return CANCELLED
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough; keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="elenchus",
+        description="From PDFs to questions with verbatim evidence, on a local model, in one project file.",
+        epilog="elenchus [PROJECT] opens the window.",
+    )
+    parser.add_argument("--version", action="version", version=f"Elenchus {core.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, help: str, project: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        if project:
+            sub.add_argument("project", type=Path, metavar="PROJECT", help="a .elenchus file")
+        return sub
+
+    sub = command("open", _open, "open the window", project=False)
+    sub.add_argument("project", type=Path, nargs="?", metavar="PROJECT")
+
+    command("new", _new, "make an empty project")
+
+    sub = command("add", _add, "read PDFs into a project")
+    sub.add_argument("pdfs", type=Path, nargs="+", metavar="PDF")
+    sub.add_argument("--password", help="opens the PDFs that are encrypted")
+    sub.add_argument("--passage-size", type=int, default=1200, help="characters (default 1200)")
+    sub.add_argument("--overlap", type=int, default=200, help="characters (default 200)")
+
+    sub = command("text", _text, "print the text of a PDF, a page at a time", project=False)
+    sub.add_argument("pdf", type=Path, metavar="PDF")
+    sub.add_argument("--page", type=int, help="only this page, counting from 1")
+    sub.add_argument("--password")
+    sub.add_argument("--json", action="store_true", help="a JSON object a page")
+
+    sub = command("ask", _ask, "make questions from the project's passages")
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, for trying the app")
+    sub.add_argument("--per-passage", type=int, default=2, help="questions (default 2)")
+    sub.add_argument("--kinds", nargs="+", choices=KINDS, default=[], metavar="KIND", help=", ".join(KINDS))
+    sub.add_argument("--limit", type=int, help="at most this many questions")
+    sub.add_argument("--language", default="", help="of the questions, in English words; default: the passage's")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish")
+
+    sub = command("show", _show, "print the examples")
+    sub.add_argument("--state", choices=STATES)
+    sub.add_argument("--json", action="store_true", help="a JSON object an example")
+
+    sub = command("review", _review, "accept or reject examples")
+    sub.add_argument("ids", type=int, nargs="+", metavar="ID")
+    verdict = sub.add_mutually_exclusive_group(required=True)
+    verdict.add_argument("--accept", dest="state", action="store_const", const="accepted")
+    verdict.add_argument("--reject", dest="state", action="store_const", const="rejected")
+
+    sub = command("export", _export, "write a training set and its dataset card")
+    sub.add_argument("--format", required=True, choices=("alpaca", "sharegpt", "messages", "completion", "csv"))
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
+    sub.add_argument("--state", choices=STATES, default="accepted")
+    sub.add_argument("--plain", action="store_true", help="leave out the provenance of each line")
+
+    sub = command("models", _models, "list the models at hand", project=False)
+    sub.add_argument("--json", action="store_true", help="a JSON object a model")
+    return parser
+
+
+def _open(options: argparse.Namespace) -> None:
+    raise UserError(
+        "This version has no window yet; it comes with the next one. "
+        "Everything works from the command line: elenchus --help lists the commands."
+    )
+
+
+def _new(options: argparse.Namespace) -> None:
+    from core.project.project import Project
+
+    Project.create(options.project).close()
+    _say(f"Made {options.project}. Next: elenchus add {options.project} PDF…")
+
+
+def _add(options: argparse.Namespace) -> int:
+    from core.project.importing import add_pdf
+    from core.project.project import Project
+    from core.worker import Worker
+
+    failed = 0
+    with _opened(Project, options.project) as project, Worker() as worker, _interruptible(worker):
+        for pdf in options.pdfs:
+            progress = _Progress(f"Reading {pdf.name}")
+            try:
+                row = add_pdf(
+                    project,
+                    worker,
+                    pdf,
+                    options.password,
+                    options.passage_size,
+                    options.overlap,
+                    lambda done, total, progress=progress: progress.show(f"page {done} of {total}"),
+                )
+            except UserError as error:
+                progress.end(f"{pdf}: {error}")
+                failed += 1
+                continue
+            progress.end(f"Added {row.title or pdf.name}: {row.pages} pages, {row.passages} passages.")
+            for warning in row.warnings:
+                _say(f"  {warning}")
+    return 1 if failed else 0
+
+
+def _text(options: argparse.Namespace) -> None:
+    from core.documents.reader import read_document
+    from core.worker import Worker
+
+    progress = _Progress(f"Reading {options.pdf.name}")
+    with Worker() as worker, _interruptible(worker):
+        document = read_document(
+            worker,
+            options.pdf,
+            options.password,
+            lambda done, total: progress.show(f"page {done} of {total}"),
+        )
+    progress.end()
+    if options.page is not None and not 1 <= options.page <= len(document.pages):
+        raise UserError(f"There is no page {options.page}: {options.pdf} has {len(document.pages)} pages, from 1 on.")
+    for warning in document.warnings:
+        _say(warning)
+    for page in document.pages:
+        if options.page not in (None, page.number):
+            continue
+        if options.json:
+            _print_json({"page": page.number, "label": page.label, "text": page.text, "warnings": list(page.warnings)})
+            continue
+        print(f"--- page {page.label} ---\n{page.text}\n")
+        for warning in page.warnings:
+            _say(f"Page {page.label}: {warning}")
+
+
+def _ask(options: argparse.Namespace) -> None:
+    from core.project.project import Project
+    from core.questions.ask import AskOptions, ask, resume
+    from core.worker import Worker
+
+    with _opened(Project, options.project) as project, Worker() as worker, _interruptible(worker):
+        if options.resume:
+            items = resume(project, worker, options.model)
+        else:
+            if unfinished := project.last_unfinished_run("ask"):
+                _say(f"Run {unfinished.id} did not finish; --resume goes on with it. This is a new run.")
+            chosen = AskOptions(
+                model=options.model or paths.starter_model(),
+                kinds=tuple(options.kinds),
+                per_passage=options.per_passage,
+                limit=options.limit,
+                language=options.language,
+                seed=options.seed,
+            )
+            items = ask(project, worker, chosen)
+        _show_run(items)
+
+
+def _show_run(items: Iterable[Any]) -> None:
+    """Tells what a run does, as it does it."""
+    from core.engine.requests import Loaded, Loading
+    from core.project.records import Discard
+    from core.questions.ask import Progress
+
+    progress, last = _Progress("Asking"), None
+    for item in items:
+        if isinstance(item, Loading):
+            progress.show(f"loading the model, {item.fraction:.0%}")
+        elif isinstance(item, Loaded):
+            progress.end(f"Asking with {item.name} on {item.device}, {item.sequences} at a time. {item.note}".rstrip())
+        elif isinstance(item, Discard):
+            progress.end(f"Passage {item.passage_id} gave no {item.kind} question: {item.reason}")
+        elif isinstance(item, Progress):
+            last = item
+            speed = f"{item.usage.tokens_per_second:.0f} tokens/s"
+            progress.show(f"{item.done} of {item.total}, {item.made} questions, {speed}")
+    if last:
+        usage = last.usage
+        progress.end(
+            f"{last.made} questions from {last.done} of {last.total} tries; {usage.generated_tokens} tokens made, "
+            f"{usage.prompt_tokens} read of which {usage.cached_tokens} from the cache, "
+            f"{usage.tokens_per_second:.0f} tokens/s."
+        )
+
+
+def _show(options: argparse.Namespace) -> None:
+    from core.exchange.formats import as_json
+    from core.project.project import Project
+    from core.project.records import ExampleFilter
+
+    with _opened(Project, options.project, read_only=True) as project:
+        count = 0
+        for example in project.iter_examples(ExampleFilter(state=options.state)):
+            count += 1
+            if options.json:
+                _print_json(as_json(example))
+                continue
+            failed = ", ".join(check.name for check in example.checks if not check.passed)
+            where = f"{example.document}, page {example.evidence.page}" if example.evidence else example.document
+            print(f"{example.id}  {example.state}  {example.kind}  {where}{'  failed: ' + failed if failed else ''}")
+            print(f"    {example.question}")
+            for choice in example.choices:
+                print(f"      - {choice}")
+            print(f"    → {example.answer}")
+        if not count:
+            _say("There are no such examples yet. elenchus ask makes some.")
+
+
+def _review(options: argparse.Namespace) -> None:
+    from core.project.project import Project
+
+    with _opened(Project, options.project) as project:
+        project.set_state(options.ids, options.state)
+    _say(f"{len(options.ids)} examples are {options.state}.")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from core.exchange.export import export
+    from core.project.project import Project
+
+    with _opened(Project, options.project) as project:
+        progress, done = _Progress("Exporting"), None
+        for done in export(project, options.out, options.format, options.state, options.plain):
+            progress.show(f"{done.rows} of {done.total}")
+        if done:
+            progress.end(f"Wrote {done.rows} examples to {done.path} and a dataset card to {done.card}.")
+        if done and done.quarantined:
+            _say(f"{done.quarantined} were quarantined: their evidence was not found at its place in the document.")
+
+
+def _models(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from core.models.shelf import at_hand
+
+    for model, problem in at_hand():
+        if model is None:
+            _say(problem)
+        elif options.json:
+            shown = {name: value for name, value in asdict(model).items() if name != "chat_template"}
+            _print_json(shown | {"path": str(model.path)})
+        else:
+            size = f"{model.size / 1e6:,.0f} MB"
+            print(f"{model.name}  {model.architecture}  {model.quantisation}  {size}\n    {model.path}")
+
+
+@contextmanager
+def _opened(project_class: Any, path: Path, read_only: bool = False) -> Iterator[Any]:
+    """The project, opened; says so when it could only be opened for reading."""
+    with project_class.open(path, read_only=read_only) as project:
+        if project.notice and not read_only:
+            _say(project.notice)
+        yield project
+
+
+@contextmanager
+def _interruptible(worker: Any) -> Iterator[None]:
+    """Ctrl+C, or a polite end from outside, cancels the job, lets what is finished be kept, and exits with 130."""
+    received: list[int] = []
+
+    def cancel(number: int, frame: object) -> None:
+        received.append(number)
+        worker.cancel()
+        if len(received) > 1:
+            worker.kill()
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, cancel) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt
+
+
+class _Progress:
+    """One line on stderr that changes in place; where stderr is no terminal, a line every few seconds."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._live, self._last, self._width = title, sys.stderr.isatty(), 0.0, 0
+
+    def show(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last < (0.1 if self._live else 10.0):
+            return
+        self._last = now
+        line = f"{self._title}: {text}"
+        if self._live:
+            print(f"\r{line:<{self._width}}", end="", file=sys.stderr, flush=True)
+            self._width = len(line)
+        else:
+            _say(line)
+
+    def end(self, text: str = "") -> None:
+        if self._live and self._width:
+            print(f"\r{'':<{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+        if text:
+            _say(text)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

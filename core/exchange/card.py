@@ -1,0 +1,103 @@
+"""Writes the dataset card: what an export was made from, with which model, and what was left out."""
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import core
+from core.project.project import Project
+
+if TYPE_CHECKING:
+    from core.exchange.export import Exported
+
+
+def dataset_card(project: Project, done: "Exported", format: str, state: str) -> str:
+    """Markdown with the head that dataset hubs read."""
+    return "\n".join(
+        [
+            *_head(done, format),
+            f"# {project.path.stem}",
+            "",
+            f"{done.rows} examples, state “{state}”, made with Elenchus {core.__version__}. Every example carries a "
+            "span of its document as evidence; each span was compared with the document's text again when this file "
+            "was written.",
+            "",
+            "## What is in it",
+            "",
+            *_table(("kind", "examples"), sorted(done.kinds.items())),
+            "## What it was made from",
+            "",
+            *_sources(project, done),
+            "## How it was made",
+            "",
+            *_runs(project, done),
+            "## What was left out",
+            "",
+            *_left_out(project, done, state),
+            "The licences of the documents hold for what is quoted from them.",
+            "",
+        ]
+    )
+
+
+def _head(done: "Exported", format: str) -> list[str]:
+    size = next((f"n<{limit}" for limit in ("1K", "10K", "100K", "1M") if done.rows < _number(limit)), "1M<n<10M")
+    return [
+        "---",
+        "task_categories:",
+        "- question-answering",
+        "size_categories:",
+        f"- {size}",
+        "configs:",
+        "- config_name: default",
+        f"  data_files: {json.dumps(done.path.name)}",
+        f"elenchus_format: {format}",
+        "---",
+        "",
+    ]
+
+
+def _number(limit: str) -> int:
+    return int(limit[:-1]) * {"K": 1_000, "M": 1_000_000}[limit[-1]]
+
+
+def _table(head: tuple[str, ...], rows: list[tuple]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return [*lines, *("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows), ""]
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _sources(project: Project, done: "Exported") -> list[str]:
+    rows = [
+        (document.title or document.path, document.pages, done.documents[document.id], document.sha256[:16])
+        for document in project.documents()
+        if done.documents[document.id]
+    ]
+    return _table(("document", "pages", "examples", "SHA-256"), rows)
+
+
+def _runs(project: Project, done: "Exported") -> list[str]:
+    lines = []
+    for run in project.runs():
+        if run.id not in done.runs:
+            continue
+        made = run.request
+        lines += [
+            f"- Run {run.id}: model {made.model_name} ({made.quantisation}, SHA-256 {made.model_sha256[:16]}…), "
+            f"prompts {made.prompt_version}, seed {made.seed}, temperature {made.settings.get('temperature')}, "
+            f"kinds {', '.join(made.settings.get('kinds', []))}, {made.engine_version}, Elenchus {made.app_version}, "
+            f"begun {run.started_at}, {run.state}.",
+        ]
+    return [*lines, ""]
+
+
+def _left_out(project: Project, done: "Exported", state: str) -> list[str]:
+    lines = [f"- {count} examples are {name}." for name, count in project.counts().items() if name != state and count]
+    if done.quarantined:
+        lines.append(f"- {done.quarantined} examples failed the last comparison with their document.")
+    reasons = Counter(discard.reason for run_id in sorted(done.runs) for discard in project.discards(run_id))
+    lines += [f"- {count} tries gave nothing: {reason}" for reason, count in reasons.most_common()]
+    return [*(lines or ["- Nothing."]), ""]

@@ -1,0 +1,118 @@
+"""Writes a project's examples as a training set, after checking once more that their evidence is verbatim."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from core.errors import UserError
+from core.exchange import card, formats
+from core.project.project import Project
+from core.project.records import Example, ExampleFilter
+
+_REPORT_EVERY = 500  # rows between two reports of progress
+
+
+@dataclass
+class Exported:
+    """What an export wrote so far. `quarantined` are examples whose evidence no longer stands in the document."""
+
+    path: Path
+    card: Path
+    rows: int = 0
+    quarantined: int = 0
+    total: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    documents: Counter[int] = field(default_factory=Counter)
+    runs: set[int] = field(default_factory=set)
+
+
+def export(
+    project: Project, out: Path, format: str, state: str = "accepted", plain: bool = False
+) -> Iterator[Exported]:
+    """Streams the examples of a state to a file, one JSON object a line or CSV, and a dataset card beside it.
+
+    Yields the counts as they grow and once at the end. Nothing is at `out` until all of it is. An example whose
+    evidence fails is left out, counted and, unless the project is read-only, quarantined. `plain` leaves out the key
+    "elenchus" with its provenance. Raises UserError when there is nothing to export or the file cannot be written.
+    """
+    if format not in formats.FORMATS:
+        raise UserError(f"There is no format called “{format}”. The formats are: {', '.join(formats.FORMATS)}.")
+    done = Exported(out, out.with_name(out.name + ".card.md"), total=project.count(ExampleFilter(state=state)))
+    if not done.total:
+        raise UserError(
+            f"No example is {state}, so there is nothing to export. "
+            "Accept some first: elenchus review PROJECT ID… --accept; or name another state with --state."
+        )
+    failed: list[int] = []
+    with _whole(out) as file:
+        write = _writer(file, format, plain)
+        for example, sound in _verified(project, state):
+            if sound:
+                write(example)
+                _count(done, example)
+            else:
+                failed.append(example.id)
+                done.quarantined += 1
+            if (done.rows + done.quarantined) % _REPORT_EVERY == 0:
+                yield done
+    if failed and not project.read_only:
+        project.set_state(failed, "quarantined", "At export, the evidence was not found at its place in the document.")
+    with _whole(done.card) as file:
+        file.write(card.dataset_card(project, done, format, state))
+    yield done
+
+
+def _verified(project: Project, state: str) -> Iterator[tuple[Example, bool]]:
+    """Each example with whether its evidence stands, word for word, where it says."""
+    page_key, page_text = None, ""
+    for example in project.iter_examples(ExampleFilter(state=state)):
+        found = example.evidence
+        if found is None:
+            yield example, example.kind == "unanswerable"
+            continue
+        if page_key != (key := (example.document_id, found.page)):
+            page_key, page_text = key, project.page_text(*key)
+        yield example, bool(found.text) and page_text[found.start : found.end] == found.text
+
+
+def _writer(file: IO[str], format: str, plain: bool):
+    if format == "csv":
+        rows = csv.writer(file)
+        rows.writerow(formats.CSV_COLUMNS)
+        return lambda example: rows.writerow(formats.csv_row(example))
+    shape = formats.JSON_FORMATS[format]
+
+    def write(example: Example) -> None:
+        line = shape(example) if plain else shape(example) | {"elenchus": formats.provenance(example)}
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    return write
+
+
+def _count(done: Exported, example: Example) -> None:
+    done.rows += 1
+    done.kinds[example.kind] += 1
+    done.documents[example.document_id] += 1
+    done.runs.add(example.run_id)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[str]]:
+    """A text file that appears under its name only when it was written whole."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written: {error.strerror or error}. "
+            "Nothing was changed there: choose another folder, or free some room, and export again."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,282 @@
+"""Runs a project's passages through a model and commits each question as it is made; resumes where a run stopped."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import core
+from core.documents.passages import rectangles
+from core.engine.requests import EngineSettings, Loaded, Loading, Usage
+from core.errors import UserError
+from core.models.checksum import sha256
+from core.models.files import ModelFile, read_model
+from core.project.project import Project
+from core.project.records import KINDS, Check, Discard, Evidence, Example, ExampleDraft, RunSettings
+from core.questions import checks, spans
+from core.questions.make import MadeQuestion, NothingMade, Slot, make_question
+from core.questions.prompts import Prompts, load_prompts
+from core.worker import Worker, WorkerDied, cancelled
+
+CHUNK = 500  # slots handed to the child at once: bounds what one message carries
+CRASHES = 3  # of the child in a row without a row between them, after which a run gives up
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """What a run is to make."""
+
+    model: Path
+    kinds: tuple[str, ...] = ()  # empty: what the model's prompt style recommends
+    per_passage: int = 2
+    limit: int | None = None  # questions
+    language: str = ""  # empty: the language of the passage
+    seed: int = 0
+    documents: tuple[int, ...] = ()  # empty: all
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: slots done of all, rows committed, slots that gave nothing."""
+
+    done: int
+    total: int
+    made: int
+    discarded: int
+    usage: Usage
+
+
+AskItem = Loading | Loaded | Progress | Example | Discard
+
+
+def ask(project: Project, worker: Worker, options: AskOptions) -> Iterator[AskItem]:
+    """Starts a run and yields what happens; every Example yielded has been committed.
+
+    After `worker.cancel()` the run ends as cancelled. Raises UserError for a model, kind or project that cannot do it.
+    """
+    model = read_model(options.model)
+    prompts = load_prompts(model.prompt_style)
+    _refuse_impossible(project, prompts, options)
+    kinds = options.kinds or prompts.default_kinds
+    settings = {
+        "kinds": list(kinds),
+        "per_passage": options.per_passage,
+        "limit": options.limit,
+        "language": options.language,
+        "documents": list(options.documents),
+        "last_passage": max(passage.id for passage in project.passages()),
+        "temperature": prompts.temperature,
+        "engine": asdict(options.engine),
+    }
+    run_id = project.start_run(_run_settings(model, prompts, settings, options.seed))
+    yield from _Run(project, worker, run_id, model, prompts).fill()
+
+
+def resume(project: Project, worker: Worker, model: Path | None = None) -> Iterator[AskItem]:
+    """Goes on with the last run that did not finish; what it made is not made again.
+
+    `model` says where the model file is now, when it has moved. Raises UserError when there is nothing to resume, or
+    when the model or the prompts are not those that the run began with.
+    """
+    run = project.last_unfinished_run("ask")
+    if run is None:
+        raise UserError("There is no unfinished run in this project. Start one without --resume.")
+    header = read_model(model or Path(run.request.model_path))
+    prompts = load_prompts(header.prompt_style)
+    if sha256(header.path) != run.request.model_sha256:
+        raise UserError(
+            f"Run {run.id} was begun with the model {run.request.model_name}, and {header.path} is another file. "
+            "Give the same model with --model, or start a new run without --resume."
+        )
+    if prompts.version != run.request.prompt_version:
+        raise UserError(
+            f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
+            f"{prompts.version}. What it made is kept: start a new run without --resume."
+        )
+    project.resume_run(run.id)
+    yield from _Run(project, worker, run.id, header, prompts).fill()
+
+
+def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) -> None:
+    for kind in options.kinds:
+        if kind not in KINDS:
+            raise UserError(f"There is no kind of question called “{kind}”. The kinds are: {', '.join(KINDS)}.")
+        if kind not in prompts.kinds:
+            raise UserError(
+                f"This model cannot ask {kind} questions, only: {', '.join(prompts.kinds)}. "
+                "Choose among these kinds, or another model."
+            )
+    if options.per_passage < 1:
+        raise UserError("At least one question a passage must be asked for.")
+    if options.limit is not None and options.limit < 1:
+        raise UserError("The limit must be at least 1.")
+    if next(iter(project.passages()), None) is None:
+        raise UserError(
+            "The project has no passages to ask about. Add a PDF with text first: elenchus add PROJECT PDF."
+        )
+
+
+def _run_settings(model: ModelFile, prompts: Prompts, settings: dict[str, Any], seed: int) -> RunSettings:
+    return RunSettings(
+        kind="ask",
+        model_path=str(model.path),
+        model_name=model.name,
+        model_sha256=sha256(model.path),
+        quantisation=model.quantisation,
+        prompt_style=prompts.style,
+        prompt_version=prompts.version,
+        prompts=prompts.texts,
+        settings=settings,
+        seed=seed,
+        app_version=core.__version__,
+        engine_version=_engine_version(),
+    )
+
+
+def _engine_version() -> str:
+    from importlib.metadata import version
+
+    return f"llama-cpp-python {version('llama-cpp-python')}"
+
+
+class _Run:
+    """One run being filled: hands slots to the child and commits what comes back."""
+
+    def __init__(self, project: Project, worker: Worker, run_id: int, model: ModelFile, prompts: Prompts) -> None:
+        self.project, self.worker, self.run_id, self.model, self.prompts = (
+            project,
+            worker,
+            run_id,
+            model,
+            prompts,
+        )
+        run = project.run(run_id)
+        self.settings, self.seed = run.request.settings, run.request.seed
+        self.usage = Usage(**run.usage.get("engine", {}))
+        self.duplicates = checks.Duplicates()
+        for example_id, question in project.questions():
+            self.duplicates.add(example_id, question)
+        self.finished = project.done_slots(run_id)
+        self.total = sum(1 for _ in self.slots())
+        self.discarded = len(list(project.discards(run_id)))
+        self.made = len(self.finished) - self.discarded
+
+    def slots(self) -> Iterator[Slot]:
+        """Every slot of the run in order, done or not: the same at every resume."""
+        wanted, kinds, count = (
+            self.settings["documents"],
+            self.settings["kinds"],
+            self.settings["per_passage"],
+        )
+        passages = (
+            passage
+            for passage in self.project.passages()
+            if passage.id <= self.settings["last_passage"] and (not wanted or passage.document_id in wanted)
+        )
+        every = (
+            Slot(passage.id, passage.text, number, count, kinds[(ordinal * count + number) % len(kinds)])
+            for ordinal, passage in enumerate(passages)
+            for number in range(count)
+        )
+        return islice(every, self.settings["limit"])
+
+    def fill(self) -> Iterator[AskItem]:
+        """Fills the slots that are open and closes the run with how it ended."""
+        state, reason = "cancelled", ""
+        try:
+            yield from self._fill()
+            state = "finished" if len(self.finished) >= self.total else "cancelled"
+        except Exception as error:
+            state, reason = "failed", str(error)
+            raise
+        finally:
+            self.project.finish_run(self.run_id, state, {"engine": asdict(self.usage)}, reason)
+
+    def _fill(self) -> Iterator[AskItem]:
+        crashes = 0
+        while chunk := list(islice(self._open_slots(), CHUNK)):
+            before = len(self.finished)
+            try:
+                yield from self._ask_child(chunk)
+            except WorkerDied:
+                # llama.cpp can end its process on one bad passage or a full memory: go on in a new one.
+                crashes = crashes + 1 if len(self.finished) == before else 1
+                if crashes == CRASHES:
+                    raise
+                continue
+            if len(self.finished) < before + len(chunk):
+                return  # cancelled
+
+    def _open_slots(self) -> Iterator[Slot]:
+        return (slot for slot in self.slots() if (slot.passage_id, slot.number) not in self.finished)
+
+    def _ask_child(self, slots: list[Slot]) -> Iterator[AskItem]:
+        before, engine = self.usage, EngineSettings(**self.settings["engine"])
+        job = self.worker.run(
+            ask_job, self.model.path, engine, slots, self.prompts, self.settings["language"], self.seed
+        )
+        for item in job:
+            if isinstance(item, MadeQuestion):
+                yield self._commit(item)
+            elif isinstance(item, NothingMade):
+                yield self._commit_discard(item)
+            elif isinstance(item, Usage):
+                self.usage = _sum(before, item)
+                yield Progress(len(self.finished), self.total, self.made, self.discarded, self.usage)
+            else:
+                yield item
+
+    def _commit(self, made: MadeQuestion) -> Example:
+        passage = self.project.passage(made.slot.passage_id)
+        evidence = None
+        if made.evidence and (place := spans.locate(passage.parts, *made.evidence)):
+            page = self.project.page(passage.document_id, place[0])
+            text = page.text[place[1] : place[2]]
+            evidence = Evidence(*place, text, rectangles(page, place[1], place[2]))
+        verbatim = Check("verbatim", evidence is not None or made.slot.kind == "unanswerable")
+        draft = ExampleDraft(
+            passage_id=passage.id,
+            slot=made.slot.number,
+            kind=made.slot.kind,
+            question=made.question,
+            answer=made.answer,
+            evidence=evidence,
+            choices=made.choices,
+            checks=(verbatim, *made.checks, self.duplicates.check(made.question)),
+            attempts=made.attempts,
+        )
+        example_id = self.project.add_example(self.run_id, draft)
+        self.duplicates.add(example_id, made.question)
+        self.finished.add((passage.id, made.slot.number))
+        self.made += 1
+        return self.project.example(example_id)
+
+    def _commit_discard(self, nothing: NothingMade) -> Discard:
+        slot = nothing.slot
+        discard = Discard(slot.passage_id, slot.number, slot.kind, nothing.reason)
+        self.project.add_discard(self.run_id, discard)
+        self.finished.add((slot.passage_id, slot.number))
+        self.discarded += 1
+        return discard
+
+
+def ask_job(
+    model: Path, settings: EngineSettings, slots: list[Slot], prompts: Prompts, language: str, seed: int
+) -> Iterator[Loading | Loaded | MadeQuestion | NothingMade | Usage]:
+    """The child's part: loads the model, or finds it warm, and fills the slots, many at a time."""
+    from core.engine import open_engine
+
+    engine = yield from open_engine(model, settings)
+    yield engine.loaded
+    tasks = (make_question(slot, prompts, language, seed) for slot in slots)
+    with contextlib.closing(engine.run(tasks, cancelled)) as made:
+        for item in made:
+            yield item
+            yield engine.usage
+
+
+def _sum(a: Usage, b: Usage) -> Usage:
+    return Usage(**{name: value + getattr(b, name) for name, value in asdict(a).items()})

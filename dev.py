@@ -1,0 +1,263 @@
+"""Sets up everything and does one of: run, test, check, bench, shots. Needs only Python and its standard library.
+
+python3 dev.py run [--gpu cuda|vulkan|metal]   the sample, from a PDF to exported questions
+python3 dev.py test [PYTEST ARGUMENTS]         the tests (-m slow for the long ones)
+python3 dev.py check                           lint, format, types and import rules
+python3 dev.py bench NAME                      a benchmark of tests/benchmarks
+python3 dev.py shots                           pictures of the sample's pages with what was found on them
+"""
+
+import argparse
+import ctypes.util
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PACKAGING = ROOT / "packaging"
+LLAMA = "llama-cpp-python==0.3.36"
+GPU_FLAGS = {"cpu": "", "cuda": "-DGGML_CUDA=on", "vulkan": "-DGGML_VULKAN=on", "metal": "-DGGML_METAL=on"}
+
+# Shared libraries that Qt opens, and the Debian packages that bring them.
+QT_LIBRARIES = {
+    "EGL": "libegl1",
+    "GL": "libgl1",
+    "dbus-1": "libdbus-1-3",
+    "fontconfig": "libfontconfig1",
+    "glib-2.0": "libglib2.0-0",
+    "xkbcommon": "libxkbcommon0",
+    "xkbcommon-x11": "libxkbcommon-x11-0",
+    "xcb-cursor": "libxcb-cursor0",
+    "xcb-icccm": "libxcb-icccm4",
+    "xcb-image": "libxcb-image0",
+    "xcb-keysyms": "libxcb-keysyms1",
+    "xcb-randr": "libxcb-randr0",
+    "xcb-render-util": "libxcb-render-util0",
+    "xcb-shape": "libxcb-shape0",
+    "xcb-xkb": "libxcb-xkb1",
+}
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):  # noqa: UP036 (whoever has an older one shall read why)
+        return fail(f"Elenchus needs Python 3.11 or newer; this is {platform.python_version()}.")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["run", "test", "check", "bench", "shots"])
+    parser.add_argument("--gpu", choices=["cuda", "vulkan", "metal"], help="compile llama.cpp for this GPU")
+    options, rest = parser.parse_known_args()
+    python = set_up(options.gpu or default_backend(), development=options.command != "run")
+    command = {"run": run, "test": test, "check": check, "bench": bench, "shots": shots}[options.command]
+    return command(python, rest)
+
+
+def default_backend() -> str:
+    """Metal on Apple silicon, else the CPU: other GPUs need a toolkit that only the user knows to be there."""
+    return "metal" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+
+
+def run(python: Path, rest: list[str]) -> int:
+    """The sample: a PDF in, questions with evidence checked, a training set out. Leaves it in build/sample."""
+    folder = ROOT / "build" / "sample"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    project, out = str(folder / "sample.elenchus"), folder / "questions.jsonl"
+    elenchus = [str(python), "-m", "core.cli"]
+    for arguments in (
+        ["new", project],
+        ["add", project, *(str(path) for path in sorted((ROOT / "resources" / "samples").glob("*.pdf")))],
+        ["ask", project, "--seed", "1", *rest],
+    ):
+        say("elenchus " + " ".join(short(a) for a in arguments))
+        if code := call([*elenchus, *arguments]):
+            return code
+    shown = subprocess.run([*elenchus, "show", project, "--json"], cwd=ROOT, capture_output=True, check=True)
+    examples = [json.loads(line) for line in shown.stdout.splitlines()]
+    good = [e for e in examples if all(check["passed"] for check in e["checks"].values())]
+    say(f"elenchus review {short(project)} --accept  (the {len(good)} of {len(examples)} that pass every check)")
+    if good and (code := call([*elenchus, "review", project, *(str(e["id"]) for e in good), "--accept"])):
+        return code
+    say(f"elenchus export {short(project)} --format messages --out {short(str(out))}")
+    if code := call([*elenchus, "export", project, "--format", "messages", "--out", str(out)]):
+        return code
+    print(out.read_text(encoding="utf-8"), end="", flush=True)
+    say(f"The project, the export and its dataset card are in {folder.relative_to(ROOT)}")
+    return 0
+
+
+def test(python: Path, rest: list[str]) -> int:
+    return call([str(python), "-m", "pytest", *rest], QT_QPA_PLATFORM="offscreen")
+
+
+def check(python: Path, rest: list[str]) -> int:
+    scripts = python.parent
+    commands = (
+        [str(scripts / "ruff"), "check", "."],
+        [str(scripts / "ruff"), "format", "--check", "."],
+        [str(scripts / "basedpyright")],
+        [str(scripts / "lint-imports")],
+    )
+    return max(call(command) for command in commands)
+
+
+def bench(python: Path, rest: list[str]) -> int:
+    names = sorted(path.stem for path in (ROOT / "tests" / "benchmarks").glob("[a-z]*.py"))
+    if not rest or rest[0] not in names:
+        return fail(f"Say which benchmark: {', '.join(names)}.")
+    return call([str(python), "-m", f"tests.benchmarks.{rest[0]}", *rest[1:]])
+
+
+def shots(python: Path, rest: list[str]) -> int:
+    return call([str(python), "-m", "tests.shots", *rest], QT_QPA_PLATFORM="offscreen")
+
+
+def set_up(backend: str, development: bool) -> Path:
+    """Makes the virtual environment what the requirements say; returns its Python. Quick when it is already."""
+    files = [PACKAGING / "requirements.txt", PACKAGING / "requirements-window.txt"]
+    if development:
+        files.append(PACKAGING / "requirements-dev.txt")
+    environment = ROOT / (".venv" if backend == default_backend() else f".venv-{backend}")
+    python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = environment / "elenchus-stamp.json"
+    wanted = {path.name: digest(path.read_bytes()) for path in [*files, ROOT / "pyproject.toml"]}
+    wanted |= {"llama": f"{LLAMA} {backend} {processor()}", "python": platform.python_version()}
+    present = read_stamp(stamp)
+    install_qt_libraries()
+    if python.exists() and wanted.items() <= present.items():
+        return python
+    if not python.exists() or present.get("python", wanted["python"]) != wanted["python"]:
+        make_environment(environment)
+    wheel = llama_wheel(python, backend)
+    say("installing the pinned packages")
+    must([*pip(python), "install", *(a for path in files for a in ("-r", str(path)))])
+    must([*pip(python), "install", "--no-deps", "--force-reinstall", str(wheel)])
+    must([*pip(python), "install", "--no-deps", "--editable", str(ROOT)])
+    stamp.write_text(json.dumps(wanted), encoding="utf-8")
+    return python
+
+
+def read_stamp(stamp: Path) -> dict[str, str]:
+    try:
+        return json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def make_environment(environment: Path) -> None:
+    """A fresh virtual environment. Debian's Python comes without the means to make one."""
+    if importlib.util.find_spec("ensurepip") is None:
+        apt_install(["python3-venv"], "Python cannot make virtual environments yet")
+    say(f"making the virtual environment {environment.name}")
+    shutil.rmtree(environment, ignore_errors=True)
+    must([sys.executable, "-m", "venv", str(environment)])
+
+
+def llama_wheel(python: Path, backend: str) -> Path:
+    """llama-cpp-python compiled for this processor and GPU; kept in the user's cache, for it takes ten minutes."""
+    folder = cache_folder() / "wheels" / f"{LLAMA}-{backend}-{processor()}-{sys.implementation.cache_tag}"
+    wheels = sorted(folder.glob("*.whl"))
+    if not wheels:
+        if os.name != "nt" and not (shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")):
+            apt_install(["g++"], "there is no C++ compiler, and llama.cpp has to be compiled")
+        say(f"compiling llama.cpp for {backend}: about ten minutes on two cores, once")
+        with tempfile.TemporaryDirectory() as scratch:
+            # pip's own cache knows neither the GPU nor the processor that a wheel was compiled for.
+            command = [*pip(python), "wheel", "--no-deps", "--no-cache-dir", "--wheel-dir", scratch, LLAMA]
+            must(command, CMAKE_ARGS=f"{os.environ.get('CMAKE_ARGS', '')} {GPU_FLAGS[backend]}".strip())
+            folder.mkdir(parents=True, exist_ok=True)
+            for wheel in Path(scratch).glob("*.whl"):
+                shutil.copy(wheel, folder / (wheel.name + ".part"))
+                (folder / (wheel.name + ".part")).replace(folder / wheel.name)
+        wheels = sorted(folder.glob("*.whl"))
+    return wheels[0]
+
+
+def processor() -> str:
+    """A short name for what the processor can do: llama.cpp is compiled for just that."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        features = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        features = platform.processor()
+    return f"{platform.machine()}-{digest(' '.join(sorted(features.split())).encode())[:8]}"
+
+
+def cache_folder() -> Path:
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "elenchus" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "elenchus"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "elenchus"
+
+
+def install_qt_libraries() -> None:
+    """On Debian and Ubuntu, the system libraries that Qt's wheels do not bring."""
+    if not shutil.which("apt-get"):
+        return
+    missing = [package for name, package in QT_LIBRARIES.items() if not ctypes.util.find_library(name)]
+    if missing:
+        apt_install(missing, "Qt needs some system libraries", required=False)
+
+
+def apt_install(packages: list[str], why: str, required: bool = True) -> None:
+    """Installs Debian packages when this user may, else says the one command to type."""
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    may = shutil.which("apt-get") and (os.geteuid() == 0 or call_quietly(["sudo", "-n", "true"]) == 0)
+    if may:
+        say(f"{why}: installing {' '.join(packages)}")
+        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        if call([*sudo, *command], **quiet) and call([*sudo, "apt-get", "update"], **quiet) == 0:
+            call([*sudo, *command], **quiet)
+        return
+    say(f"{why}. Please type:  sudo {' '.join(command)}")
+    if required:
+        raise SystemExit(1)
+
+
+def pip(python: Path) -> list[str]:
+    return [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+
+
+def call(command: list[str], **environment: str) -> int:
+    return subprocess.call(command, cwd=ROOT, env=os.environ | environment)
+
+
+def call_quietly(command: list[str]) -> int:
+    try:
+        return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError:
+        return 1
+
+
+def must(command: list[str], **environment: str) -> None:
+    if code := call(command, **environment):
+        raise SystemExit(fail(f"This step failed (exit code {code}): {' '.join(command)}"))
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def short(argument: str) -> str:
+    """A path below the checkout as a person would type it."""
+    return argument.removeprefix(str(ROOT) + os.sep)
+
+
+def say(sentence: str) -> None:
+    print(f"-- {sentence}", file=sys.stderr, flush=True)
+
+
+def fail(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
