@@ -6,6 +6,7 @@ from typing import Any
 from core.documents.records import Rectangle
 
 STATES = ("draft", "accepted", "rejected", "quarantined")
+SORTS = ("id", "state", "kind", "rating", "document_id")
 KINDS = ("factual", "definition", "why_how", "comparison", "multiple_choice", "true_false", "unanswerable")
 
 
@@ -145,3 +146,29 @@ class Example:
     seed: int
     created_at: str
     edited_at: str | None
+
+
+@dataclass(frozen=True)
+class ExampleFilter:
+    """Which examples, and in which order; what is None or empty is not asked for. Ties are broken by the id."""
+
+    state: str | None = None
+    kind: str | None = None
+    document_id: int | None = None
+    run_id: int | None = None
+    failed_check: str | None = None  # a check's name; examples that passed it, or never had it, are left out
+    text: str = ""  # in question, answer or choices, whatever the case and the diacritics
+    sort: str = "id"  # one of SORTS
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Review:
+    """One value of an example that the user changed: a state, a rating, a question, an answer or choices."""
+
+    at: str  # ISO 8601, UTC
+    label: str
+    field: str
+    before: str
+    after: str
+    undone: bool

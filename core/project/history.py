@@ -1,0 +1,121 @@
+"""What the user did to examples, as actions that can be undone and redone, also after a restart.
+
+An action is a group of changes of single values. Undone actions stay until a new one takes their place.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from core.project import packing
+from core.project.folding import fold
+from core.project.records import Review
+from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase
+
+FIELDS = ("state", "reason", "rating", "question", "answer", "choices", "edited_at")
+SEARCHED = ("question", "answer", "choices")
+
+
+def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
+    """Gives each of the examples these values, as one action; returns the ids of those that were not so already.
+
+    `label` has a place ({}) for the number of questions; `values` are as the columns hold them. The time of an edit
+    alone is no change.
+    """
+    changed = _differing(database, ids, {name: value for name, value in values.items() if name != "edited_at"})
+    if not changed:
+        return []
+    ActionTable.delete().where(ActionTable.undone == 1).execute(database)
+    action = ActionTable.insert(at=at, label=label.format(questions(len(changed))), undone=0).execute(database)
+    for name, value in values.items():
+        assert name in FIELDS
+        database.execute_sql(
+            "INSERT INTO changes (action_id, example_id, field, before, after) "
+            f"SELECT ?, id, ?, {name}, ? FROM examples "
+            f"WHERE id IN (SELECT value FROM json_each(?)) AND {name} <> ?",
+            (action, name, str(value), json.dumps(changed), value),
+        )
+    _apply(database, action, "after")
+    return changed
+
+
+def undo(database: ProjectDatabase) -> tuple[str, list[int]] | None:
+    """Takes the last action back; returns its label and the examples it changed, or None when there is none."""
+    return _step(database, ActionTable.undone == 0, ActionTable.id.desc(), "before")
+
+
+def redo(database: ProjectDatabase) -> tuple[str, list[int]] | None:
+    """Does again what was undone last; returns its label and the examples it changed, or None when there is none."""
+    return _step(database, ActionTable.undone == 1, ActionTable.id.asc(), "after")
+
+
+def reviews(database: ProjectDatabase, example_id: int) -> list[Review]:
+    """All that the user changed in one example, oldest first."""
+    query = (
+        ChangeTable.select(
+            ActionTable.at,
+            ActionTable.label,
+            ChangeTable.field,
+            ChangeTable.before,
+            ChangeTable.after,
+            ActionTable.undone,
+        )
+        .join(ActionTable, on=(ActionTable.id == ChangeTable.action_id))
+        .where(ChangeTable.example_id == example_id, ChangeTable.field != "edited_at")
+        .order_by(ActionTable.id, ChangeTable.field)
+        .tuples()
+    )
+    return [
+        Review(at, label, field, before, after, bool(undone))
+        for at, label, field, before, after, undone in query.execute(database)
+    ]
+
+
+def index(database: ProjectDatabase, ids: Sequence[int]) -> None:
+    """Brings the folded text of these examples, which the search looks through, up to date."""
+    columns = (ExampleTable.id, ExampleTable.question, ExampleTable.answer, ExampleTable.choices)
+    for start in range(0, len(ids), 500):
+        some = list(ids[start : start + 500])
+        rows = list(ExampleTable.select(*columns).where(ExampleTable.id.in_(some)).tuples().execute(database))
+        for id, question, answer, choices in rows:
+            text = fold("\n".join((question, answer, *packing.unpack_strings(choices))))
+            FoldedTable.replace(example_id=id, text=text).execute(database)
+
+
+def questions(count: int) -> str:
+    """The number of questions in words for the user."""
+    return "1 question" if count == 1 else f"{count:,} questions"
+
+
+def _differing(database: ProjectDatabase, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
+    different = " OR ".join(f"{name} <> ?" for name in values)
+    sql = f"SELECT id FROM examples WHERE id IN (SELECT value FROM json_each(?)) AND ({different})"
+    return [id for (id,) in database.execute_sql(sql, (json.dumps(list(ids)), *values.values()))]
+
+
+def _step(database: ProjectDatabase, which: Any, order: Any, side: str) -> tuple[str, list[int]] | None:
+    query = ActionTable.select(ActionTable.id, ActionTable.label).where(which).order_by(order).limit(1).tuples()
+    found = list(query.execute(database))
+    if not found:
+        return None
+    action, label = found[0]
+    changed = _apply(database, action, side)
+    ActionTable.update(undone=int(side == "before")).where(ActionTable.id == action).execute(database)
+    return label, changed
+
+
+def _apply(database: ProjectDatabase, action: int, side: str) -> list[int]:
+    """Gives the examples the values before or after the action; returns their ids."""
+    query = ChangeTable.select(ChangeTable.example_id, ChangeTable.field).where(ChangeTable.action_id == action)
+    fields: dict[str, list[int]] = {}
+    for example_id, field in query.tuples().execute(database):
+        fields.setdefault(field, []).append(example_id)
+    for field in FIELDS:
+        if field in fields:
+            database.execute_sql(
+                f"UPDATE examples SET {field} = changes.{side} FROM changes "
+                "WHERE changes.action_id = ? AND changes.field = ? AND changes.example_id = examples.id",
+                (action, field),
+            )
+    index(database, sorted({id for field in SEARCHED for id in fields.get(field, ())}))
+    return sorted({id for ids in fields.values() for id in ids})

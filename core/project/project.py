@@ -1,0 +1,640 @@
+"""The one door to a project file: every read and write of the application goes through a `Project`.
+
+Each method is one transaction and returns plain records. What was written is announced, after its commit, to the
+functions in `changed`.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from core.documents.records import Document, Heading, Page, Passage
+from core.errors import UserError
+from core.project import history, packing, queries
+from core.project.backup import Backups
+from core.project.errors import ProjectReadOnly, plain_errors
+from core.project.opening import OpenFile, create_file, newest_version, open_file
+from core.project.records import (
+    KINDS,
+    STATES,
+    Discard,
+    DocumentRow,
+    Example,
+    ExampleDraft,
+    ExampleFilter,
+    PassageRow,
+    Review,
+    Run,
+    RunSettings,
+)
+from core.project.schema import (
+    CheckTable,
+    DiscardTable,
+    DocumentTable,
+    EvidenceTable,
+    ExampleTable,
+    PageTable,
+    PassageTable,
+    ProjectDatabase,
+    RunTable,
+    storable,
+)
+
+CHUNK = 500  # rows read or written at a time where there may be many
+
+_LABELS = {
+    "draft": "Return {} to draft",
+    "accepted": "Accept {}",
+    "rejected": "Reject {}",
+    "quarantined": "Quarantine {}",
+}
+
+
+class Project:
+    """An open project. Use `Project.open` or `Project.create`, and close it or use it as a context manager.
+
+    Every method may raise a UserError: ProjectReadOnly, ProjectDamaged, DiskFull, or a sentence of its own. It may be
+    called from any thread, one at a time; the functions in `changed` are called in the thread of the caller.
+    """
+
+    def __init__(self, path: Path, file: OpenFile) -> None:
+        self.path = path
+        self.id = file.project_id
+        self.version = file.version
+        self.read_only = file.read_only
+        self.notice = file.notice
+        self.changed: list[Callable[[str, list[int]], None]] = []
+        self._file = file
+        self._lock = threading.RLock()
+        self._database = ProjectDatabase(file.connection)
+        self._backups = Backups(file.connection, path, file.project_id, self._lock)
+
+    @classmethod
+    def create(cls, path: Path | str) -> "Project":
+        """Makes an empty project and opens it. Raises UserError when the file exists or cannot be written."""
+        create_file(Path(path))
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path | str, read_only: bool = False) -> "Project":
+        """Opens a project and marks runs that a killed session left as interrupted.
+
+        Raises ProjectLocked when another instance has it open (which does not keep it from being read), ProjectDamaged
+        when the file is not whole, or another UserError. See `notice` for why it may be read-only unasked.
+        """
+        path = Path(path).resolve()
+        project = cls(path, open_file(path, read_only))
+        try:
+            if not project.read_only:
+                project._mark_interrupted()
+        except BaseException:
+            project.close()
+            raise
+        return project
+
+    def close(self) -> None:
+        """Finishes a backup that is being made and frees the file; may be called twice."""
+        self._backups.wait()
+        with self._lock:
+            self._file.close()
+
+    def __enter__(self) -> "Project":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def backup_problem(self) -> str:
+        """Why the last backup failed, as a sentence; empty when it did not."""
+        return self._backups.problem
+
+    def maybe_backup(self) -> None:
+        """Begins a backup in the background when the last one is some minutes old; each write calls it."""
+        self._backups.maybe()
+
+    # Documents
+
+    def add_document(self, document: Document, passages: Sequence[Passage], size: int, overlap: int) -> DocumentRow:
+        """Keeps a document that was read, with its pages and passages, in place of a failed attempt to read it.
+
+        Raises UserError when the project has it already. Words keep their places to 1/100 point.
+        """
+        pages = [_page_values(page) for page in document.pages]  # takes long: not while holding the lock
+        values = {
+            "sha256": document.sha256,
+            "path": document.path,
+            "title": document.title,
+            "state": "ready",
+            "reason": "",
+            "page_count": len(pages),
+            "passage_count": len(passages),
+            "warnings": packing.pack(list(document.warnings)),
+            "metadata": packing.pack(document.metadata),
+            "outline": packing.pack_outline(document.outline),
+            "passage_size": size,
+            "overlap": overlap,
+        }
+        with self._write() as touched:
+            id = self._insert_document(values)
+            self._insert_many(PageTable, [{"document_id": id, **page} for page in pages])
+            self._insert_passages(id, passages)
+            touched.append(("documents", [id]))
+            return self._document(id)
+
+    def add_failed_document(self, path: Path | str, reason: str, sha256: str | None = None) -> DocumentRow:
+        """Keeps that a document could not be read, and why, in place of an earlier failure of the same file.
+
+        Raises UserError when the project has the document already.
+        """
+        values = {
+            "sha256": sha256 or "",
+            "path": str(path),
+            "title": Path(path).name,
+            "state": "failed",
+            "reason": reason,
+        }
+        empty = {"warnings": "[]", "metadata": "{}", "outline": "[]"}
+        numbers = {"page_count": 0, "passage_count": 0, "passage_size": 0, "overlap": 0}
+        with self._write() as touched:
+            id = self._insert_document({**values, **empty, **numbers})
+            touched.append(("documents", [id]))
+            return self._document(id)
+
+    def documents(self) -> list[DocumentRow]:
+        """All documents, in the order in which they were added."""
+        with self._read():
+            return self._documents(DocumentTable.select().order_by(DocumentTable.id))
+
+    def document(self, document_id: int) -> DocumentRow:
+        """One document. Raises UserError when it is not there."""
+        with self._read():
+            return self._document(document_id)
+
+    def document_outline(self, document_id: int) -> tuple[Heading, ...]:
+        """The outline of a document; empty when it has none."""
+        with self._read():
+            query = DocumentTable.select(DocumentTable.outline).where(DocumentTable.id == document_id)
+            return packing.unpack_outline(self._one(query, f"document {document_id}")[0])
+
+    def page(self, document_id: int, number: int) -> Page:
+        """One page with its words. Raises UserError when it is not there."""
+        columns = (PageTable.label, PageTable.width, PageTable.height, PageTable.text)
+        packed = (PageTable.words, PageTable.furniture, PageTable.warnings)
+        with self._read():
+            query = PageTable.select(*columns, *packed).where(
+                PageTable.document_id == document_id, PageTable.number == number
+            )
+            row = self._one(query, f"page {number} of document {document_id}")
+            label, width, height, text, words, furniture, warnings = row
+            return Page(
+                number,
+                label,
+                width,
+                height,
+                text,
+                packing.unpack_words(words),
+                packing.unpack_furniture(furniture),
+                packing.unpack_strings(warnings),
+            )
+
+    def page_text(self, document_id: int, number: int) -> str:
+        """The text of one page, without its words: fast. Raises UserError when it is not there."""
+        with self._read():
+            return self._page_text(document_id, number)
+
+    def passages(self, document_id: int | None = None) -> list[PassageRow]:
+        """The passages of one document or of all, in reading order."""
+        query = PassageTable.select().order_by(PassageTable.document_id, PassageTable.ordinal)
+        with self._read():
+            return self._passages(
+                query if document_id is None else query.where(PassageTable.document_id == document_id)
+            )
+
+    def passage(self, passage_id: int) -> PassageRow:
+        """One passage. Raises UserError when it is not there."""
+        with self._read():
+            return self._passage(passage_id)
+
+    def remove_document(self, document_id: int) -> None:
+        """Removes a document without examples, which nothing is lost by: reading the file again brings it back.
+
+        Raises UserError when examples come from it, because they would lose their evidence and the user's work on them.
+        """
+        with self._write() as touched:
+            self._refuse_with_examples(document_id, "removed")
+            DocumentTable.delete().where(DocumentTable.id == document_id).execute(self._database)
+            touched.append(("documents", [document_id]))
+
+    def recut(self, document_id: int, passages: Sequence[Passage], size: int, overlap: int) -> DocumentRow:
+        """Replaces the passages of a document. Raises UserError when examples come from the old ones."""
+        with self._write() as touched:
+            self._refuse_with_examples(document_id, "cut anew")
+            PassageTable.delete().where(PassageTable.document_id == document_id).execute(self._database)
+            self._insert_passages(document_id, passages)
+            values = {"passage_size": size, "overlap": overlap, "passage_count": len(passages)}
+            DocumentTable.update(values).where(DocumentTable.id == document_id).execute(self._database)
+            touched.append(("documents", [document_id]))
+            return self._document(document_id)
+
+    # Runs
+
+    def start_run(self, settings: RunSettings) -> int:
+        """Begins a run and returns its id."""
+        packed = {"prompts": packing.pack(settings.prompts), "settings": packing.pack(settings.settings)}
+        values = vars(settings) | packed | {"state": "running", "started_at": _now(), "reason": "", "usage": "{}"}
+        with self._write() as touched:
+            id = RunTable.insert(**values).execute(self._database)
+            touched.append(("runs", [id]))
+            return id
+
+    def finish_run(self, run_id: int, state: str, usage: dict[str, Any], reason: str = "") -> None:
+        """Ends a run as finished, cancelled, failed or interrupted."""
+        self._update_run(run_id, state=state, usage=packing.pack(usage), reason=reason, ended_at=_now())
+
+    def resume_run(self, run_id: int) -> None:
+        """Lets a run that did not finish go on. Raises UserError when it is not there."""
+        self._update_run(run_id, state="running", reason="", ended_at=None)
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        with self._read():
+            return self._runs(RunTable.select().order_by(RunTable.id))
+
+    def run(self, run_id: int) -> Run:
+        """One run. Raises UserError when it is not there."""
+        with self._read():
+            for run in self._runs(RunTable.select().where(RunTable.id == run_id)):
+                return run
+            raise UserError(f"There is no run {run_id} in {self.path.name}.")
+
+    def last_unfinished_run(self, kind: str) -> Run | None:
+        """The newest run of this kind that was interrupted, cancelled or failed."""
+        unfinished = RunTable.state.in_(("interrupted", "cancelled", "failed"))
+        with self._read():
+            query = RunTable.select().where(RunTable.kind == kind, unfinished)
+            return next(iter(self._runs(query.order_by(RunTable.id.desc()).limit(1))), None)
+
+    # Examples
+
+    def add_example(self, run_id: int, draft: ExampleDraft) -> int:
+        """Keeps an example and returns its id; one that is there already (run, passage, slot) is left as it is.
+
+        Evidence is compared with the page: when it is not there word for word, the example is quarantined.
+        """
+        if draft.kind not in KINDS:
+            raise ValueError(f"unknown kind of question: {draft.kind}")
+        with self._write() as touched:
+            same = (ExampleTable.run_id == run_id, ExampleTable.passage_id == draft.passage_id)
+            known = ExampleTable.select(ExampleTable.id).where(*same, ExampleTable.slot == draft.slot)
+            for (id,) in known.tuples().execute(self._database):
+                return id
+            passage = self._passage(draft.passage_id)
+            id = self._insert_example(run_id, draft, passage.document_id, self._evidence_fault(draft, passage))
+            touched.append(("examples", [id]))
+            return id
+
+    def add_discard(self, run_id: int, discard: Discard) -> None:
+        """Keeps that a passage's slot gave nothing, and why; once."""
+        with self._write() as touched:
+            DiscardTable.insert(run_id=run_id, **vars(discard)).on_conflict_ignore().execute(self._database)
+            touched.append(("discards", [run_id]))
+
+    def discards(self, run_id: int | None = None) -> list[Discard]:
+        """What gave nothing, in one run or in all."""
+        columns = (DiscardTable.passage_id, DiscardTable.slot, DiscardTable.kind, DiscardTable.reason)
+        query = DiscardTable.select(*columns)
+        if run_id is not None:
+            query = query.where(DiscardTable.run_id == run_id)
+        with self._read():
+            return [Discard(*row) for row in query.tuples().execute(self._database)]
+
+    def done_slots(self, run_id: int) -> set[tuple[int, int]]:
+        """The (passage, slot) that gave an example or a discard in this run: what need not be done again."""
+        with self._read():
+            done: set[tuple[int, int]] = set()
+            for table in (ExampleTable, DiscardTable):
+                query = table.select(table.passage_id, table.slot).where(table.run_id == run_id)
+                done.update(query.tuples().execute(self._database))
+            return done
+
+    def example(self, example_id: int) -> Example:
+        """One example. Raises UserError when it is not there."""
+        with self._read():
+            for example in queries.load_examples(self._database, [example_id]):
+                return example
+            raise UserError(f"There is no question {example_id} in {self.path.name}.")
+
+    def examples(
+        self, filter: ExampleFilter | None = None, after: Example | None = None, limit: int = 200
+    ) -> list[Example]:
+        """A page of examples: at most `limit` of those that come behind `after` in the filter's order."""
+        with self._read():
+            ids = queries.example_ids(self._database, filter or ExampleFilter(), after, limit)
+            return queries.load_examples(self._database, ids)
+
+    def iter_examples(self, filter: ExampleFilter | None = None) -> Iterator[Example]:
+        """All examples that match, a page at a time: in constant memory, and with the project free in between."""
+        page = self.examples(filter, limit=CHUNK)
+        while page:
+            yield from page
+            page = self.examples(filter, after=page[-1], limit=CHUNK)
+
+    def example_ids(self, filter: ExampleFilter | None = None) -> list[int]:
+        """The ids of all examples that match, in order: to act on all of them."""
+        with self._read():
+            return queries.example_ids(self._database, filter or ExampleFilter())
+
+    def counts(self) -> dict[str, int]:
+        """The number of examples in each state."""
+        with self._read():
+            rows = self._database.execute_sql("SELECT state, count(*) FROM examples GROUP BY state")
+            return dict.fromkeys(STATES, 0) | dict(rows)
+
+    def count(self, filter: ExampleFilter | None = None) -> int:
+        """The number of examples that match."""
+        with self._read():
+            return queries.count_examples(self._database, filter or ExampleFilter())
+
+    def questions(self) -> Iterator[tuple[int, str]]:
+        """The id and text of every question, in constant memory."""
+        last = 0
+        while True:
+            with self._read():
+                query = ExampleTable.select(ExampleTable.id, ExampleTable.question).where(ExampleTable.id > last)
+                rows = list(query.order_by(ExampleTable.id).limit(CHUNK).tuples().execute(self._database))
+            if not rows:
+                return
+            yield from rows
+            last = rows[-1][0]
+
+    # Reviews
+
+    def set_state(self, ids: Sequence[int], state: str, reason: str = "") -> int:
+        """Moves examples to a state, as one action that can be undone; returns how many were not in it already."""
+        if state not in STATES:
+            raise ValueError(f"unknown state: {state}")
+        return len(self._act(_LABELS[state], ids, {"state": state, "reason": reason}))
+
+    def rate(self, example_id: int, rating: int | None) -> None:
+        """Gives an example 1 to 5 stars, or takes them away."""
+        if rating is not None and not 1 <= rating <= 5:
+            raise ValueError(f"not a rating: {rating}")
+        self._act("Rate {}", [example_id], {"rating": rating or 0})
+
+    def edit_example(
+        self,
+        example_id: int,
+        question: str | None = None,
+        answer: str | None = None,
+        choices: Sequence[str] | None = None,
+    ) -> None:
+        """Changes the texts that are given; the draft stays beside them."""
+        packed = None if choices is None else packing.pack(list(choices))
+        texts = {"question": question, "answer": answer, "choices": packed}
+        values = {name: storable(text) for name, text in texts.items() if text is not None}
+        if values:
+            self._act("Edit {}", [example_id], values | {"edited_at": _now()})
+
+    def undo(self) -> str | None:
+        """Takes the last action back and returns its label; None when there is nothing to undo."""
+        return self._step_history(history.undo)
+
+    def redo(self) -> str | None:
+        """Does again what was undone last and returns its label; None when there is nothing to redo."""
+        return self._step_history(history.redo)
+
+    def reviews(self, example_id: int) -> list[Review]:
+        """All that was changed in an example by hand, oldest first."""
+        with self._read():
+            return history.reviews(self._database, example_id)
+
+    # Inside
+
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        # A newer format may lack what this version asks for; the notice says what to do.
+        newer = self.version > newest_version()
+        with self._lock, plain_errors(self.path, (lambda _: UserError(self.notice)) if newer else None):
+            yield
+
+    @contextmanager
+    def _write(self) -> Iterator[list[tuple[str, list[int]]]]:
+        """A transaction; what the body puts into the list it gets is announced once it is committed."""
+        if self.read_only:
+            raise ProjectReadOnly(f"Nothing was changed: {self.notice}")
+        touched: list[tuple[str, list[int]]] = []
+        with self._lock, plain_errors(self.path), self._database.atomic("IMMEDIATE"):
+            yield touched
+        for table, ids in touched:
+            for tell in tuple(self.changed):
+                tell(table, ids)
+        if touched:
+            self.maybe_backup()
+
+    def _one(self, query: Any, what: str) -> tuple[Any, ...]:
+        for row in query.limit(1).tuples().execute(self._database):
+            return row
+        raise UserError(f"There is no {what} in {self.path.name}.")
+
+    def _insert_many(self, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(rows), CHUNK):
+            table.insert_many(rows[start : start + CHUNK]).execute(self._database)
+
+    def _insert_document(self, values: dict[str, Any]) -> int:
+        """Inserts the document under the id of the failure that it replaces, if any."""
+        same = (DocumentTable.sha256 == values["sha256"]) & (DocumentTable.sha256 != "")
+        query = DocumentTable.select(DocumentTable.title).where(same, DocumentTable.state != "failed")
+        for (title,) in query.tuples().execute(self._database):
+            raise UserError(f"“{title}” is already in this project. Remove it first if you want to read it again.")
+        replaced = (DocumentTable.state == "failed") & (same | (DocumentTable.path == values["path"]))
+        query = DocumentTable.select(DocumentTable.id).where(replaced).order_by(DocumentTable.id)
+        ids = [id for (id,) in query.tuples().execute(self._database)]
+        DocumentTable.delete().where(replaced).execute(self._database)
+        place = {"id": ids[0]} if ids else {}
+        return DocumentTable.insert(**values, **place, added_at=_now()).execute(self._database)
+
+    def _insert_passages(self, document_id: int, passages: Sequence[Passage]) -> None:
+        rows = [
+            {
+                "document_id": document_id,
+                "ordinal": ordinal,
+                "section": passage.section,
+                "parts": packing.pack([[part.page, part.start, part.end] for part in passage.parts]),
+                "text": passage.text,
+            }
+            for ordinal, passage in enumerate(passages)
+        ]
+        self._insert_many(PassageTable, rows)
+
+    def _documents(self, query: Any) -> list[DocumentRow]:
+        return [
+            DocumentRow(
+                id=row["id"],
+                sha256=row["sha256"],
+                path=row["path"],
+                title=row["title"],
+                state=row["state"],
+                reason=row["reason"],
+                pages=row["page_count"],
+                passages=row["passage_count"],
+                warnings=packing.unpack_strings(row["warnings"]),
+                metadata=packing.unpack_string_map(row["metadata"]),
+                passage_size=row["passage_size"],
+                overlap=row["overlap"],
+            )
+            for row in query.dicts().execute(self._database)
+        ]
+
+    def _document(self, document_id: int) -> DocumentRow:
+        for document in self._documents(DocumentTable.select().where(DocumentTable.id == document_id)):
+            return document
+        raise UserError(f"There is no document {document_id} in {self.path.name}.")
+
+    def _refuse_with_examples(self, document_id: int, what: str) -> None:
+        document = self._document(document_id)
+        count = queries.count_examples(self._database, ExampleFilter(document_id=document_id))
+        if count:
+            raise UserError(
+                f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it. "
+                "Reject what you do not want to export, or read the document in a new project."
+            )
+
+    def _page_text(self, document_id: int, number: int) -> str:
+        query = PageTable.select(PageTable.text).where(PageTable.document_id == document_id, PageTable.number == number)
+        return self._one(query, f"page {number} of document {document_id}")[0]
+
+    def _passages(self, query: Any) -> list[PassageRow]:
+        return [
+            PassageRow(id, document_id, ordinal, section, text, packing.unpack_parts(parts))
+            for id, document_id, ordinal, section, parts, text in query.tuples().execute(self._database)
+        ]
+
+    def _passage(self, passage_id: int) -> PassageRow:
+        for passage in self._passages(PassageTable.select().where(PassageTable.id == passage_id)):
+            return passage
+        raise UserError(f"There is no passage {passage_id} in {self.path.name}.")
+
+    def _runs(self, query: Any) -> list[Run]:
+        return [
+            Run(
+                id=row["id"],
+                state=row["state"],
+                started_at=row["started_at"],
+                ended_at=row["ended_at"],
+                request=RunSettings(
+                    **{
+                        name: row[name]
+                        for name in RunSettings.__dataclass_fields__
+                        if name not in ("prompts", "settings")
+                    },
+                    prompts=packing.unpack_string_map(row["prompts"]),
+                    settings=packing.unpack_map(row["settings"]),
+                ),
+                usage=packing.unpack_map(row["usage"]),
+                reason=row["reason"],
+            )
+            for row in query.dicts().execute(self._database)
+        ]
+
+    def _update_run(self, run_id: int, **values: Any) -> None:
+        with self._write() as touched:
+            if not RunTable.update(**values).where(RunTable.id == run_id).execute(self._database):
+                raise UserError(f"There is no run {run_id} in {self.path.name}.")
+            touched.append(("runs", [run_id]))
+
+    def _mark_interrupted(self) -> None:
+        reason = "Elenchus was closed, or its computer stopped, before the run had finished."
+        with self._lock, plain_errors(self.path):
+            query = RunTable.update(state="interrupted", reason=reason).where(RunTable.state == "running")
+            query.execute(self._database)
+
+    def _evidence_fault(self, draft: ExampleDraft, passage: PassageRow) -> str:
+        """Why the evidence cannot be trusted; empty when it stands on the page, inside the passage, word for word."""
+        evidence = draft.evidence
+        if evidence is None:
+            return "" if draft.kind == "unanswerable" else "It has no evidence."
+        inside = any(
+            page == evidence.page and start <= evidence.start <= evidence.end <= end
+            for page, start, end in passage.parts
+        )
+        if not inside:
+            return "Its evidence lies outside the passage it was asked about."
+        text = self._page_text(passage.document_id, evidence.page)
+        if text[evidence.start : evidence.end] != storable(evidence.text):
+            return f"Its evidence does not stand on page {evidence.page} word for word."
+        return ""
+
+    def _insert_example(self, run_id: int, draft: ExampleDraft, document_id: int, fault: str) -> int:
+        choices = packing.pack(list(draft.choices))
+        id = ExampleTable.insert(
+            run_id=run_id,
+            passage_id=draft.passage_id,
+            slot=draft.slot,
+            document_id=document_id,
+            state="quarantined" if fault else "draft",
+            kind=draft.kind,
+            rating=0,
+            attempts=draft.attempts,
+            created_at=_now(),
+            edited_at="",
+            reason=fault,
+            question=draft.question,
+            answer=draft.answer,
+            choices=choices,
+            draft_question=draft.question,
+            draft_answer=draft.answer,
+            draft_choices=choices,
+        ).execute(self._database)
+        history.index(self._database, [id])
+        if (evidence := draft.evidence) is not None:
+            place = {"page": evidence.page, "start": evidence.start, "stop": evidence.end, "text": evidence.text}
+            rectangles = packing.pack_rectangles(evidence.rectangles)
+            EvidenceTable.insert(example_id=id, rectangles=rectangles, **place).execute(self._database)
+        checks = [
+            {"example_id": id, "name": c.name, "passed": int(c.passed), "score": c.score, "detail": c.detail}
+            for c in draft.checks
+        ]
+        self._insert_many(CheckTable, checks)
+        return id
+
+    def _act(self, label: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
+        with self._write() as touched:
+            self._refuse_unknown(ids)
+            changed = history.record(self._database, label, _now(), ids, values)
+            if changed:
+                touched.append(("examples", changed))
+            return changed
+
+    def _refuse_unknown(self, ids: Sequence[int]) -> None:
+        sql = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT id FROM examples)"
+        for (id,) in self._database.execute_sql(sql, (packing.pack(list(ids)),)):
+            raise UserError(f"There is no question {id} in {self.path.name}.")
+
+    def _step_history(self, step: Callable[[ProjectDatabase], tuple[str, list[int]] | None]) -> str | None:
+        with self._write() as touched:
+            done = step(self._database)
+            if done is None:
+                return None
+            touched.append(("examples", done[1]))
+            return done[0]
+
+
+def _page_values(page: Page) -> dict[str, Any]:
+    return {
+        "number": page.number,
+        "label": page.label,
+        "width": page.width,
+        "height": page.height,
+        "warnings": packing.pack(list(page.warnings)),
+        "furniture": packing.pack_furniture(page.furniture),
+        "text": page.text,
+        "words": packing.pack_words(page.words),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

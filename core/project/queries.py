@@ -1,0 +1,139 @@
+"""Examples out of the tables: filters and keyset pages in SQL, rows to records."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import peewee
+
+from core.project import packing
+from core.project.folding import fold
+from core.project.records import SORTS, Check, Evidence, Example, ExampleFilter
+from core.project.schema import (
+    CheckTable,
+    DocumentTable,
+    EvidenceTable,
+    ExampleTable,
+    FoldedTable,
+    ProjectDatabase,
+    RunTable,
+)
+
+
+def count_examples(database: ProjectDatabase, filter: ExampleFilter) -> int:
+    """How many examples the filter lets through."""
+    query = ExampleTable.select(peewee.fn.count(ExampleTable.id))
+    return _where(query, _conditions(filter)).scalar(database)
+
+
+def example_ids(
+    database: ProjectDatabase, filter: ExampleFilter, after: Example | None = None, limit: int | None = None
+) -> list[int]:
+    """The ids in the filter's order, from behind `after` on.
+
+    Only columns that an index covers are touched, so that the wide rows are read for the page shown and no more.
+    """
+    if filter.sort not in SORTS:
+        raise ValueError(f"unknown order: {filter.sort}")
+    keys = [ExampleTable.id] if filter.sort == "id" else [getattr(ExampleTable, filter.sort), ExampleTable.id]
+    conditions = _conditions(filter)
+    if after is not None:
+        place = peewee.Tuple(*keys)
+        values = peewee.Tuple(*[getattr(after, key.name) or 0 for key in keys])
+        conditions.append(place < values if filter.descending else place > values)
+    order = [key.desc() if filter.descending else key.asc() for key in keys]
+    query = _where(ExampleTable.select(ExampleTable.id), conditions).order_by(*order).limit(limit)
+    return [row[0] for row in query.tuples().execute(database)]
+
+
+def load_examples(database: ProjectDatabase, ids: Sequence[int]) -> list[Example]:
+    """The examples with these ids, in this order; ids that are not there are left out."""
+    checks = _checks(database, ids)
+    found = {row["id"]: _example(row, checks[row["id"]]) for row in _rows(database, ids)}
+    return [found[id] for id in ids if id in found]
+
+
+def _where(query: Any, conditions: Sequence[Any]) -> Any:
+    return query.where(*conditions) if conditions else query
+
+
+def _conditions(filter: ExampleFilter) -> list[Any]:
+    conditions: list[Any] = []
+    for name in ("state", "kind", "document_id", "run_id"):
+        if (value := getattr(filter, name)) is not None:
+            conditions.append(getattr(ExampleTable, name) == value)
+    if filter.failed_check is not None:
+        failed = CheckTable.select(CheckTable.example_id).where(
+            CheckTable.name == filter.failed_check, peewee.SQL("passed = 0")
+        )
+        conditions.append(ExampleTable.id.in_(failed))
+    if text := fold(filter.text):
+        found = FoldedTable.select(FoldedTable.example_id).where(peewee.fn.instr(FoldedTable.text, text) > 0)
+        conditions.append(ExampleTable.id.in_(found))
+    return conditions
+
+
+def _rows(database: ProjectDatabase, ids: Sequence[int]) -> Iterable[dict[str, Any]]:
+    query = (
+        ExampleTable.select(
+            ExampleTable,
+            DocumentTable.title,
+            DocumentTable.path,
+            DocumentTable.sha256,
+            RunTable.model_sha256,
+            RunTable.prompt_version,
+            RunTable.seed,
+            EvidenceTable.page,
+            EvidenceTable.start,
+            EvidenceTable.stop,
+            EvidenceTable.rectangles,
+            EvidenceTable.text,
+        )
+        .join(DocumentTable, on=(DocumentTable.id == ExampleTable.document_id))
+        .join(RunTable, on=(RunTable.id == ExampleTable.run_id))
+        .join(EvidenceTable, peewee.JOIN.LEFT_OUTER, on=(EvidenceTable.example_id == ExampleTable.id))
+        .where(ExampleTable.id.in_(list(ids)))
+    )
+    return query.dicts().execute(database)
+
+
+def _checks(database: ProjectDatabase, ids: Sequence[int]) -> defaultdict[int, list[Check]]:
+    query = CheckTable.select().where(CheckTable.example_id.in_(list(ids))).tuples()
+    checks: defaultdict[int, list[Check]] = defaultdict(list)
+    for example_id, name, passed, score, detail in query.execute(database):
+        checks[example_id].append(Check(name, bool(passed), score, detail))
+    return checks
+
+
+def _example(row: dict[str, Any], checks: list[Check]) -> Example:
+    evidence = None
+    if row["page"] is not None:
+        rectangles = packing.unpack_rectangles(row["rectangles"])
+        evidence = Evidence(row["page"], row["start"], row["stop"], row["text"], rectangles)
+    return Example(
+        id=row["id"],
+        run_id=row["run_id"],
+        passage_id=row["passage_id"],
+        slot=row["slot"],
+        state=row["state"],
+        kind=row["kind"],
+        question=row["question"],
+        answer=row["answer"],
+        choices=packing.unpack_strings(row["choices"]),
+        draft_question=row["draft_question"],
+        draft_answer=row["draft_answer"],
+        draft_choices=packing.unpack_strings(row["draft_choices"]),
+        evidence=evidence,
+        document_id=row["document_id"],
+        document=row["title"],
+        document_path=row["path"],
+        document_sha256=row["sha256"],
+        checks=tuple(checks),
+        rating=row["rating"] or None,
+        reason=row["reason"],
+        model_sha256=row["model_sha256"],
+        prompt_version=row["prompt_version"],
+        seed=row["seed"],
+        created_at=row["created_at"],
+        edited_at=row["edited_at"] or None,
+    )

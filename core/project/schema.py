@@ -1,0 +1,212 @@
+"""The project's tables for peewee, unbound: several projects may be open, so each query names its database.
+
+The tables themselves are made by the SQL in `migrations`; what is here only describes the newest version of them.
+"""
+
+import re
+from typing import Any
+
+import apsw
+import peewee
+from playhouse.apsw_ext import APSWDatabase
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class ProjectDatabase(APSWDatabase):
+    """peewee over a connection that was opened, checked and limited elsewhere."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        super().__init__(connection.filename, thread_safe=False)  # the door has a lock
+        self._given = connection
+        self.connect()
+
+    def _connect(self) -> apsw.Connection:
+        return self._given
+
+
+def storable(text: str) -> str:
+    """The text with what UTF-8 cannot hold (lone surrogates, as broken PDFs give them) replaced one for one."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+class Text(peewee.TextField):
+    """Text of any origin."""
+
+    def db_value(self, value: Any) -> Any:
+        return storable(value) if isinstance(value, str) else value
+
+
+class Table(peewee.Model):
+    """What the tables have in common: nothing yet but being peewee's."""
+
+
+class ProjectTable(Table):
+    id = Text(primary_key=True)
+    created_at = Text()
+    app_version = Text()
+
+    class Meta:
+        table_name = "project"
+
+
+class DocumentTable(Table):
+    id = peewee.AutoField()
+    sha256 = Text()
+    path = Text()
+    title = Text()
+    state = Text()
+    reason = Text()
+    page_count = peewee.IntegerField()
+    passage_count = peewee.IntegerField()
+    warnings = Text()
+    metadata = Text()
+    outline = Text()
+    passage_size = peewee.IntegerField()
+    overlap = peewee.IntegerField()
+    added_at = Text()
+
+    class Meta:
+        table_name = "documents"
+
+
+class PageTable(Table):
+    id = peewee.AutoField()
+    document_id = peewee.IntegerField()
+    number = peewee.IntegerField()
+    label = Text()
+    width = peewee.FloatField()
+    height = peewee.FloatField()
+    warnings = Text()
+    furniture = Text()
+    text = Text()
+    words = peewee.BlobField()
+
+    class Meta:
+        table_name = "pages"
+
+
+class PassageTable(Table):
+    id = peewee.AutoField()
+    document_id = peewee.IntegerField()
+    ordinal = peewee.IntegerField()
+    section = Text()
+    parts = Text()
+    text = Text()
+
+    class Meta:
+        table_name = "passages"
+
+
+class RunTable(Table):
+    id = peewee.AutoField()
+    kind = Text()
+    state = Text()
+    started_at = Text()
+    ended_at = Text(null=True)
+    reason = Text()
+    model_path = Text()
+    model_name = Text()
+    model_sha256 = Text()
+    quantisation = Text()
+    prompt_style = Text()
+    prompt_version = Text()
+    prompts = Text()
+    settings = Text()
+    seed = peewee.IntegerField()
+    app_version = Text()
+    engine_version = Text()
+    usage = Text()
+
+    class Meta:
+        table_name = "runs"
+
+
+class ExampleTable(Table):
+    id = peewee.AutoField()
+    run_id = peewee.IntegerField()
+    passage_id = peewee.IntegerField()
+    slot = peewee.IntegerField()
+    document_id = peewee.IntegerField()
+    state = Text()
+    kind = Text()
+    rating = peewee.IntegerField()
+    attempts = peewee.IntegerField()
+    created_at = Text()
+    edited_at = Text()
+    reason = Text()
+    question = Text()
+    answer = Text()
+    choices = Text()
+    draft_question = Text()
+    draft_answer = Text()
+    draft_choices = Text()
+
+    class Meta:
+        table_name = "examples"
+
+
+class FoldedTable(Table):
+    example_id = peewee.IntegerField(primary_key=True)
+    text = Text()
+
+    class Meta:
+        table_name = "folded"
+
+
+class EvidenceTable(Table):
+    example_id = peewee.IntegerField(primary_key=True)
+    page = peewee.IntegerField()
+    start = peewee.IntegerField()
+    stop = peewee.IntegerField()
+    rectangles = Text()
+    text = Text()
+
+    class Meta:
+        table_name = "evidence"
+
+
+class CheckTable(Table):
+    example_id = peewee.IntegerField()
+    name = Text()
+    passed = peewee.IntegerField()
+    score = peewee.FloatField(null=True)
+    detail = Text()
+
+    class Meta:
+        table_name = "checks"
+        primary_key = peewee.CompositeKey("example_id", "name")
+
+
+class DiscardTable(Table):
+    run_id = peewee.IntegerField()
+    passage_id = peewee.IntegerField()
+    slot = peewee.IntegerField()
+    kind = Text()
+    reason = Text()
+
+    class Meta:
+        table_name = "discards"
+        primary_key = peewee.CompositeKey("run_id", "passage_id", "slot")
+
+
+class ActionTable(Table):
+    id = peewee.AutoField()
+    at = Text()
+    label = Text()
+    undone = peewee.IntegerField()
+
+    class Meta:
+        table_name = "actions"
+
+
+class ChangeTable(Table):
+    action_id = peewee.IntegerField()
+    example_id = peewee.IntegerField()
+    field = Text()
+    before = Text()
+    after = Text()
+
+    class Meta:
+        table_name = "changes"
+        primary_key = peewee.CompositeKey("action_id", "example_id", "field")
