@@ -1,0 +1,70 @@
+"""Answers many questions at once with a local model. Import the names below: nothing heavy is loaded by that."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from core import worker
+from core.engine.requests import Cancelled, EngineSettings, Loaded, Loading, Task, Usage
+from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.engine.scheduler import Engine
+
+R = TypeVar("R")
+
+# The last model, kept warm in this process between two jobs: (path, size, mtime, settings) and its engine.
+_warm: "tuple[tuple[object, ...], Engine] | None" = None
+
+
+def open_engine(
+    path: Path, settings: EngineSettings = EngineSettings()
+) -> "Generator[Loading, None, Engine]":
+    """The engine of a model, for use in a worker's job: `engine = yield from open_engine(path)`.
+
+    The last one stays loaded: asked for again, it is there at once. Raises UserError when the file is no model or
+    does not load, and Cancelled (a UserError) when the job was cancelled meanwhile.
+    """
+    global _warm
+    key = _key(path, settings)
+    if _warm is not None and _warm[0] == key:
+        yield Loading(1.0)
+        return _warm[1]
+    close_engine()
+    from core.engine.loading import load_engine
+
+    engine = yield from load_engine(path, settings, worker.cancelled)
+    _warm = key, engine
+    return engine
+
+
+def close_engine() -> None:
+    """Gives the warm model's memory back, if there is one."""
+    global _warm
+    if _warm is not None:
+        _warm[1].close()
+    _warm = None
+
+
+def run_tasks(
+    path: Path, settings: EngineSettings, make_tasks: Callable[[Loaded], Iterable[Task[R]]]
+) -> Iterator[Loading | Loaded | R | Usage]:
+    """A whole job: loads the model, runs the tasks made for it, yields each result and at last the usage.
+
+    Ends quietly when the job is cancelled.
+    """
+    try:
+        engine = yield from open_engine(path, settings)
+    except Cancelled:
+        return
+    yield engine.loaded
+    yield from engine.run(make_tasks(engine.loaded))
+    yield engine.usage
+
+
+def _key(path: Path, settings: EngineSettings) -> tuple[object, ...]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"“{path.name}” cannot be read: {error.strerror}. Choose another model.") from error
+    return path.resolve(), status.st_size, status.st_mtime_ns, settings
