@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
@@ -89,9 +89,11 @@ class Worker:
         *arguments: Any,
         item_timeout: float | None = None,
         memory_limit: int | None = None,
-    ) -> Iterator[T]:
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Generator[T, None, None]:
         """Yields the job's items as they are made; ends early, without an error, after `cancel`.
 
+        `cancelled` is asked again and again; the job is cancelled when it says so.
         `item_timeout` (seconds) bounds the wait for each item, `memory_limit` (bytes) the growth of the child's
         memory since the job began. Raises WorkerDied, ItemTimeout, MemoryExceeded, the job's own UserError, or
         JobFailed for a bug.
@@ -100,7 +102,11 @@ class Worker:
         try:
             while True:
                 deadline = None if item_timeout is None else time.monotonic() + item_timeout
-                while not (ready := self.receive(POLL)) and self._busy:
+                while True:
+                    if cancelled is not None and cancelled():
+                        self.cancel()
+                    if (ready := self.receive(POLL)) or not self._busy:
+                        break
                     if deadline is not None and time.monotonic() > deadline:
                         self.kill()
                         raise ItemTimeout(f"Nothing came within {item_timeout:.0f} seconds.")

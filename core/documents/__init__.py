@@ -1,0 +1,1 @@
+"""PDFs become pages of clean text with the place of every word, and passages cut from them."""

@@ -1,0 +1,278 @@
+"""Reads a PDF through the worker child, page by page, and makes clean pages of what comes: the parent's side."""
+
+import contextlib
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from core.documents import furniture, pdf
+from core.documents.layout import BREAK, ROW, WRAP
+from core.documents.pdf import DamagedDocument, PasswordNeeded, RawLine, RawPage, WrongPassword
+from core.documents.records import Document, Furniture, Page, Word
+from core.documents.text import HYPHENS, count_words, is_garbage, join_lines
+from core.errors import UserError
+from core.worker import ItemTimeout, JobFailed, MemoryExceeded, Worker, WorkerDied
+
+__all__ = ["DamagedDocument", "PasswordNeeded", "ReadingCancelled", "WrongPassword", "read_document", "read_page"]
+
+PAGE_TIMEOUT = 30.0  # seconds a page may take
+PAGE_MEMORY = 1 << 30  # bytes the child may grow by while it reads
+NEIGHBOURS = 8  # pages read on either side of a single one, to recognise running headers and footers
+
+NO_TEXT = "There is no text on this page: it is probably a scan and needs OCR, which Elenchus does not do."
+GARBAGE = (
+    "The text of this page is garbled because its fonts do not say which letters they show, so it is left out; OCR"
+    " could read it, which Elenchus does not do."
+)
+TOO_SLOW = "This page took longer than {seconds:.0f} seconds to read and was skipped."
+TOO_LARGE = "This page needed more memory than one page may use and was skipped."
+CRASHED = "The PDF reader crashed on this page, so it was skipped."
+NO_STRUCTURE = "The outline and the page labels of this document can't be read; its pages are not affected."
+
+
+class ReadingCancelled(UserError):
+    """The user stopped the reading before its last page."""
+
+
+def read_document(
+    worker: Worker,
+    path: str | Path,
+    password: str | None = None,
+    on_page: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    *,
+    page_timeout: float = PAGE_TIMEOUT,
+    page_memory: int = PAGE_MEMORY,
+) -> Document:
+    """The document with all of its pages.
+
+    A page that takes longer than `page_timeout` seconds, more than `page_memory` bytes, or the child's life gets a
+    warning, and reading goes on with the next. `on_page(done, total)` is called after each page, `cancelled()` is asked
+    again and again. Raises ReadingCancelled after that or `worker.cancel`, UserError when the file can't be read at
+    all, PasswordNeeded when it is locked and WrongPassword when the password does not fit.
+    """
+    return _read(worker, Path(path), password, 0, None, on_page, cancelled, page_timeout, page_memory)
+
+
+def read_page(worker: Worker, path: str | Path, number: int, password: str | None = None) -> Page:
+    """Page `number` (from 1) alone, read with its neighbours so that headers and footers are known as such.
+
+    Raises UserError as `read_document` does, and when there is no such page.
+    """
+    first = max(0, number - 1 - NEIGHBOURS)
+    document = _read(worker, Path(path), password, first, number + NEIGHBOURS, None, None, PAGE_TIMEOUT, PAGE_MEMORY)
+    for page in document.pages:
+        if page.number == number:
+            return page
+    raise UserError(f"There is no page {number} in {Path(path).name}. Pages count from 1 to the last of the file.")
+
+
+def _read(
+    worker: Worker,
+    path: Path,
+    password: str | None,
+    first: int,
+    last: int | None,
+    on_page: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+    timeout: float,
+    memory: int,
+) -> Document:
+    sha256 = _checksum(path)
+    raw_pages = _raw_pages(worker, path, password, first, last, on_page, cancelled, timeout, memory)
+    structure, warnings = pdf.Structure(), ()
+    try:
+        limits = {"item_timeout": timeout, "memory_limit": memory}
+        for found in worker.run(pdf.read_structure, str(path), password, **limits):
+            structure = found
+    except (UserError, JobFailed):
+        warnings = (NO_STRUCTURE,)
+    pages = _clean_pages(raw_pages, structure.labels)
+    title = _title(structure.metadata, raw_pages, path)
+    return Document(str(path), sha256, title, structure.metadata, structure.outline, pages, warnings)
+
+
+def _checksum(path: Path) -> str:
+    """SHA-256 of the file's bytes in hexadecimal, after a look whether it can be a PDF at all."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+            digest = hashlib.sha256(start)
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {path}. It may have been moved or renamed: choose it again.") from error
+    except OSError as error:
+        raise UserError(f"{path.name} can't be read: {error.strerror}. Check the file and its permissions.") from error
+    if not start:
+        raise UserError(f"{path.name} is an empty file of 0 bytes. Get a fresh copy of it.")
+    if b"%PDF-" not in start:
+        raise UserError(f"{path.name} is not a PDF: it does not begin like one. Convert it to PDF first.")
+    return digest.hexdigest()
+
+
+def _raw_pages(
+    worker: Worker,
+    path: Path,
+    password: str | None,
+    first: int,
+    last: int | None,
+    on_page: Callable[[int, int], None] | None,
+    cancelled: Callable[[], bool] | None,
+    timeout: float,
+    memory: int,
+) -> list[RawPage]:
+    """The pages as the child gives them; a page that it does not survive is named damaged, and a new child goes on."""
+    pages: list[RawPage] = []
+    end: int | None = None
+    while end is None or first + len(pages) < end:
+        start = first + len(pages)
+        fresh = True  # this child has read no page yet: what goes wrong is this page's fault
+        try:
+            items: Any = worker.run(pdf.read_pages, str(path), password, start, last, item_timeout=timeout,
+                               memory_limit=memory, cancelled=cancelled)  # fmt: skip
+            with contextlib.closing(items):
+                for item in items:
+                    if isinstance(item, RawPage):
+                        pages.append(item)
+                        fresh = False
+                    else:
+                        end = item if last is None else min(item, last)
+                    if on_page is not None and end is not None:
+                        on_page(len(pages), end - first)
+            if end is None or first + len(pages) < end:
+                raise ReadingCancelled(f"Reading {path.name} was cancelled after {len(pages)} pages.")
+            return pages
+        except ItemTimeout:
+            damage = TOO_SLOW.format(seconds=timeout)
+        except (MemoryExceeded, WorkerDied) as error:
+            if end is not None and not fresh:
+                continue
+            damage = TOO_LARGE if isinstance(error, MemoryExceeded) else CRASHED
+        except JobFailed as error:
+            raise DamagedDocument(
+                f"{path.name} is damaged in a way that no page can be read. Get a fresh copy of it."
+            ) from error
+        if end is None:
+            raise DamagedDocument(f"{path.name} can't be opened: it is damaged, or made to overload its readers.")
+        pages.append(RawPage(first + len(pages), 0.0, 0.0, (), 0.0, damage=damage))
+        if on_page is not None:
+            on_page(len(pages), end - first)
+    return pages
+
+
+def _clean_pages(raw_pages: Sequence[RawPage], labels: Sequence[str]) -> tuple[Page, ...]:
+    kinds = furniture.find_furniture(raw_pages)
+    contents = [
+        [line for place, line in enumerate(page.lines) if place not in kind]
+        for page, kind in zip(raw_pages, kinds, strict=True)
+    ]
+    vocabulary = _vocabulary(contents)
+    pages = []
+    for raw, kind in zip(raw_pages, kinds, strict=True):
+        text, words = _page_text(raw.lines, kind, vocabulary)
+        pages.append(
+            Page(
+                number=raw.index + 1,
+                label=labels[raw.index] if raw.index < len(labels) else str(raw.index + 1),
+                width=raw.width,
+                height=raw.height,
+                text=text,
+                words=tuple(words),
+                furniture=tuple(
+                    Furniture(name, raw.lines[place].text, raw.lines[place].rectangle)
+                    for place, name in sorted(kind.items())
+                ),
+                warnings=_warnings(raw, text),
+            )
+        )
+    return tuple(pages)
+
+
+def _warnings(raw: RawPage, text: str) -> tuple[str, ...]:
+    if raw.damage:
+        return (raw.damage,)
+    if not raw.lines:
+        return (NO_TEXT,)
+    return (GARBAGE,) if is_garbage(text, raw.unmapped) else ()
+
+
+def _vocabulary(contents: Sequence[Sequence[RawLine]]) -> Counter[str]:
+    """The document's words, without the halves of those that stand at a line's end."""
+
+    def whole_words() -> Iterator[str]:
+        for lines in contents:
+            broken = False
+            for line in lines:
+                text = line.text.partition(" ")[2] if broken else line.text
+                broken = line.text[-1] in HYPHENS
+                yield text.rpartition(" ")[0] if broken else text
+
+    return count_words(whole_words())
+
+
+def _page_text(lines: Sequence[RawLine], kinds: dict[int, str], vocabulary: Counter[str]) -> tuple[str, list[Word]]:
+    """The lines that are not furniture, joined: by a space or nothing within a paragraph, else by a newline."""
+    text = ""
+    words: list[Word] = []
+    previous: RawLine | None = None
+    for place, line in enumerate(lines):
+        if place in kinds:
+            continue
+        if previous is not None:
+            link = line.link if place - 1 not in kinds else BREAK
+            if link == ROW:
+                text += " "
+            elif link == WRAP or _carries_on(previous, line):
+                drop, between = join_lines(text[-80:], line.text, vocabulary)
+                if drop:
+                    text = text[:-drop]
+                    words[-1] = Word(words[-1].start, len(text), words[-1].rectangle)
+                    if words[-1].start == words[-1].end:
+                        words.pop()
+                text += between
+            else:
+                text += "\n"
+        start = len(text)
+        words.extend(Word(start + begin, start + end, rectangle) for begin, end, rectangle in line.words)
+        text += line.text
+        previous = line
+    return text, words
+
+
+def _carries_on(above: RawLine, below: RawLine) -> bool:
+    """Whether a sentence goes on from the end of one block to the start of the next, as over a column's end."""
+    last = above.text[-1]
+    return (
+        below.text[0].islower()
+        and (last.isalpha() or last in "," + HYPHENS)
+        and len(above.text) > 20
+        and abs(above.size - below.size) < 0.1 * above.size
+        and above.sideways == below.sideways
+    )
+
+
+# Names that programs give when nobody gave one.
+_NO_TITLE = re.compile(
+    r"untitled|unnamed|microsoft (word|powerpoint|excel) - "
+    r"|(document|slide|presentation|binder|שקופית|slayt|folie)\W*\d*$|.*\.(pdf|docx?|pptx?|xlsx?|indd|tex|dvi|ps|html?|odt|rtf)$|\W*$",
+    re.IGNORECASE,
+)
+
+
+def _title(metadata: dict[str, str], raw_pages: Sequence[RawPage], path: Path) -> str:
+    """The title in the metadata, else the largest line at the top of the first page, else the file's name."""
+    title = " ".join(metadata.get("Title", "").split())
+    if title and not _NO_TITLE.match(title):
+        return title
+    page = raw_pages[0] if raw_pages and raw_pages[0].index == 0 and raw_pages[0].unmapped < 0.1 else None
+    lines = [line for line in page.lines if not line.sideways] if page else []
+    upper = [line for line in lines if page and line.rectangle.y1 < 0.6 * page.height and len(line.text) > 3]
+    largest = max(upper, key=lambda line: line.size, default=None)
+    if largest and len(largest.text) <= 150 and largest.size > 1.15 * median(line.size for line in lines):
+        return largest.text
+    return path.stem
