@@ -10,7 +10,7 @@ from typing import Any
 from core.project import packing
 from core.project.folding import fold
 from core.project.records import Review
-from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase
+from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase, storable
 
 FIELDS = ("state", "reason", "rating", "question", "answer", "choices", "edited_at")
 SEARCHED = ("question", "answer", "choices")
@@ -78,7 +78,7 @@ def index(database: ProjectDatabase, ids: Sequence[int]) -> None:
         some = list(ids[start : start + 500])
         rows = list(ExampleTable.select(*columns).where(ExampleTable.id.in_(some)).tuples().execute(database))
         for id, question, answer, choices in rows:
-            text = fold("\n".join((question, answer, *packing.unpack_strings(choices))))
+            text = storable(fold("\n".join((question, answer, *packing.unpack_strings(choices))))).encode()
             FoldedTable.replace(example_id=id, text=text).execute(database)
 
 

@@ -19,18 +19,22 @@ def add_pdf(
     size: int = 1200,
     overlap: int = 200,
     on_page: Callable[[int, int], None] | None = None,
-) -> DocumentRow:
-    """Adds one PDF; `on_page(done, total)` tells the progress.
+    cancelled: Callable[[], bool] | None = None,
+) -> DocumentRow | None:
+    """Adds one PDF; `on_page(done, total)` tells the progress. None when `cancelled()` came true: nothing is kept.
 
     A file that cannot be read is kept in the project as failed, with the reason, and its UserError is raised again; one
     that waits for its password is not kept.
     """
     check_size(size, overlap)
     try:
-        document = read_document(worker, path, password, on_page)
+        document = read_document(worker, path, password, on_page, cancelled)
     except PasswordNeeded:
         raise
     except UserError as error:
         project.add_failed_document(path, str(error))
         raise
-    return project.add_document(document, cut_passages(document.pages, document.outline, size, overlap), size, overlap)
+    if cancelled is not None and cancelled():
+        return None
+    passages = cut_passages(document.pages, document.outline, size, overlap)
+    return project.add_document(document, passages, size, overlap)

@@ -37,11 +37,7 @@ class Text(peewee.TextField):
         return storable(value) if isinstance(value, str) else value
 
 
-class Table(peewee.Model):
-    """What the tables have in common: nothing yet but being peewee's."""
-
-
-class ProjectTable(Table):
+class ProjectTable(peewee.Model):
     id = Text(primary_key=True)
     created_at = Text()
     app_version = Text()
@@ -50,7 +46,7 @@ class ProjectTable(Table):
         table_name = "project"
 
 
-class DocumentTable(Table):
+class DocumentTable(peewee.Model):
     id = peewee.AutoField()
     sha256 = Text()
     path = Text()
@@ -70,7 +66,7 @@ class DocumentTable(Table):
         table_name = "documents"
 
 
-class PageTable(Table):
+class PageTable(peewee.Model):
     id = peewee.AutoField()
     document_id = peewee.IntegerField()
     number = peewee.IntegerField()
@@ -86,7 +82,7 @@ class PageTable(Table):
         table_name = "pages"
 
 
-class PassageTable(Table):
+class PassageTable(peewee.Model):
     id = peewee.AutoField()
     document_id = peewee.IntegerField()
     ordinal = peewee.IntegerField()
@@ -98,7 +94,7 @@ class PassageTable(Table):
         table_name = "passages"
 
 
-class RunTable(Table):
+class RunTable(peewee.Model):
     id = peewee.AutoField()
     kind = Text()
     state = Text()
@@ -122,7 +118,7 @@ class RunTable(Table):
         table_name = "runs"
 
 
-class ExampleTable(Table):
+class ExampleTable(peewee.Model):
     id = peewee.AutoField()
     run_id = peewee.IntegerField()
     passage_id = peewee.IntegerField()
@@ -146,15 +142,15 @@ class ExampleTable(Table):
         table_name = "examples"
 
 
-class FoldedTable(Table):
+class FoldedTable(peewee.Model):
     example_id = peewee.IntegerField(primary_key=True)
-    text = Text()
+    text = peewee.BlobField()
 
     class Meta:
         table_name = "folded"
 
 
-class EvidenceTable(Table):
+class EvidenceTable(peewee.Model):
     example_id = peewee.IntegerField(primary_key=True)
     page = peewee.IntegerField()
     start = peewee.IntegerField()
@@ -166,7 +162,7 @@ class EvidenceTable(Table):
         table_name = "evidence"
 
 
-class CheckTable(Table):
+class CheckTable(peewee.Model):
     example_id = peewee.IntegerField()
     name = Text()
     passed = peewee.IntegerField()
@@ -178,7 +174,7 @@ class CheckTable(Table):
         primary_key = peewee.CompositeKey("example_id", "name")
 
 
-class DiscardTable(Table):
+class DiscardTable(peewee.Model):
     run_id = peewee.IntegerField()
     passage_id = peewee.IntegerField()
     slot = peewee.IntegerField()
@@ -190,7 +186,7 @@ class DiscardTable(Table):
         primary_key = peewee.CompositeKey("run_id", "passage_id", "slot")
 
 
-class ActionTable(Table):
+class ActionTable(peewee.Model):
     id = peewee.AutoField()
     at = Text()
     label = Text()
@@ -200,7 +196,7 @@ class ActionTable(Table):
         table_name = "actions"
 
 
-class ChangeTable(Table):
+class ChangeTable(peewee.Model):
     action_id = peewee.IntegerField()
     example_id = peewee.IntegerField()
     field = Text()

@@ -94,10 +94,11 @@ CREATE INDEX examples_by_rating ON examples (rating, state);
 CREATE INDEX examples_by_document ON examples (document_id, state);
 CREATE INDEX examples_by_passage ON examples (passage_id);
 
--- What the search looks through, narrow so that 100,000 rows are scanned in milliseconds.
+-- What the search looks through, narrow so that 100,000 rows are scanned in milliseconds; UTF-8 as bytes, in which
+-- instr() is three times as fast as in text.
 CREATE TABLE folded (
     example_id INTEGER PRIMARY KEY REFERENCES examples ON DELETE CASCADE,
-    text TEXT NOT NULL
+    text BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE evidence (
