@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0, 1 for a user's error, 2 for usage, 130 when cancelled."""
     multiprocessing.freeze_support()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):
@@ -128,7 +129,7 @@ def _add(options: argparse.Namespace) -> int:
     from core.worker import Worker
 
     failed = 0
-    with _opened(Project, options.project) as project, Worker() as worker, _interruptible(worker):
+    with _opened(Project, options.project) as project, Worker() as worker, _interruptible(worker) as stopped:
         for pdf in options.pdfs:
             progress = _Progress(f"Reading {pdf.name}")
             try:
@@ -139,12 +140,15 @@ def _add(options: argparse.Namespace) -> int:
                     options.password,
                     options.passage_size,
                     options.overlap,
-                    lambda done, total, progress=progress: progress.show(f"page {done} of {total}"),
+                    progress.show_page,
+                    stopped,
                 )
             except UserError as error:
                 progress.end(f"{pdf}: {error}")
                 failed += 1
                 continue
+            if row is None:
+                break
             progress.end(f"Added {row.title or pdf.name}: {row.pages} pages, {row.passages} passages.")
             for warning in row.warnings:
                 _say(f"  {warning}")
@@ -152,25 +156,20 @@ def _add(options: argparse.Namespace) -> int:
 
 
 def _text(options: argparse.Namespace) -> None:
-    from core.documents.reader import read_document
+    from core.documents.reader import read_document, read_page
     from core.worker import Worker
 
     progress = _Progress(f"Reading {options.pdf.name}")
-    with Worker() as worker, _interruptible(worker):
-        document = read_document(
-            worker,
-            options.pdf,
-            options.password,
-            lambda done, total: progress.show(f"page {done} of {total}"),
-        )
+    with Worker() as worker, _interruptible(worker) as stopped:
+        if options.page is not None:
+            pages = (read_page(worker, options.pdf, options.page, options.password),)
+        else:
+            document = read_document(worker, options.pdf, options.password, progress.show_page, stopped)
+            pages = () if stopped() else document.pages
+            for warning in document.warnings:
+                _say(warning)
     progress.end()
-    if options.page is not None and not 1 <= options.page <= len(document.pages):
-        raise UserError(f"There is no page {options.page}: {options.pdf} has {len(document.pages)} pages, from 1 on.")
-    for warning in document.warnings:
-        _say(warning)
-    for page in document.pages:
-        if options.page not in (None, page.number):
-            continue
+    for page in pages:
         if options.json:
             _print_json({"page": page.number, "label": page.label, "text": page.text, "warnings": list(page.warnings)})
             continue
@@ -300,20 +299,21 @@ def _opened(project_class: Any, path: Path, read_only: bool = False) -> Iterator
 
 
 @contextmanager
-def _interruptible(worker: Any) -> Iterator[None]:
-    """Ctrl+C, or a polite end from outside, cancels the job, lets what is finished be kept, and exits with 130."""
+def _interruptible(worker: Any) -> Iterator[Callable[[], bool]]:
+    """Ctrl+C, or a polite end from outside, cancels the job, lets what is finished be kept, and exits with 130.
+
+    Gives a function that says whether that has happened.
+    """
     received: list[int] = []
 
     def cancel(number: int, frame: object) -> None:
         received.append(number)
         worker.cancel()
-        if len(received) > 1:
-            worker.kill()
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, cancel) for number in signals]
     try:
-        yield
+        yield lambda: bool(received)
     finally:
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
@@ -325,7 +325,8 @@ class _Progress:
     """One line on stderr that changes in place; where stderr is no terminal, a line every few seconds."""
 
     def __init__(self, title: str) -> None:
-        self._title, self._live, self._last, self._width = title, sys.stderr.isatty(), 0.0, 0
+        self._title, self._live, self._width = title, sys.stderr.isatty(), 0
+        self._last = time.monotonic()
 
     def show(self, text: str) -> None:
         now = time.monotonic()
@@ -338,6 +339,9 @@ class _Progress:
             self._width = len(line)
         else:
             _say(line)
+
+    def show_page(self, done: int, total: int) -> None:
+        self.show(f"page {done} of {total}")
 
     def end(self, text: str = "") -> None:
         if self._live and self._width:

@@ -1,6 +1,5 @@
 """Runs a project's passages through a model and commits each question as it is made; resumes where a run stopped."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -9,7 +8,7 @@ from typing import Any
 
 import core
 from core.documents.passages import rectangles
-from core.engine.requests import EngineSettings, Loaded, Loading, Usage
+from core.engine.requests import Cancelled, EngineSettings, Loaded, Loading, Usage
 from core.errors import UserError
 from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
@@ -18,7 +17,7 @@ from core.project.records import KINDS, Check, Discard, Evidence, Example, Examp
 from core.questions import checks, spans
 from core.questions.make import MadeQuestion, NothingMade, Slot, make_question
 from core.questions.prompts import Prompts, load_prompts
-from core.worker import Worker, WorkerDied, cancelled
+from core.worker import Worker, WorkerDied
 
 CHUNK = 500  # slots handed to the child at once: bounds what one message carries
 CRASHES = 3  # of the child in a row without a row between them, after which a run gives up
@@ -269,13 +268,14 @@ def ask_job(
     """The child's part: loads the model, or finds it warm, and fills the slots, many at a time."""
     from core.engine import open_engine
 
-    engine = yield from open_engine(model, settings)
+    try:
+        engine = yield from open_engine(model, settings)
+    except Cancelled:
+        return
     yield engine.loaded
-    tasks = (make_question(slot, prompts, language, seed) for slot in slots)
-    with contextlib.closing(engine.run(tasks, cancelled)) as made:
-        for item in made:
-            yield item
-            yield engine.usage
+    for item in engine.run(make_question(slot, prompts, language, seed) for slot in slots):
+        yield item
+        yield engine.usage
 
 
 def _sum(a: Usage, b: Usage) -> Usage:

@@ -106,24 +106,23 @@ class _Attempt:
         question = yield from self._ask(ask, answer=answer)
         self._refuse_leak(question, answer)
         evidence = yield from self._cite(question, answer, where)
-        answered = yield from self._say("answer", max_tokens=96, sampling=GREEDY, question=question)
+        answered = yield from self._say("answer", {"question": question}, max_tokens=96, sampling=GREEDY)
         return self._made(question, answer, evidence, checks.round_trip(answered, answer))
 
     def _multiple_choice(self) -> Step:
         where, answer = yield from self._pick("pick_factual")
         question = yield from self._ask("ask_factual", answer=answer)
         self._refuse_leak(question, answer)
-        lines = yield from self._say("distractors", max_tokens=120, lines=3, question=question, answer=answer)
+        lines = yield from self._say("distractors", {"question": question, "answer": answer}, max_tokens=120, lines=3)
         choices = self._choices(lines, answer)
         evidence = yield from self._cite(question, answer, where)
         letters = "\n".join(f"{letter}) {text}" for letter, text in zip(LETTERS, choices, strict=True))
         letter = yield from self._say(
             "choose",
+            {"question": question, "choices": letters},
             max_tokens=4,
             sampling=GREEDY,
             constraint="root ::= [ABCD]",
-            question=question,
-            choices=letters,
         )
         check = checks.choice(letter, LETTERS[choices.index(answer)])
         return replace(self._made(question, answer, evidence, check), choices=choices)
@@ -132,7 +131,7 @@ class _Attempt:
         """A true or a false claim, as the seed decides, so that "True" is right half the time."""
         where, value = yield from self._pick("pick_factual")
         truth = bool(random.Random(self.seed).getrandbits(1))
-        claim = yield from self._say("claim_true" if truth else "claim_false", answer=value)
+        claim = yield from self._say("claim_true" if truth else "claim_false", {"answer": value})
         claim = _clean(claim)
         if len(checks.normalise(claim)) < 3:
             raise _Unusable("The model wrote no statement.")
@@ -140,13 +139,13 @@ class _Attempt:
             raise _Unusable("The statement that should be false repeats what the text says.")
         evidence = yield from self._cite(claim, value, where)
         word = yield from self._say(
-            "judge", max_tokens=4, sampling=GREEDY, constraint='root ::= "True" | "False"', question=claim
+            "judge", {"question": claim}, max_tokens=4, sampling=GREEDY, constraint='root ::= "True" | "False"'
         )
         return self._made(claim, str(truth), evidence, checks.choice(word, str(truth)))
 
     def _unanswerable(self) -> Step:
         question = yield from self._ask("ask_unanswerable")
-        answered = yield from self._say("answer", max_tokens=96, sampling=GREEDY, question=question)
+        answered = yield from self._say("answer", {"question": question}, max_tokens=96, sampling=GREEDY)
         refused = checks.is_refusal(answered)
         check = Check("round_trip", refused, float(refused), f"Asked again, the answer was: {answered}")
         return self._made(question, checks.NOT_IN_THE_TEXT, None, check)
@@ -164,13 +163,13 @@ class _Attempt:
         span = spans.answer_span(text, region)
         if not span.starts or not span.ends:
             raise _Unusable("The passage has no words to ask about.")
-        done = yield self._request(task, _PICK_TOKENS[task], self.sampling, span)
+        done = yield self._request(task, _PICK_TOKENS[task], self.sampling, span, {})
         if done.span is None or not checks.normalise(done.text):
             raise _Unusable("The model picked no answer.")
         return done.span, " ".join(text[done.span[0] : done.span[1]].split())
 
     def _ask(self, task: str, **values: str) -> Generator[Request, Completion, str]:
-        question = _clean((yield from self._say(task, **values)))
+        question = _clean((yield from self._say(task, values)))
         if not checks.is_question(question):
             raise _Unusable("The model wrote no question.")
         return question
@@ -181,25 +180,25 @@ class _Attempt:
         """Evidence around the answer, verbatim by construction."""
         text = self.slot.text
         span = spans.evidence_span(text, where)
-        done = yield self._request("cite", 160, GREEDY, span, question=question, answer=answer)
+        done = yield self._request("cite", 160, GREEDY, span, {"question": question, "answer": answer})
         return done.span or spans.sentence_around(text, where)
 
     def _say(
         self,
         task: str,
+        values: dict[str, str],
         max_tokens: int = 80,
         sampling: Sampling | None = None,
         constraint: str | None = None,
         lines: int = 1,
-        **values: str,
     ) -> Generator[Request, Completion, str]:
         """What the model writes, at most `lines` lines of it."""
-        done = yield self._request(task, max_tokens, sampling or self.sampling, constraint, **values)
+        done = yield self._request(task, max_tokens, sampling or self.sampling, constraint, values)
         said = done.text.strip()
         return said if lines > 1 else said.partition("\n")[0].strip()
 
     def _request(
-        self, task: str, max_tokens: int, sampling: Sampling, constraint: str | Span | None, **values: str
+        self, task: str, max_tokens: int, sampling: Sampling, constraint: str | Span | None, values: dict[str, str]
     ) -> Request:
         passage = self.slot.text.replace(PAGE_BREAK, "\n")
         messages = self.prompts.messages(task, passage=passage, language=self.language, **values)

@@ -1,0 +1,161 @@
+"""Exports of a real project: whole files, evidence compared once more, a card, and constant memory."""
+
+import csv
+import json
+import os
+import sqlite3
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.documents.records import Document, Page, Part, Passage, Rectangle
+from core.errors import UserError
+from core.exchange.export import Exported, export
+from core.project.project import Project
+from core.project.records import Check, Discard, Evidence, ExampleDraft, RunSettings
+
+TEXT = "Mira Sol founded Belmar in 1902. Its harbour is deep | and \"wide\"; =cost? ışık."
+SETTINGS = RunSettings(
+    "ask", "/m.gguf", "tiny", "cd" * 32, "Q4_0", "chat", "chat-1", {"ask": "?"},
+    {"kinds": ["factual"], "temperature": 0.7}, 5, "0.1.0", "llama-cpp-python 0.3.36",
+)  # fmt: skip
+
+
+def place(words: str) -> Evidence:
+    start = TEXT.index(words)
+    return Evidence(1, start, start + len(words), words, (Rectangle(1, 2, 3, 4),))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Three examples: two accepted, one of them unanswerable, one left a draft; and one discard."""
+    with Project.create(tmp_path / "test.elenchus") as project:
+        page = Page(1, "i", 100, 100, TEXT)
+        document = Document("/docs/atlas.pdf", "ab" * 32, "Atlas | of Belmar", pages=(page,))
+        project.add_document(document, [Passage("", (Part(1, 0, len(TEXT)),), TEXT)], 1200, 200)
+        run = project.start_run(SETTINGS)
+        draft = ExampleDraft(1, 0, "factual", "Who founded Belmar?", "Mira Sol", place("Mira Sol founded Belmar"),
+                             checks=(Check("leak", True),))  # fmt: skip
+        project.add_example(run, draft)
+        project.add_example(
+            run, ExampleDraft(1, 1, "unanswerable", "How many people live in Belmar?", "Not in the text.", None)
+        )
+        project.add_example(run, replace(draft, slot=2, question="=Who\nelse?", evidence=place("harbour")))
+        project.add_discard(run, Discard(1, 3, "factual", "The model wrote no question."))
+        project.finish_run(run, "finished", {})
+        project.set_state([1, 2], "accepted")
+        yield project
+
+
+def finish(items: Iterator[Exported]) -> Exported:
+    return list(items)[-1]
+
+
+@pytest.mark.parametrize(
+    ("format", "question_of"),
+    [
+        ("alpaca", lambda row: row["instruction"]),
+        ("sharegpt", lambda row: row["conversations"][0]["value"]),
+        ("messages", lambda row: row["messages"][0]["content"]),
+        ("completion", lambda row: row["prompt"]),
+    ],
+)
+def test_lines_are_json_with_provenance(project: Project, tmp_path: Path, format: str, question_of) -> None:
+    out = tmp_path / "out.jsonl"
+    done = finish(export(project, out, format))
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [question_of(row) for row in rows] == ["Who founded Belmar?", "How many people live in Belmar?"]
+    found = rows[0]["elenchus"]["evidence"]
+    assert project.page_text(1, found["page"])[found["start"] : found["end"]] == found["text"]
+    assert rows[1]["elenchus"]["evidence"] is None
+    assert (done.rows, done.quarantined) == (2, 0)
+    finish(export(project, out, format, plain=True))
+    assert "elenchus" not in out.read_text(encoding="utf-8")
+
+
+def test_csv_comes_back_as_it_went(project: Project, tmp_path: Path) -> None:
+    finish(export(project, tmp_path / "out.csv", "csv", state="draft"))
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["question"] for row in rows] == ["'=Who\nelse?"]
+
+
+def test_evidence_that_is_no_longer_there_is_quarantined(project: Project, tmp_path: Path) -> None:
+    path = project.path
+    project.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE pages SET text = replace(text, 'Belmar', 'Corda')")
+    connection.close()
+    with Project.open(path) as changed:
+        done = finish(export(changed, tmp_path / "out.jsonl", "messages"))
+        assert (done.rows, done.quarantined) == (1, 1)
+        assert changed.example(1).state == "quarantined"
+        assert "evidence was not found" in changed.example(1).reason
+        assert "1 examples failed" in done.card.read_text(encoding="utf-8")
+
+
+def test_the_card_says_what_was_made_from_what(project: Project, tmp_path: Path) -> None:
+    card = finish(export(project, tmp_path / "out.jsonl", "alpaca")).card.read_text(encoding="utf-8")
+    for fact in ("Atlas \\| of Belmar", "tiny", "seed 5", "cdcdcdcdcdcdcdcd", "1 examples are draft",
+                 "1 tries gave nothing: The model wrote no question.", "| factual | 1 |"):  # fmt: skip
+        assert fact in card, fact
+
+
+def test_what_cannot_be_exported_says_why(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No example is rejected"):
+        finish(export(project, tmp_path / "out", "alpaca", state="rejected"))
+    with pytest.raises(UserError, match="no format called"):
+        finish(export(project, tmp_path / "out", "xml"))
+    with pytest.raises(UserError, match="could not be written"):
+        finish(export(project, tmp_path / "nowhere" / "out", "alpaca"))
+
+
+def test_a_cancelled_export_leaves_what_was_there(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("before")
+    multiply(project, 2_000)
+    with Project.open(project.path) as large:
+        job = export(large, out, "alpaca", state="draft")
+        next(job)
+        job.close()
+    assert out.read_text() == "before"
+    assert sorted(os.listdir(tmp_path)) == ["out.jsonl", "test.elenchus"]
+
+
+@pytest.mark.parametrize("rows", [6_000, pytest.param(500_000, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_rows(project: Project, tmp_path: Path, rows: int) -> None:
+    multiply(project, rows)
+    with Project.open(project.path) as large:
+        tracemalloc.start()
+        job = export(large, tmp_path / "out.jsonl", "messages", state="draft")
+        for _ in range(4):
+            next(job)
+        early = tracemalloc.get_traced_memory()[1]
+        done = finish(job)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert done.rows == rows + 1
+    ids = 40 * rows  # bytes: the ids are read at once, the rows are not
+    assert peak < early + 3_000_000 + ids, f"{early / 1e6:.1f} MB early, {peak / 1e6:.1f} MB at the end"
+
+
+def multiply(project: Project, rows: int) -> None:
+    """Copies the draft example many times, in SQL, for speed; closes the project."""
+    path = project.path
+    project.close()
+    with sqlite3.connect(path) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(examples)")]
+        kept = ", ".join(name for name in names if name not in ("id", "slot"))
+        counting = f"WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < {rows + 9})"
+        connection.execute(
+            f"{counting} INSERT INTO examples (slot, {kept}) SELECT i, {kept} FROM n, examples WHERE examples.id = 3"
+        )
+        connection.execute(
+            "INSERT INTO evidence (example_id, page, start, stop, rectangles, text) "
+            "SELECT examples.id, page, start, stop, rectangles, text FROM examples, evidence "
+            "WHERE evidence.example_id = 3 AND examples.id > 3"
+        )
+    connection.close()

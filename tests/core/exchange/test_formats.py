@@ -1,0 +1,61 @@
+"""The shapes of exported rows against the formats' own published examples."""
+
+from dataclasses import replace
+
+from core.documents.records import Rectangle
+from core.exchange import formats
+from core.project.records import Check, Evidence, Example
+
+EXAMPLE = Example(
+    id=7, run_id=1, passage_id=2, slot=0, state="accepted", kind="factual",
+    question="Who founded Belmar?", answer="Mira Sol", choices=(),
+    draft_question="Who founded it?", draft_answer="Mira Sol", draft_choices=(),
+    evidence=Evidence(3, 10, 18, "Mira Sol", (Rectangle(1, 2, 3, 4),)),
+    document_id=1, document="Atlas", document_path="/a/atlas.pdf", document_sha256="ab" * 32,
+    checks=(Check("leak", True),), rating=None, reason="",
+    model_sha256="cd" * 32, prompt_version="chat-1", seed=5, created_at="2026-01-01T00:00:00Z", edited_at=None,
+)  # fmt: skip
+
+
+def test_the_formats_are_as_published() -> None:
+    assert formats.alpaca(EXAMPLE) == {"instruction": "Who founded Belmar?", "input": "", "output": "Mira Sol"}
+    assert formats.sharegpt(EXAMPLE) == {
+        "conversations": [{"from": "human", "value": "Who founded Belmar?"}, {"from": "gpt", "value": "Mira Sol"}]
+    }
+    assert formats.messages(EXAMPLE) == {
+        "messages": [
+            {"role": "user", "content": "Who founded Belmar?"},
+            {"role": "assistant", "content": "Mira Sol"},
+        ]
+    }
+    assert formats.completion(EXAMPLE) == {"prompt": "Who founded Belmar?", "completion": "Mira Sol"}
+
+
+def test_choices_are_listed_and_the_answer_is_lettered() -> None:
+    example = replace(EXAMPLE, kind="multiple_choice", choices=("Per Holm", "Mira Sol", "Jon Vik", "Anna Lund"))
+    prompt, answer = formats.prompt_and_answer(example)
+    assert prompt.splitlines() == ["Who founded Belmar?", "A) Per Holm", "B) Mira Sol", "C) Jon Vik", "D) Anna Lund"]
+    assert answer == "B) Mira Sol"
+
+
+def test_a_claim_is_asked_about() -> None:
+    example = replace(EXAMPLE, kind="true_false", question="Mira Sol founded Belmar.", answer="True")
+    assert formats.prompt_and_answer(example) == ("True or false? Mira Sol founded Belmar.", "True")
+
+
+def test_csv_cells_run_no_formula() -> None:
+    row = formats.csv_row(replace(EXAMPLE, question="=HYPERLINK(1)", answer="-5"))
+    cells = dict(zip(formats.CSV_COLUMNS, row, strict=True))
+    assert cells["question"] == "'=HYPERLINK(1)"
+    assert cells["answer"] == "'-5"
+    assert cells["page"] == "3"
+
+
+def test_json_has_the_promised_keys() -> None:
+    shown = formats.as_json(EXAMPLE)
+    assert {"id", "state", "kind", "question", "answer", "evidence", "checks", "run"} <= shown.keys()
+    assert shown["evidence"] == {
+        "text": "Mira Sol", "document": "/a/atlas.pdf", "document_sha256": "ab" * 32,
+        "page": 3, "start": 10, "end": 18, "rectangles": [[1, 2, 3, 4]],
+    }  # fmt: skip
+    assert shown["run"] == {"id": 1, "model_sha256": "cd" * 32, "prompt_version": "chat-1", "seed": 5}

@@ -1,0 +1,179 @@
+"""The logic of making a question, with a scripted responder in the model's place."""
+
+from collections.abc import Callable
+
+import pytest
+
+from core.engine.requests import Completion, Request, Span
+from core.questions.make import ATTEMPTS, MadeQuestion, NothingMade, Slot, make_question
+from core.questions.prompts import NEEDS, Prompts, load_prompts
+
+TEXT = "Mira Sol founded Belmar in 1902. The harbour of Belmar is deep because the river cut it. Corda lies inland."
+Reply = str | tuple[int, int]
+Responder = Callable[[str, Request], Reply]
+Made = MadeQuestion | NothingMade
+
+
+TASKS = {task for needs in NEEDS.values() for task in needs}
+PROMPTS = Prompts("test", {task: f"{task}|{{passage}}|{{question}}|{{answer}}" for task in TASKS}, ("factual",), 0.7)
+
+
+def drive(
+    kind: str, respond: Responder, number: int = 0, count: int = 1
+) -> tuple[MadeQuestion | NothingMade, list[str]]:
+    """Runs a task with `respond(task, request)` in the model's place; returns the result and the tasks asked."""
+    task, asked = make_question(Slot(1, TEXT, number, count, kind), PROMPTS, "", seed=7), []
+    try:
+        request = next(task)
+        while True:
+            name = request.messages[-1][1].partition("|")[0]
+            asked.append(name)
+            request = task.send(completion(respond(name, request), request))
+    except StopIteration as end:
+        return end.value, asked
+
+
+def completion(reply: Reply, request: Request) -> Completion:
+    if isinstance(reply, str):
+        return Completion(reply, "stop", 10, 0, 5)
+    assert isinstance(request.constraint, Span)
+    assert reply[0] in request.constraint.starts
+    assert reply[1] in request.constraint.ends
+    return Completion(TEXT[slice(*reply)], "stop", 10, 0, 5, span=reply)
+
+
+def place(words: str) -> tuple[int, int]:
+    return TEXT.index(words), TEXT.index(words) + len(words)
+
+
+SENTENCE = place("Mira Sol founded Belmar in 1902.")
+
+
+def good(task: str, request: Request) -> Reply:
+    return {
+        "pick_factual": place("Mira Sol"),
+        "ask_factual": "Question: Who founded Belmar in 1902?",
+        "ask_unanswerable": "How many people live in Corda?",
+        "cite": SENTENCE,
+        "answer": "Mira Sol.",
+        "claim_true": "Mira Sol founded Belmar.",
+        "claim_false": "Anna Lund founded Belmar.",
+        "distractors": "A) Anna Lund\nB) Per Holm\nC) Mira Sol\nD) Jon Vik",
+        "choose": "A",
+        "judge": "True",
+    }[task]
+
+
+def checks_of(made: MadeQuestion) -> dict[str, bool]:
+    return {check.name: check.passed for check in made.checks}
+
+
+def test_an_open_question_is_made_answer_first() -> None:
+    made, asked = drive("factual", good)
+    assert asked == ["pick_factual", "ask_factual", "cite", "answer"]
+    assert isinstance(made, MadeQuestion)
+    assert (made.question, made.answer) == ("Who founded Belmar in 1902?", "Mira Sol")
+    assert made.evidence == SENTENCE
+    assert checks_of(made) == {"round_trip": True, "leak": True, "standalone": True, "length": True}
+    assert made.attempts == 1
+
+
+def test_the_attempt_that_fails_fewest_checks_is_kept() -> None:
+    answers = iter(["Corda", "Mira Sol", "Corda"])
+    made, asked = drive("factual", lambda task, request: next(answers) if task == "answer" else good(task, request))
+    assert isinstance(made, MadeQuestion)
+    assert made.attempts == 2
+    assert len(asked) == 8
+
+
+def test_a_failed_round_trip_is_shown_when_no_attempt_passes() -> None:
+    made, asked = drive("factual", lambda task, request: "Corda" if task == "answer" else good(task, request))
+    assert isinstance(made, MadeQuestion)
+    assert not checks_of(made)["round_trip"]
+    assert made.checks[0].detail.endswith("Corda")
+    assert asked.count("answer") == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("Belmar was founded by her.", "no question"),
+        ("Did Mira Sol found Belmar?", "contained its answer"),
+        ("", "no question"),
+    ],
+)
+def test_a_slot_that_gives_nothing_says_why(reply: str, reason: str) -> None:
+    made, asked = drive("factual", lambda task, request: reply if task == "ask_factual" else good(task, request))
+    assert isinstance(made, NothingMade)
+    assert reason in made.reason
+    assert asked.count("ask_factual") == ATTEMPTS
+
+
+def test_attempts_use_different_seeds_and_the_same_slot_the_same_ones() -> None:
+    def seeds() -> list[int]:
+        found: list[int] = []
+
+        def bad(task: str, request: Request) -> Reply:
+            found.append(request.seed)
+            return "no" if task == "ask_factual" else good(task, request)
+
+        drive("factual", bad)
+        return found
+
+    assert seeds() == seeds()
+    assert len(set(seeds())) == ATTEMPTS
+
+
+def test_a_multiple_choice_question_has_the_answer_among_three_others() -> None:
+    made, _ = drive("multiple_choice", good)
+    assert isinstance(made, MadeQuestion)
+    assert sorted(made.choices) == ["Anna Lund", "Jon Vik", "Mira Sol", "Per Holm"]
+    assert checks_of(made)["round_trip"] is (made.choices.index("Mira Sol") == 0)
+
+
+def test_a_claim_is_judged_against_what_it_was_made_as() -> None:
+    made, asked = drive("true_false", good)
+    assert isinstance(made, MadeQuestion)
+    truth = asked[1] == "claim_true"
+    assert made.answer == str(truth)
+    assert checks_of(made)["round_trip"] is truth
+    assert "leak" not in checks_of(made)
+
+
+def test_a_false_claim_that_is_true_is_refused() -> None:
+    made, asked = drive("true_false", lambda t, r: "Mira Sol founded Belmar." if t == "claim_false" else good(t, r))
+    if "claim_false" in asked and isinstance(made, MadeQuestion):
+        assert made.answer == "True"
+
+
+def test_an_unanswerable_question_must_be_refused_by_the_passage() -> None:
+    made, _ = drive("unanswerable", lambda t, r: "Not in the text." if t == "answer" else good(t, r))
+    assert isinstance(made, MadeQuestion)
+    assert (made.answer, made.evidence) == ("Not in the text.", None)
+    assert checks_of(made)["round_trip"]
+    made, _ = drive("unanswerable", lambda t, r: "Four hundred" if t == "answer" else good(t, r))
+    assert isinstance(made, MadeQuestion)
+    assert not checks_of(made)["round_trip"]
+
+
+def test_slots_of_a_passage_look_at_different_sentences() -> None:
+    starts: list[set[int]] = []
+
+    def look(task: str, request: Request) -> Reply:
+        if task.startswith("pick"):
+            assert isinstance(request.constraint, Span)
+            starts.append(set(request.constraint.starts))
+            span = request.constraint
+            return span.starts[0], min(end for end in span.ends if end > span.starts[0])
+        return "no"
+
+    drive("factual", look, number=0, count=3)
+    drive("factual", look, number=2, count=3)
+    assert not starts[0] & starts[ATTEMPTS]
+
+
+def test_braces_in_a_passage_are_left_alone() -> None:
+    prompts = load_prompts("chat")
+    content = prompts.messages("answer", passage="{question} {answer}", question="Who?")[-1][1]
+    assert "{question} {answer}" in content
+    assert "Question: Who?" in content

@@ -1,0 +1,151 @@
+"""The whole way through by the command line, as a user walks it: sample PDF to exports that verify."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core import paths
+from tests.conftest import ROOT, Command
+
+SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, elenchus: Command) -> Path:
+    """The sample, asked about."""
+    path = tmp_path_factory.mktemp("journey") / "atlas.elenchus"
+    elenchus("new", path)
+    elenchus("add", path, SAMPLE)
+    elenchus("ask", path, "--limit", 12, "--seed", 1)
+    return path
+
+
+def rows(output: str) -> list[dict]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def test_examples_carry_evidence_that_stands_on_the_page(project: Path, elenchus: Command) -> None:
+    pages = {row["page"]: row for row in rows(elenchus("text", SAMPLE, "--json").stdout)}
+    examples = rows(elenchus("show", project, "--json").stdout)
+    assert 10 <= len(examples) <= 12
+    for example in examples:
+        found = example["evidence"]
+        assert pages[found["page"]]["text"][found["start"] : found["end"]] == found["text"]
+        assert found["rectangles"]
+        assert set(example["checks"]) == {"verbatim", "round_trip", "leak", "standalone", "length", "near_duplicate"}
+        assert example["checks"]["verbatim"]["passed"]
+        assert example["state"] == "draft"
+        assert len(example["run"]["model_sha256"]) == 64
+        assert example["run"]["seed"] == 1
+
+
+def test_the_same_seed_gives_the_same_questions(project: Path, elenchus: Command, tmp_path: Path) -> None:
+    """Another project, and another number of rows in the batch, make no difference."""
+    again = tmp_path / "again.elenchus"
+    elenchus("new", again)
+    elenchus("add", again, SAMPLE)
+    elenchus("ask", again, "--limit", 5, "--seed", 1)
+    first = {(e["question"], e["answer"]) for e in rows(elenchus("show", project, "--json").stdout)}
+    second = {(e["question"], e["answer"]) for e in rows(elenchus("show", again, "--json").stdout)}
+    assert second <= first
+
+
+def test_review_and_export_in_every_format(project: Path, elenchus: Command, tmp_path: Path) -> None:
+    ids = [example["id"] for example in rows(elenchus("show", project, "--json").stdout)]
+    elenchus("review", project, *ids[:6], "--accept")
+    elenchus("review", project, ids[6], "--reject")
+    assert len(rows(elenchus("show", project, "--state", "accepted", "--json").stdout)) == 6
+    for format in ("alpaca", "sharegpt", "messages", "completion"):
+        out = tmp_path / f"{format}.jsonl"
+        assert "6 examples" in elenchus("export", project, "--format", format, "--out", out).stderr
+        assert len(rows(out.read_text(encoding="utf-8"))) == 6
+        assert (tmp_path / f"{format}.jsonl.card.md").read_text(encoding="utf-8").startswith("---\n")
+    elenchus("export", project, "--format", "csv", "--out", tmp_path / "out.csv")
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 6
+
+
+def test_text_of_one_page(elenchus: Command) -> None:
+    (page,) = rows(elenchus("text", SAMPLE, "--page", 2, "--json").stdout)
+    assert page.keys() == {"page", "label", "text", "warnings"}
+    assert page["page"] == 2
+
+
+def test_models_are_listed(elenchus: Command) -> None:
+    (starter,) = [row for row in rows(elenchus("models", "--json").stdout) if row["prompt_style"] == "starter"]
+    assert starter["architecture"] == "llama"
+    assert starter["size"] <= 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["new", "{project}"], 1, "exists"),
+        (["show", "{tmp}/none.elenchus"], 1, "no "),
+        (["add", "{project}", "{tmp}/none.pdf"], 1, "There is no file"),
+        (["add", "{project}", "{sample}"], 1, "already in this project"),
+        (["add", "{project}", "{sample}", "--passage-size", "100", "--overlap", "100"], 1, "passage"),
+        (["ask", "{project}", "--model", "{tmp}/none.gguf"], 1, "none.gguf"),
+        (["ask", "{project}", "--model", "{sample}"], 1, "GGUF"),
+        (["ask", "{project}", "--kinds", "comparison"], 1, "cannot ask comparison"),
+        (["ask", "{project}", "--kinds", "riddle"], 2, "invalid choice"),
+        (["ask", "{project}", "--resume"], 1, "no unfinished run"),
+        (["ask", "{empty}"], 1, "no passages"),
+        (["review", "{project}", "99999", "--accept"], 1, "99999"),
+        (["review", "{project}", "1"], 2, "required"),
+        (["export", "{project}", "--format", "csv", "--out", "{tmp}/x", "--state", "quarantined"], 1, "nothing to export"),
+        (["text", "{sample}", "--page", "999"], 1, "page 999"),
+        (["{project}"], 1, "no window yet"),
+        (["--nonsense"], 2, "usage"),
+    ],
+)
+def test_mistakes_get_a_sentence(
+    arguments: list[str], code: int, sentence: str, project: Path, elenchus: Command, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.elenchus"
+    elenchus("new", empty)
+    names = {"project": project, "tmp": tmp_path, "sample": SAMPLE, "empty": empty}
+    done = elenchus(*(argument.format(**names) for argument in arguments), code=code)
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_bad_file_does_not_stop_the_others(elenchus: Command, tmp_path: Path) -> None:
+    project, bad = tmp_path / "p.elenchus", tmp_path / "bad.pdf"
+    bad.write_bytes(b"")
+    elenchus("new", project)
+    done = elenchus("add", project, bad, SAMPLE, code=1)
+    assert "empty" in done.stderr
+    assert "Added" in done.stderr
+    elenchus("ask", project, "--limit", 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_keeps_what_is_finished_and_resume_goes_on(elenchus: Command, tmp_path: Path) -> None:
+    project = tmp_path / "p.elenchus"
+    elenchus("new", project)
+    elenchus("add", project, SAMPLE)
+    command = [sys.executable, "-m", "core.cli", "ask", str(project), "--seed", "1", "--limit", "30"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as asking:
+        time.sleep(1.6)
+        asking.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, said = asking.communicate(timeout=30)
+    assert time.monotonic() - began < 4
+    if asking.returncode == 0:
+        pytest.skip("the run was over before the signal came")
+    assert asking.returncode == 130, said
+    assert "Cancelled" in said
+    kept = rows(elenchus("show", project, "--json").stdout)
+    elenchus("ask", project, "--resume")
+    whole = rows(elenchus("show", project, "--json").stdout)
+    assert [row["id"] for row in whole[: len(kept)]] == [row["id"] for row in kept]
+    assert "no unfinished run" in elenchus("ask", project, "--resume", code=1).stderr
