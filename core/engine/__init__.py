@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_CHOSEN_FOR_ME = EngineSettings()
+
 # The last model, kept warm in this process between two jobs: (path, size, mtime, settings) and its engine.
 _warm: "tuple[tuple[object, ...], Engine] | None" = None
 
 
-def open_engine(
-    path: Path, settings: EngineSettings = EngineSettings()
-) -> "Generator[Loading, None, Engine]":
+def open_engine(path: Path, settings: EngineSettings = _CHOSEN_FOR_ME) -> "Generator[Loading, None, Engine]":
     """The engine of a model, for use in a worker's job: `engine = yield from open_engine(path)`.
 
     The last one stays loaded: asked for again, it is there at once. Raises UserError when the file is no model or

@@ -11,9 +11,7 @@ from core.engine.sampling import Logits, choose
 class Answer:
     """Depends on its own request and logits only, so that equal requests give equal answers in any batch."""
 
-    def __init__(
-        self, request: Request, most_tokens: int, stop: tuple[str, ...], vocabulary: Vocabulary
-    ) -> None:
+    def __init__(self, request: Request, most_tokens: int, stop: tuple[str, ...], vocabulary: Vocabulary) -> None:
         """`most_tokens` is what there is room for. Raises UserError or ValueError for a constraint in error."""
         self._request = request
         self._vocabulary = vocabulary

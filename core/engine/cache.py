@@ -34,9 +34,7 @@ class Cache:
         self._can_share = can_share
         self._clock = 0
         size = context.cells
-        self.slots = [
-            Slot(n, np.zeros(size, np.int32), np.zeros(size, np.int32)) for n in range(context.slots)
-        ]
+        self.slots = [Slot(n, np.zeros(size, np.int32), np.zeros(size, np.int32)) for n in range(context.slots)]
         self._holders = np.zeros(size, np.int32)
         self._free = list(range(size))
 
@@ -52,9 +50,7 @@ class Cache:
         """How many of the first tokens are evaluated already, and where. The last is never: it gives the logits."""
         if not self._can_share:
             return 0, None
-        ways = [
-            (common(tokens[:-1], slot.evaluated), slot.last_used, slot) for slot in self.slots if slot.length
-        ]
+        ways = [(common(tokens[:-1], slot.evaluated), slot.last_used, slot) for slot in self.slots if slot.length]
         length, _, slot = max(ways, key=lambda way: way[:2], default=(0, 0, None))
         return (length, slot) if length else (0, None)
 
@@ -130,9 +126,7 @@ class Cache:
             slot.length, slot.live = 0, False
 
     def _idle(self) -> list[Slot]:
-        return sorted(
-            (slot for slot in self.slots if slot.length and not slot.live), key=lambda s: s.last_used
-        )
+        return sorted((slot for slot in self.slots if slot.length and not slot.live), key=lambda s: s.last_used)
 
     def _use(self, slot: Slot) -> None:
         self._clock += 1

@@ -6,10 +6,9 @@ from bisect import bisect_left
 from functools import lru_cache
 from typing import Any, Protocol
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 
-from core.engine.llama import Vocabulary, log
+from core.engine.llama import Vocabulary, log, native
 from core.engine.requests import Span
 from core.engine.sampling import Ids, Logits, highest
 from core.errors import UserError
@@ -211,8 +210,4 @@ def constrain(constraint: str | Span | None, vocabulary: Vocabulary) -> Constrai
     """The constraint of a request, ready for one answer."""
     if constraint is None:
         return None
-    return (
-        Grammar(constraint, vocabulary)
-        if isinstance(constraint, str)
-        else SpanMatcher(constraint, vocabulary)
-    )
+    return Grammar(constraint, vocabulary) if isinstance(constraint, str) else SpanMatcher(constraint, vocabulary)

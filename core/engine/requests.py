@@ -57,15 +57,11 @@ class Completion:
     """The answer to a request."""
 
     text: str
-    finish: (
-        str  # "stop" (end of turn, a stop string or a finished constraint), "length" or "context" (too long)
-    )
+    finish: str  # "stop" (end of turn, a stop string or a finished constraint), "length" or "context" (too long)
     prompt_tokens: int
     cached_tokens: int  # of the prompt, taken from another sequence's cache
     generated_tokens: int
-    span: tuple[int, int] | None = (
-        None  # of an answer to a Span: where `text` stands in it, the first of several
-    )
+    span: tuple[int, int] | None = None  # of an answer to a Span: where `text` stands in it, the first of several
 
 
 # A task makes one result out of several requests, each depending on the answers before: a generator that yields a

@@ -19,9 +19,7 @@ Logits = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
 
-def choose(
-    logits: Logits, sampling: Sampling, random: Random, recent: list[int], among: Ids | None = None
-) -> int:
+def choose(logits: Logits, sampling: Sampling, random: Random, recent: list[int], among: Ids | None = None) -> int:
     """The next token, out of `among` (all when None); `recent` are the answer's tokens so far.
 
     Raises UserError when the logits are no numbers.
@@ -33,6 +31,7 @@ def choose(
     if sampling.repeat_penalty != 1.0:
         logits = _penalised(logits, recent[-PENALTY_WINDOW:], sampling.repeat_penalty)
     values = logits if among is None else logits[among]
+    _check(float(values.max()))
     best = highest(values, sampling.top_k)
     kept = likely(values[best].astype(np.float64), sampling)
     weights = np.exp((kept - kept[0]) / sampling.temperature).cumsum()
@@ -52,7 +51,6 @@ def highest(values: Logits, count: int) -> Ids:
 
 def likely(values: NDArray[np.float64], sampling: Sampling) -> NDArray[np.float64]:
     """The head of falling logits that top-p and then min-p leave."""
-    _check(float(values[0]))
     odds = np.exp(values - values[0])
     count = len(values)
     if sampling.top_p < 1:

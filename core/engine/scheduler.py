@@ -114,9 +114,7 @@ class _Run(Generic[R]):
             if self._running:
                 self._step()
             self._seconds += time.perf_counter() - started
-            self._engine.usage = Usage(
-                **self._counts, seconds=self._seconds, decode_seconds=self._decode_seconds
-            )
+            self._engine.usage = Usage(**self._counts, seconds=self._seconds, decode_seconds=self._decode_seconds)
             while self._done:
                 yield self._done.popleft()
             if not (self._running or self._pending or self._more):

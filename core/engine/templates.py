@@ -163,9 +163,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
         return results[0]
     error = errors[0] if errors else _TooLong()
     reason = f"it takes more than {seconds:.0f} seconds" if isinstance(error, _TooLong) else _one_line(error)
-    raise UserError(
-        f"The chat template of this model cannot be used: {reason}. Choose another model."
-    ) from error
+    raise UserError(f"The chat template of this model cannot be used: {reason}. Choose another model.") from error
 
 
 def _one_line(error: BaseException) -> str:

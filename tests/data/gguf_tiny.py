@@ -1,0 +1,131 @@
+"""Writes a small GGUF model with random weights and a byte-level BPE tokenizer of its own, for tests and benchmarks."""
+
+import re
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+SAMPLE = (
+    """The quick brown fox jumps over the lazy dog while the old captain of the river boat watches from the shore.
+Every question has an answer in the passage, and the passage is a part of the page. Why is the sky blue? Because the
+light of the sun is scattered by the air. The harbour was built in 1874 by the engineers of the northern railway, and
+the lighthouse followed ten years later; it stood on the cliff until the storm of 1911. Über die Brücke fährt ein Zug,
+für Gäste kostet er nichts. İstanbul'da güneşli bir gün: çocuklar parkta oynuyor. 春天来了,花园里的花都开了。"""
+    * 2
+)
+
+
+def byte_names() -> dict[int, str]:
+    """GPT-2's printable character for each byte."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [byte for byte in range(256) if byte not in plain]
+    return {byte: chr(byte) for byte in plain} | {byte: chr(256 + n) for n, byte in enumerate(rest)}
+
+
+def merges(text: str, count: int) -> list[tuple[str, str]]:
+    """The first `count` merges of a byte-level BPE trained on `text`."""
+    names = byte_names()
+    words = Counter(
+        tuple(names[byte] for byte in word.encode()) for word in re.findall(r" ?[^\W\d_]+| ?\d| ?[^\w\s]+|\s", text)
+    )
+    found: list[tuple[str, str]] = []
+    for _ in range(count):
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, times in words.items():
+            for pair in pairwise(word):
+                pairs[pair] += times
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        found.append(best)
+        words = Counter({_merge(word, best): times for word, times in words.items()})
+    return found
+
+
+def _merge(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    merged: list[str] = []
+    for piece in word:
+        if merged and (merged[-1], piece) == pair:
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return tuple(merged)
+
+
+def write_tiny(
+    path: Path,
+    *,
+    seed: int = 0,
+    template: str | None = CHATML,
+    context: int = 2048,
+    width: int = 64,
+    layers: int = 2,
+    nan: bool = False,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """A llama-shaped model of about 500 tokens. With `nan`, its last weights are no numbers."""
+    random = np.random.default_rng(seed)
+    pairs = merges(SAMPLE, 220)
+    tokens = [*byte_names().values(), *("".join(pair) for pair in pairs), *CONTROL]
+    size, heads, kv_heads = len(tokens), 4, 2
+    head = width // heads
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("tiny-random")
+    writer.add_type("model")
+    writer.add_file_type(0)
+    writer.add_context_length(context)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(2 * width)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_dimension_count(head)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([1] * (size - len(CONTROL)) + [3] * len(CONTROL))
+    writer.add_token_merges([" ".join(pair) for pair in pairs])
+    writer.add_bos_token_id(size - 3)
+    writer.add_eos_token_id(size - 1)
+    writer.add_add_bos_token(False)
+    if template is not None:
+        writer.add_chat_template(template)
+    for key, text in (metadata or {}).items():
+        writer.add_string(key, text)
+
+    def add(name: str, *shape: int, scale: float = 0.1) -> None:
+        writer.add_tensor(name, (random.standard_normal(shape) * scale).astype(np.float32))
+
+    add("token_embd.weight", size, width, scale=1.0)
+    for index in range(layers):
+        block = f"blk.{index}."
+        writer.add_tensor(block + "attn_norm.weight", np.ones(width, np.float32))
+        writer.add_tensor(block + "ffn_norm.weight", np.ones(width, np.float32))
+        for name, rows, columns in (
+            ("attn_q", width, width),
+            ("attn_k", head * kv_heads, width),
+            ("attn_v", head * kv_heads, width),
+            ("attn_output", width, width),
+            ("ffn_gate", 2 * width, width),
+            ("ffn_up", 2 * width, width),
+            ("ffn_down", width, 2 * width),
+        ):
+            add(f"{block}{name}.weight", rows, columns)
+    last: Any = np.full(width, np.nan if nan else 1.0, np.float32)
+    writer.add_tensor("output_norm.weight", last)
+    add("output.weight", size, width, scale=0.4)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
