@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Exported:
 
 def export(
     project: Project, out: Path, format: str, state: str = "accepted", plain: bool = False
-) -> Iterator[Exported]:
+) -> Generator[Exported, None, None]:
     """Streams the examples of a state to a file, one JSON object a line or CSV, and a dataset card beside it.
 
     Yields the counts as they grow and once at the end. Nothing is at `out` until all of it is. An example whose
@@ -80,7 +80,7 @@ def _verified(project: Project, state: str) -> Iterator[tuple[Example, bool]]:
         yield example, bool(found.text) and page_text[found.start : found.end] == found.text
 
 
-def _writer(file: IO[str], format: str, plain: bool):
+def _writer(file: IO[str], format: str, plain: bool) -> Callable[[Example], object]:
     if format == "csv":
         rows = csv.writer(file)
         rows.writerow(formats.CSV_COLUMNS)

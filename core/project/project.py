@@ -214,6 +214,13 @@ class Project:
                 query if document_id is None else query.where(PassageTable.document_id == document_id)
             )
 
+    def passage_keys(self) -> list[tuple[int, int]]:
+        """(passage, document) ids of all passages in reading order, without their texts: fast."""
+        query = PassageTable.select(PassageTable.id, PassageTable.document_id)
+        with self._read():
+            ordered = query.order_by(PassageTable.document_id, PassageTable.ordinal)
+            return list(ordered.tuples().execute(self._database))
+
     def passage(self, passage_id: int) -> PassageRow:
         """One passage. Raises UserError when it is not there."""
         with self._read():

@@ -1,5 +1,6 @@
 """Runs a project's passages through a model and commits each question as it is made; resumes where a run stopped."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -20,7 +21,8 @@ from core.questions.prompts import Prompts, load_prompts
 from core.worker import Worker, WorkerDied
 
 CHUNK = 500  # slots handed to the child at once: bounds what one message carries
-CRASHES = 3  # of the child in a row without a row between them, after which a run gives up
+CRASHES = 4  # of the child in a row, after which a run gives up
+CRASHED = "The model's process crashed on it."
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def ask(project: Project, worker: Worker, options: AskOptions) -> Iterator[AskIt
         "limit": options.limit,
         "language": options.language,
         "documents": list(options.documents),
-        "last_passage": max(passage.id for passage in project.passages()),
+        "last_passage": max(passage_id for passage_id, _ in project.passage_keys()),
         "temperature": prompts.temperature,
         "engine": asdict(options.engine),
     }
@@ -112,7 +114,7 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
         raise UserError("At least one question a passage must be asked for.")
     if options.limit is not None and options.limit < 1:
         raise UserError("The limit must be at least 1.")
-    if next(iter(project.passages()), None) is None:
+    if not project.passage_keys():
         raise UserError(
             "The project has no passages to ask about. Add a PDF with text first: elenchus add PROJECT PDF."
         )
@@ -159,35 +161,27 @@ class _Run:
         for example_id, question in project.questions():
             self.duplicates.add(example_id, question)
         self.finished = project.done_slots(run_id)
-        self.total = sum(1 for _ in self.slots())
-        self.discarded = len(list(project.discards(run_id)))
+        self.plan = list(islice(self._every_slot(), self.settings["limit"]))
+        self.discarded = len(project.discards(run_id))
         self.made = len(self.finished) - self.discarded
 
-    def slots(self) -> Iterator[Slot]:
-        """Every slot of the run in order, done or not: the same at every resume."""
-        wanted, kinds, count = (
-            self.settings["documents"],
-            self.settings["kinds"],
-            self.settings["per_passage"],
-        )
-        passages = (
-            passage
-            for passage in self.project.passages()
-            if passage.id <= self.settings["last_passage"] and (not wanted or passage.document_id in wanted)
-        )
-        every = (
-            Slot(passage.id, passage.text, number, count, kinds[(ordinal * count + number) % len(kinds)])
-            for ordinal, passage in enumerate(passages)
-            for number in range(count)
-        )
-        return islice(every, self.settings["limit"])
+    def _every_slot(self) -> Iterator[tuple[int, int, str]]:
+        """(passage, number, kind) of every slot in order, done or not: the same at every resume."""
+        wanted, kinds, count = self.settings["documents"], self.settings["kinds"], self.settings["per_passage"]
+        ordinal = 0
+        for passage_id, document_id in self.project.passage_keys():
+            if passage_id > self.settings["last_passage"] or (wanted and document_id not in wanted):
+                continue
+            for number in range(count):
+                yield passage_id, number, kinds[ordinal % len(kinds)]
+                ordinal += 1
 
     def fill(self) -> Iterator[AskItem]:
         """Fills the slots that are open and closes the run with how it ended."""
         state, reason = "cancelled", ""
         try:
             yield from self._fill()
-            state = "finished" if len(self.finished) >= self.total else "cancelled"
+            state = "finished" if len(self.finished) >= len(self.plan) else "cancelled"
         except Exception as error:
             state, reason = "failed", str(error)
             raise
@@ -195,22 +189,42 @@ class _Run:
             self.project.finish_run(self.run_id, state, {"engine": asdict(self.usage)}, reason)
 
     def _fill(self) -> Iterator[AskItem]:
-        crashes = 0
-        while chunk := list(islice(self._open_slots(), CHUNK)):
-            before = len(self.finished)
+        careful = crashes = 0  # slots still to be asked one by one; crashes in a row
+        suspects: list[Slot] = []
+        todo = deque(key for key in self.plan if key[:2] not in self.finished)
+        while todo:
+            chunk = [self._slot(*todo.popleft()) for _ in range(min(1 if careful else CHUNK, len(todo)))]
+            careful = max(0, careful - 1)
             try:
                 yield from self._ask_child(chunk)
             except WorkerDied:
-                # llama.cpp can end its process on one bad passage or a full memory: go on in a new one.
-                crashes = crashes + 1 if len(self.finished) == before else 1
+                # llama.cpp can end its process on one bad passage, or for want of memory: go on in a new one, one by
+                # one, until the slot that does it is found. Where all of them do, it is not the slot's fault.
+                crashes += 1
                 if crashes == CRASHES:
                     raise
+                careful = self.settings["engine"]["sequences"]
+                left = [slot for slot in chunk if self._open(slot)]
+                if len(chunk) == 1:
+                    suspects += left
+                else:
+                    todo.extendleft((slot.passage_id, slot.number, slot.kind) for slot in reversed(left))
                 continue
-            if len(self.finished) < before + len(chunk):
+            if any(map(self._open, chunk)):
                 return  # cancelled
+            crashes = 0
+            yield from self._give_up(suspects)
+        yield from self._give_up(suspects)
 
-    def _open_slots(self) -> Iterator[Slot]:
-        return (slot for slot in self.slots() if (slot.passage_id, slot.number) not in self.finished)
+    def _give_up(self, suspects: list[Slot]) -> Iterator[Discard]:
+        while suspects:
+            yield self._commit_discard(NothingMade(suspects.pop(), CRASHED))
+
+    def _open(self, slot: Slot) -> bool:
+        return (slot.passage_id, slot.number) not in self.finished
+
+    def _slot(self, passage_id: int, number: int, kind: str) -> Slot:
+        return Slot(passage_id, self.project.passage(passage_id).text, number, self.settings["per_passage"], kind)
 
     def _ask_child(self, slots: list[Slot]) -> Iterator[AskItem]:
         before, engine = self.usage, EngineSettings(**self.settings["engine"])
@@ -224,7 +238,7 @@ class _Run:
                 yield self._commit_discard(item)
             elif isinstance(item, Usage):
                 self.usage = _sum(before, item)
-                yield Progress(len(self.finished), self.total, self.made, self.discarded, self.usage)
+                yield Progress(len(self.finished), len(self.plan), self.made, self.discarded, self.usage)
             else:
                 yield item
 

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield project
 
 
-def finish(items: Iterator[Exported]) -> Exported:
+def finish(items: Iterable[Exported]) -> Exported:
     return list(items)[-1]
 
 
