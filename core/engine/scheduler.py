@@ -104,6 +104,7 @@ class _Run(Generic[R]):
         self._counts = dict.fromkeys(("prompt_tokens", "cached_tokens", "generated_tokens", "decodes"), 0)
         self._seconds = self._decode_seconds = 0.0
         self._more = True
+        self._crowded = False  # llama.cpp found no room: nobody comes in before somebody has gone
 
     def results(self) -> Iterator[R]:
         """Time that the caller spends with a result is not counted."""
@@ -165,6 +166,8 @@ class _Run(Generic[R]):
 
     def _admit(self) -> None:
         """Gives sequences to the jobs that there is room for, in their order; one may wait for another's prefix."""
+        if self._crowded and self._running:
+            return
         waiting: deque[_Job[R]] = deque()
         while self._pending:
             job = self._pending.popleft()
@@ -245,6 +248,7 @@ class _Run(Generic[R]):
         """The cache is full, against the reckoning: idle sequences go, then the youngest starts again later."""
         if self._cache.drop_idle():
             return
+        self._crowded = True
         job = self._running.pop()
         assert job.slot is not None
         self._cache.drop(job.slot)
@@ -270,6 +274,7 @@ class _Run(Generic[R]):
 
     def _complete(self, job: _Job[R]) -> None:
         """Hands the answer to its task, whose next request goes first: its prompt is still in the cache."""
+        self._crowded = False
         cached = job.cached_tokens or 0
         self._counts["prompt_tokens"] += job.prompt_tokens
         self._counts["cached_tokens"] += cached
