@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -61,7 +62,10 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class _Segment:
-    """Characters close together on one base line."""
+    """Characters close together on one base line, the height of most of them, and their number if there are letters.
+
+    A Chinese character counts for two.
+    """
 
     chars: list[Char]
     u0: float
@@ -70,10 +74,8 @@ class _Segment:
     v1: float
     base: float
     index: int
-
-    @property
-    def size(self) -> float:
-        return max(self.v1 - self.v0, 0.1)
+    size: float
+    length: int = 0
 
     def text(self) -> str:
         return "".join(char.text for char in self.chars)
@@ -105,14 +107,17 @@ def read_lines(chars: Sequence[Char]) -> list[Line]:
     """The lines that the characters form, in reading order."""
     if not chars:
         return []
-    letters = sum(any(map(str.isalpha, char.text)) for char in chars)
-    rtl_page = sum(is_rtl(char.text) for char in chars) > 0.4 * letters > 0
-    blocks = _blocks(_segments(chars))
+    rtl_letters = sum(is_rtl(char.text) for char in chars if char.text >= "\u0590")
+    rtl_page = rtl_letters > 0 and rtl_letters > 0.4 * sum(char.text.isalpha() for char in chars)
+    blocks = _split_tables(_blocks(_segments(chars)))
     lines: list[Line] = []
     above: _Segment | None = None
     for block in _reading_order(blocks, rtl_page):
+        wrapped = _is_wrapped(block, rtl_page)
         for segment in block.segments:
             link = _link(above, segment, block, rtl_page)
+            if link == WRAP and not wrapped:
+                link = BREAK
             if line := _line(segment, rtl_page, link):
                 lines.append(line)
                 above = segment
@@ -127,22 +132,43 @@ def _segments(chars: Sequence[Char]) -> list[_Segment]:
         if run is not None and _continues(run, char):
             run.chars.append(char)
             run.u0, run.u1 = min(run.u0, char.u0), max(run.u1, char.u1)
-            if char.v1 - char.v0 > run.v1 - run.v0:
-                run.v0, run.v1, run.base = char.v0, char.v1, char.base
+            if char.v1 - char.v0 > run.size:
+                run.v0, run.v1, run.base, run.size = char.v0, char.v1, char.base, char.v1 - char.v0
         else:
-            run = _Segment([char], char.u0, char.v0, char.u1, char.v1, char.base, char.index)
+            run = _new_segment(char)
             runs.append(run)
-    return _merge_runs(runs)
+    segments = _merge_runs(runs)
+    for segment in segments:
+        _take_usual_size(segment)
+        text = segment.text()
+        if any(map(str.isalpha, text)):
+            segment.length = len(text) if text.isascii() else len(text) + sum(map(is_unspaced, text))
+    return segments
+
+
+def _take_usual_size(segment: _Segment) -> None:
+    """One large bracket makes no heading: size and base line are those of most characters."""
+    heights = sorted(char.v1 - char.v0 for char in segment.chars)
+    if heights[0] == heights[-1]:
+        return
+    segment.size = max(heights[len(heights) // 2], 0.1)
+    usual = next(char for char in segment.chars if abs(char.v1 - char.v0 - segment.size) < 0.01 * segment.size)
+    segment.v0, segment.v1, segment.base = usual.v0, usual.v1, usual.base
+
+
+def _new_segment(char: Char) -> _Segment:
+    size = max(char.v1 - char.v0, 0.1)
+    return _Segment([char], char.u0, char.v0, char.u1, char.v1, char.base, char.index, size)
 
 
 def _continues(run: _Segment, char: Char) -> bool:
     last = run.chars[-1]
-    size = max(run.v1 - run.v0, char.v1 - char.v0)
+    size = max(run.size, char.v1 - char.v0)
     distance = max(char.u0 - last.u1, last.u0 - char.u1)
     step = abs(char.base - run.base)
     if step < 0.15 * size:
         return distance < size
-    smaller = min(run.v1 - run.v0, char.v1 - char.v0)
+    smaller = min(run.size, char.v1 - char.v0)
     return step < 0.6 * size and smaller < 0.87 * size and distance < 0.4 * size  # raised or lowered
 
 
@@ -198,7 +224,7 @@ def _absorb(one: _Segment, other: _Segment) -> None:
     later_is_left = other.u0 < one.u0
     one.chars = [*other.chars, *one.chars] if later_is_left else [*one.chars, *other.chars]
     if other.size > one.size:
-        one.base, one.v0, one.v1 = other.base, other.v0, other.v1
+        one.base, one.v0, one.v1, one.size = other.base, other.v0, other.v1, other.size
     one.u0, one.u1, one.index = min(one.u0, other.u0), max(one.u1, other.u1), min(one.index, other.index)
 
 
@@ -209,10 +235,14 @@ def _blocks(segments: Iterable[_Segment]) -> list[_Block]:
         if blocks and _goes_under(blocks[-1].segments[-1], segment):
             blocks[-1].add(segment)
         else:
-            block = _Block()
-            block.add(segment)
-            blocks.append(block)
+            blocks.append(_new_block(segment))
     return blocks
+
+
+def _new_block(segment: _Segment) -> _Block:
+    block = _Block()
+    block.add(segment)
+    return block
 
 
 def _goes_under(upper: _Segment, lower: _Segment) -> bool:
@@ -224,6 +254,41 @@ def _goes_under(upper: _Segment, lower: _Segment) -> bool:
         and min(upper.size, lower.size) > 0.75 * size
         and overlap > 0.3 * min(upper.u1 - upper.u0, lower.u1 - lower.u0)
     )
+
+
+def _split_tables(blocks: list[_Block]) -> list[_Block]:
+    """Breaks up blocks that are columns of a table: their lines stand level with short entries beside them."""
+    entries: Counter[int] = Counter()
+    for block in blocks:
+        if not _is_running(block):
+            entries.update({level for segment in block.segments for level in _levels(segment)})
+    split: list[_Block] = []
+    for block in blocks:
+        level = sum(entries[round(segment.base / 2)] > 1 for segment in block.segments)
+        if len(block.segments) > 1 and level > 0.7 * len(block.segments) and not _is_running(block):
+            split.extend(_new_block(segment) for segment in block.segments)
+        else:
+            split.append(block)
+    return split
+
+
+def _is_running(block: _Block) -> bool:
+    """Whether the block's lines are one text: sentences go on from line to line, or the lines are full."""
+    rest = block.segments[1:]
+    going_on = sum(segment.chars[0].text.islower() for segment in rest)
+    if not rest or going_on >= 0.3 * len(rest):
+        return bool(rest)
+    first_letters = [next(filter(str.isalpha, segment.text()), "") for segment in block.segments]
+    without_case = [letter for letter in first_letters if letter and letter.lower() == letter.upper()]
+    if len(without_case) >= 0.6 * len(first_letters):
+        return True  # Hebrew, Chinese: nothing tells, and columns of figures have no letters
+    filled = sum(segment.u1 - segment.u0 > 0.9 * (block.u1 - block.u0) for segment in block.segments[:-1])
+    return _is_prose([block]) and filled >= 0.6 * len(rest)
+
+
+def _levels(segment: _Segment) -> tuple[int, ...]:
+    near = round(segment.base / 2)
+    return near - 1, near, near + 1
 
 
 def _reading_order(blocks: list[_Block], rtl: bool) -> list[_Block]:
@@ -296,12 +361,7 @@ def _are_columns(left: list[_Block], right: list[_Block]) -> bool:
 
 
 def _is_prose(blocks: list[_Block]) -> bool:
-    lengths = []
-    for block in blocks:
-        for segment in block.segments:
-            text = segment.text()
-            wide = sum(map(is_unspaced, text[:60]))
-            lengths.append(len(text) + wide if any(map(str.isalpha, text)) else 0)
+    lengths = [segment.length for block in blocks for segment in block.segments]
     return len(lengths) >= 3 and median(lengths) >= 14
 
 
@@ -332,9 +392,22 @@ def _link(above: _Segment | None, segment: _Segment, block: _Block, rtl: bool) -
     size = max(above.size, segment.size)
     if abs(above.base - segment.base) < 0.3 * size and above is not segment:
         return ROW
-    if above not in block.segments or min(above.size, segment.size) < 0.9 * size:
+    if above not in block.segments or min(above.size, segment.size) < 0.8 * size:
         return BREAK
     return BREAK if _ends_paragraph(above, segment, block, rtl) else WRAP
+
+
+def _is_wrapped(block: _Block, rtl: bool) -> bool:
+    """Whether lines reach the block's edge and go on below; those of code and verse end where they like."""
+    lines = block.segments[:-1]
+    if len(lines) < 2:
+        return True
+    near = 0.15 * (block.u1 - block.u0)
+    return sum(_room(line, block, rtl) < near for line in lines) >= 0.3 * len(lines)
+
+
+def _room(line: _Segment, block: _Block, rtl: bool) -> float:
+    return line.u0 - block.u0 if rtl else block.u1 - line.u1
 
 
 _BULLET = re.compile(r"[•▪◦‣●○■□–—*·➢✓]|\(?(\d{1,3}|[a-zA-Z])[.)](\s|$)")
@@ -349,8 +422,8 @@ def _ends_paragraph(above: _Segment, below: _Segment, block: _Block, rtl: bool) 
     word_end = next((place for place, char in enumerate(first) if place and char.spaced), len(first))
     word = first[:word_end] if not is_unspaced(first[0].text) else first[:1]
     width = max(char.u1 for char in word) - min(char.u0 for char in word)
-    room = above.u0 - block.u0 if rtl else block.u1 - above.u1
-    if room > width + 0.5 * below.size and len(block.segments) > 1:
+    spare = 1.5 if is_unspaced(first[0].text) else 0.5  # no line begins with a full stop or ends with a bracket
+    if _room(above, block, rtl) > width + spare * below.size:
         return True
     indent = block.u1 - below.u1 if rtl else below.u0 - block.u0
     above_indent = block.u1 - above.u1 if rtl else above.u0 - block.u0
@@ -359,7 +432,9 @@ def _ends_paragraph(above: _Segment, below: _Segment, block: _Block, rtl: bool) 
 
 def _line(segment: _Segment, rtl_page: bool, link: str) -> Line | None:
     """The segment's words, clean and in logical order; None when nothing is left of it."""
-    rtl = any(is_rtl(char.text) for char in segment.chars)
+    rtl = any(is_rtl(char.text) for char in segment.chars if char.text >= "\u0590")
+    if rtl_page and not any(any(map(str.isalpha, char.text)) for char in segment.chars):
+        rtl = True  # the number of a list stands to the right of its full stop
     words = _rtl_words(segment.chars, rtl_page) if rtl else _ltr_words(segment.chars)
     text = ""
     placed: list[PlacedWord] = []
@@ -395,7 +470,7 @@ def _ltr_words(chars: list[Char]) -> list[list[Char]]:
     for before, char in itertools.pairwise(chars):
         gap = char.u0 - before.u1
         size = max(before.v1 - before.v0, char.v1 - char.v0)
-        drawn_in_turn = char.index == before.index + 1
+        drawn_in_turn = char.index == before.index + 1 and abs(char.base - before.base) < 0.1 * size
         if (char.spaced if drawn_in_turn else gap > 0.18 * size) or gap > 0.6 * size:
             words.append([char])
         else:
@@ -458,7 +533,7 @@ def _ligature(first: str, second: str) -> str:
 
 def _split_unspaced(chars: list[Char]) -> list[list[Char]]:
     """A word for each character of a script without spaces, so that its place on the page is known."""
-    if all(char.text < "\u3000" for char in chars):
+    if max(char.text for char in chars) < "\u3000":
         return [chars]
     parts: list[list[Char]] = []
     for char in chars:

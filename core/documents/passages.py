@@ -16,7 +16,8 @@ FEWEST_LETTERS = 40  # fewer than these are a heading or a number on its own, no
 LEAST_LETTERS = 0.3  # share of letters below which a passage is a table of figures
 SECTION_JOIN = " › "
 
-_END = re.compile(r"""(?:[.!?…؟۔।]+|[。！？｡]+)["'”’»›)\]」』】]*""")
+# The marks that end a sentence, what closes with it, and the number of a footnote.
+_END = re.compile(r"""(?:[.!?…؟۔।]+|[。！？｡]+)["'”’»›)\]」』】]*(?:(?<=[^\W\d_][.!?])\d{1,2}(?=\s))?""")
 _LEADERS = re.compile(r"(?:\. ?){4,}|…{2,}|(?:_ ?){6,}|(?:· ?){4,}")
 _INITIALS = re.compile(r"^(?:[^\W\d_]\.)*[^\W\d_]$")
 _ABBREVIATIONS = word_set(

@@ -21,6 +21,10 @@ MAX_CHARS = 400_000  # on one page
 
 DAMAGED_PAGE = "This page is damaged and can't be read."
 
+_SPACES = frozenset((0x09, 0x0A, 0x0D, 0x20, 0xA0))
+
+Box = tuple[float, float, float, float]
+
 
 class PasswordNeeded(UserError):
     """The document is encrypted and opens only with a password."""
@@ -48,7 +52,7 @@ class RawLine:
     """A line with its words' places on the displayed page; `sideways` when it does not run as the page's text does."""
 
     text: str
-    words: tuple[tuple[int, int, Rectangle], ...]
+    words: tuple[tuple[int, int, Box], ...]  # start, end, corners
     rectangle: Rectangle
     size: float
     link: str
@@ -189,99 +193,118 @@ def _read_page(document: Any, index: int) -> RawPage:
             frames, unmapped = _characters(text_page.raw, pdfium)
         finally:
             text_page.close()
-        display = _Display(page.get_bbox(), page.get_rotation())
+        crop, rotation = page.get_bbox(), page.get_rotation() % 360
     finally:
         page.close()
     main = max(frames, key=lambda frame: len(frames[frame]), default=0)
     lines: list[RawLine] = []
     for frame in sorted(frames, key=lambda one: one != main):
-        for line in read_lines(frames[frame]):
-            lines.append(_raw_line(line, frame, display, sideways=frame != main))
-    return RawPage(index, display.width, display.height, tuple(lines), unmapped)
+        places = _Places(crop, rotation, frame)
+        lines.extend(_raw_line(line, places, sideways=frame != main) for line in read_lines(frames[frame]))
+    width, height = crop[2] - crop[0], crop[3] - crop[1]
+    if rotation % 180:
+        width, height = height, width
+    return RawPage(index, width, height, tuple(lines), unmapped)
 
 
-class _Display:
-    """Turns a text frame's coordinates into those of the displayed page."""
+class _Places:
+    """Turns the coordinates of one text frame into those of the displayed page."""
 
-    def __init__(self, box: tuple[float, float, float, float], rotation: int) -> None:
-        self._box = box
-        self._rotation = rotation % 360
-        width, height = box[2] - box[0], box[3] - box[1]
-        self.width, self.height = (height, width) if self._rotation % 180 else (width, height)
+    def __init__(self, crop: tuple[float, float, float, float], rotation: int, frame: int) -> None:
+        def displayed(u: float, v: float) -> tuple[float, float]:
+            x, y = ((u, -v), (-v, -u), (-u, v), (v, u))[frame]
+            left, bottom, right, top = crop
+            return {
+                0: (x - left, top - y),
+                90: (y - bottom, x - left),
+                180: (right - x, y - bottom),
+                270: (top - y, right - x),
+            }[rotation]
 
-    def rectangle(self, frame: int, u0: float, v0: float, u1: float, v1: float) -> Rectangle:
-        """The rectangle on the displayed page, in points, origin at the top left."""
-        xa, ya = self._point(*_from_frame(frame, u0, v0))
-        xb, yb = self._point(*_from_frame(frame, u1, v1))
-        corners = min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
-        return Rectangle(*(round(value, 2) for value in corners))
+        self._x, self._y = displayed(0, 0)
+        (ux, uy), (vx, vy) = displayed(1, 0), displayed(0, 1)
+        self._xu, self._yu = ux - self._x, uy - self._y
+        self._xv, self._yv = vx - self._x, vy - self._y
 
-    def _point(self, x: float, y: float) -> tuple[float, float]:
-        left, bottom, right, top = self._box
-        if self._rotation == 90:
-            return y - bottom, x - left
-        if self._rotation == 180:
-            return right - x, y - bottom
-        if self._rotation == 270:
-            return top - y, right - x
-        return x - left, top - y
-
-
-def _from_frame(frame: int, u: float, v: float) -> tuple[float, float]:
-    """The point in the page's own coordinates. A frame is the text's clockwise turn in quarters of a circle."""
-    return ((u, -v), (-v, -u), (-u, v), (v, u))[frame]
+    def box(self, one: Line | PlacedWord) -> Box:
+        """The corners on the displayed page, in points, origin at the top left."""
+        xa, xb = self._x + self._xu * one.u0 + self._xv * one.v0, self._x + self._xu * one.u1 + self._xv * one.v1
+        ya, yb = self._y + self._yu * one.u0 + self._yv * one.v0, self._y + self._yu * one.u1 + self._yv * one.v1
+        if xa > xb:
+            xa, xb = xb, xa
+        if ya > yb:
+            ya, yb = yb, ya
+        return round(xa, 2), round(ya, 2), round(xb, 2), round(yb, 2)
 
 
 def _to_frame(frame: int, x: float, y: float) -> tuple[float, float]:
+    """The point in a text frame: the frame is the text's clockwise turn, in quarters of a circle."""
     return ((x, -y), (-y, -x), (-x, y), (y, x))[frame]
 
 
-def _raw_line(line: Line, frame: int, display: _Display, sideways: bool) -> RawLine:
-    def place(box: Line | PlacedWord) -> Rectangle:
-        return display.rectangle(frame, box.u0, box.v0, box.u1, box.v1)
-
-    words = tuple((word.start, word.end, place(word)) for word in line.words)
-    return RawLine(line.text, words, place(line), round(line.size, 2), line.link, sideways)
+def _raw_line(line: Line, places: _Places, sideways: bool) -> RawLine:
+    words = tuple((word.start, word.end, places.box(word)) for word in line.words)
+    return RawLine(line.text, words, Rectangle(*places.box(line)), round(line.size, 2), line.link, sideways)
 
 
 def _characters(text_page: Any, pdfium: Any) -> tuple[dict[int, list[Char]], float]:
     """The page's characters by the direction they run in, and the share of them that mean nothing.
 
-    Slanted text (watermarks, labels on axes) is left out. The raw calls are made in one loop: a page has thousands.
+    Slanted text (watermarks, labels on axes) is left out. The raw calls are made in one loop, and only where their
+    answer can be new: a page has thousands of characters.
     """
     frames: dict[int, list[Char]] = {}
     box, x, y = pdfium.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
     box_at, x_at, y_at = ctypes.byref(box), ctypes.byref(x), ctypes.byref(y)
-    spaced, index, meaningless = False, 0, 0
+    spaced, index, meaningless = True, 0, 0
+    frame, v0, v1, base = 0, 0.0, 0.0, 0.0
     for place in range(min(pdfium.FPDFText_CountChars(text_page), MAX_CHARS)):
         code = pdfium.FPDFText_GetUnicode(text_page, place)
-        if code in (0x20, 0xA0, 0x0D, 0x0A, 0x09):
+        if code in _SPACES:
             spaced = True
             continue
-        text = _text_of(code, text_page, place, pdfium)
+        text = chr(code) if 0x20 < code < 0x7F else _text_of(code, text_page, place, pdfium)
         if not place % 4 and pdfium.FPDFText_HasUnicodeMapError(text_page, place) == 1:
-            meaningless += 4  # asked of every fourth character only, for speed
-        elif (not text.isprintable() and unicodedata.category(text) in ("Cc", "Cn", "Co")) or text == "\ufffd":
-            meaningless += 1
-        if (code < 0x20 and text != "-") or not pdfium.FPDFText_GetLooseCharBox(text_page, place, box_at):
+            meaningless += 4  # asked of every fourth character only
+        elif code >= 0x7F or code < 0x20:
+            meaningless += _is_meaningless(text)
+        if not text or not pdfium.FPDFText_GetLooseCharBox(text_page, place, box_at):
             index, spaced = index + 1, True
             continue
-        angle = pdfium.FPDFText_GetCharAngle(text_page, place) / (math.pi / 2)
-        frame = round(angle) % 4
-        if abs(angle - round(angle)) > 0.1:
+        if spaced:  # a word runs in one direction
+            frame = _direction(pdfium.FPDFText_GetCharAngle(text_page, place))
+        if frame < 0:
             continue
-        pdfium.FPDFText_GetCharOrigin(text_page, place, x_at, y_at)
-        ua, va = _to_frame(frame, box.left, box.top)
-        ub, vb = _to_frame(frame, box.right, box.bottom)
-        base = _to_frame(frame, x.value, y.value)[1]
+        (ua, va), (ub, vb) = _to_frame(frame, box.left, box.top), _to_frame(frame, box.right, box.bottom)
+        if spaced or va != v0 or vb != v1:  # the same height and size mean the same base line
+            pdfium.FPDFText_GetCharOrigin(text_page, place, x_at, y_at)
+            base = _to_frame(frame, x.value, y.value)[1]
+            v0, v1 = va, vb
         index += 1
-        char = Char(text, min(ua, ub), min(va, vb), max(ua, ub), max(va, vb), base, index, spaced)
+        char = Char(text, ua, va, ub, vb, base, index, spaced)
+        if ua > ub or va > vb:
+            char.u0, char.u1, char.v0, char.v1 = min(ua, ub), max(ua, ub), min(va, vb), max(va, vb)
         frames.setdefault(frame, []).append(char)
         spaced = False
     return frames, min(1.0, meaningless / max(1, index))
 
 
+def _direction(angle: float) -> int:
+    """The text's turn in quarters of a circle, or -1 for slanted text."""
+    quarters = max(0.0, angle) / (math.pi / 2)
+    return round(quarters) % 4 if abs(quarters - round(quarters)) < 0.1 else -1
+
+
 def _text_of(code: int, text_page: Any, place: int, pdfium: Any) -> str:
+    """The character; a hyphen for pdfium's mark of one at a line's end, empty for other control characters."""
     if code == 2 and pdfium.FPDFText_IsHyphen(text_page, place) == 1:
-        return "-"  # pdfium's mark for a hyphen at the end of a line
-    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+        return "-"
+    if code < 0x20:
+        return ""
+    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+
+
+def _is_meaningless(text: str) -> bool:
+    if not text or text == "\ufffd":
+        return True
+    return not text.isprintable() and unicodedata.category(text) in ("Cc", "Cn", "Co")

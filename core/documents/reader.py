@@ -1,18 +1,17 @@
 """Reads a PDF through the worker child, page by page, and makes clean pages of what comes: the parent's side."""
 
-import contextlib
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from core.documents import furniture, pdf
 from core.documents.layout import BREAK, ROW, WRAP
 from core.documents.pdf import DamagedDocument, PasswordNeeded, RawLine, RawPage, WrongPassword
-from core.documents.records import Document, Furniture, Page, Word
+from core.documents.records import Document, Furniture, Page, Rectangle, Word
 from core.documents.text import HYPHENS, count_words, is_garbage, join_lines
 from core.errors import UserError
 from core.worker import ItemTimeout, JobFailed, MemoryExceeded, Worker, WorkerDied
@@ -45,17 +44,31 @@ def read_document(
     on_page: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     *,
+    pages: range | None = None,
     page_timeout: float = PAGE_TIMEOUT,
     page_memory: int = PAGE_MEMORY,
 ) -> Document:
-    """The document with all of its pages.
+    """The document with all of its pages, or with those of `pages` (numbers from 1, without gaps).
 
     A page that takes longer than `page_timeout` seconds, more than `page_memory` bytes, or the child's life gets a
     warning, and reading goes on with the next. `on_page(done, total)` is called after each page, `cancelled()` is asked
     again and again. Raises ReadingCancelled after that or `worker.cancel`, UserError when the file can't be read at
     all, PasswordNeeded when it is locked and WrongPassword when the password does not fit.
     """
-    return _read(worker, Path(path), password, 0, None, on_page, cancelled, page_timeout, page_memory)
+    path = Path(path)
+    limits = _Limits(page_timeout, page_memory)
+    sha256 = _checksum(path)
+    raw_pages = _RawPages(worker, path, password, pages, limits).read(on_page, cancelled)
+    structure, warnings = _structure(worker, path, password, limits)
+    return Document(
+        path=str(path),
+        sha256=sha256,
+        title=_title(structure.metadata, raw_pages, path),
+        metadata=structure.metadata,
+        outline=structure.outline,
+        pages=_clean_pages(raw_pages, structure.labels),
+        warnings=warnings,
+    )
 
 
 def read_page(worker: Worker, path: str | Path, number: int, password: str | None = None) -> Page:
@@ -63,37 +76,17 @@ def read_page(worker: Worker, path: str | Path, number: int, password: str | Non
 
     Raises UserError as `read_document` does, and when there is no such page.
     """
-    first = max(0, number - 1 - NEIGHBOURS)
-    document = _read(worker, Path(path), password, first, number + NEIGHBOURS, None, None, PAGE_TIMEOUT, PAGE_MEMORY)
-    for page in document.pages:
+    pages = range(max(1, number - NEIGHBOURS), number + NEIGHBOURS + 1)
+    for page in read_document(worker, path, password, pages=pages).pages:
         if page.number == number:
             return page
     raise UserError(f"There is no page {number} in {Path(path).name}. Pages count from 1 to the last of the file.")
 
 
-def _read(
-    worker: Worker,
-    path: Path,
-    password: str | None,
-    first: int,
-    last: int | None,
-    on_page: Callable[[int, int], None] | None,
-    cancelled: Callable[[], bool] | None,
-    timeout: float,
-    memory: int,
-) -> Document:
-    sha256 = _checksum(path)
-    raw_pages = _raw_pages(worker, path, password, first, last, on_page, cancelled, timeout, memory)
-    structure, warnings = pdf.Structure(), ()
-    try:
-        limits = {"item_timeout": timeout, "memory_limit": memory}
-        for found in worker.run(pdf.read_structure, str(path), password, **limits):
-            structure = found
-    except (UserError, JobFailed):
-        warnings = (NO_STRUCTURE,)
-    pages = _clean_pages(raw_pages, structure.labels)
-    title = _title(structure.metadata, raw_pages, path)
-    return Document(str(path), sha256, title, structure.metadata, structure.outline, pages, warnings)
+@dataclass(frozen=True)
+class _Limits:
+    seconds: float
+    bytes: int
 
 
 def _checksum(path: Path) -> str:
@@ -115,54 +108,78 @@ def _checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _raw_pages(
-    worker: Worker,
-    path: Path,
-    password: str | None,
-    first: int,
-    last: int | None,
-    on_page: Callable[[int, int], None] | None,
-    cancelled: Callable[[], bool] | None,
-    timeout: float,
-    memory: int,
-) -> list[RawPage]:
-    """The pages as the child gives them; a page that it does not survive is named damaged, and a new child goes on."""
-    pages: list[RawPage] = []
-    end: int | None = None
-    while end is None or first + len(pages) < end:
-        start = first + len(pages)
-        fresh = True  # this child has read no page yet: what goes wrong is this page's fault
-        try:
-            items: Any = worker.run(pdf.read_pages, str(path), password, start, last, item_timeout=timeout,
-                               memory_limit=memory, cancelled=cancelled)  # fmt: skip
-            with contextlib.closing(items):
-                for item in items:
-                    if isinstance(item, RawPage):
-                        pages.append(item)
-                        fresh = False
-                    else:
-                        end = item if last is None else min(item, last)
-                    if on_page is not None and end is not None:
-                        on_page(len(pages), end - first)
-            if end is None or first + len(pages) < end:
-                raise ReadingCancelled(f"Reading {path.name} was cancelled after {len(pages)} pages.")
-            return pages
-        except ItemTimeout:
-            damage = TOO_SLOW.format(seconds=timeout)
-        except (MemoryExceeded, WorkerDied) as error:
-            if end is not None and not fresh:
-                continue
-            damage = TOO_LARGE if isinstance(error, MemoryExceeded) else CRASHED
-        except JobFailed as error:
-            raise DamagedDocument(
-                f"{path.name} is damaged in a way that no page can be read. Get a fresh copy of it."
-            ) from error
-        if end is None:
-            raise DamagedDocument(f"{path.name} can't be opened: it is damaged, or made to overload its readers.")
-        pages.append(RawPage(first + len(pages), 0.0, 0.0, (), 0.0, damage=damage))
-        if on_page is not None:
-            on_page(len(pages), end - first)
-    return pages
+def _structure(
+    worker: Worker, path: Path, password: str | None, limits: _Limits
+) -> tuple[pdf.Structure, tuple[str, ...]]:
+    """Metadata, labels and outline, with a warning when they can't be had."""
+    job = worker.run(pdf.read_structure, str(path), password, item_timeout=limits.seconds, memory_limit=limits.bytes)
+    try:
+        return next(iter([*job])), ()
+    except (UserError, JobFailed, StopIteration):
+        return pdf.Structure(), (NO_STRUCTURE,)
+
+
+class _RawPages:
+    """Reads pages through the child; one that it does not survive is named damaged, and a new child goes on."""
+
+    def __init__(
+        self, worker: Worker, path: Path, password: str | None, numbers: range | None, limits: _Limits
+    ) -> None:
+        self._worker, self._path, self._password, self._limits = worker, path, password, limits
+        self._first = numbers.start - 1 if numbers else 0
+        self._last = numbers.stop - 1 if numbers else None
+        self._end: int | None = None  # the index after the last page, known when the document is open
+        self._pages: list[RawPage] = []
+
+    def read(self, on_page: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None) -> list[RawPage]:
+        """The pages; raises ReadingCancelled, or DamagedDocument when the file can't even be opened."""
+        while self._end is None or self._first + len(self._pages) < self._end:
+            before = len(self._pages)
+            try:
+                for _ in self._items(cancelled):
+                    if on_page is not None and self._end is not None:
+                        on_page(len(self._pages), self._end - self._first)
+            except ItemTimeout:
+                self._skip(TOO_SLOW.format(seconds=self._limits.seconds))
+            except (MemoryExceeded, WorkerDied) as error:
+                if self._end is None or len(self._pages) == before:
+                    self._skip(TOO_LARGE if isinstance(error, MemoryExceeded) else CRASHED)
+                # Else the child fell ill after other pages: this page gets a second try, in a new child.
+            except JobFailed as error:
+                raise self._damaged() from error
+            else:
+                if self._end is None or self._first + len(self._pages) < self._end:
+                    raise ReadingCancelled(f"Reading {self._path.name} was cancelled.")
+        return self._pages
+
+    def _items(self, cancelled: Callable[[], bool] | None) -> Iterator[None]:
+        """Takes what the child sends, from the first page that is still missing."""
+        items = self._worker.run(
+            pdf.read_pages,
+            str(self._path),
+            self._password,
+            self._first + len(self._pages),
+            self._last,
+            item_timeout=self._limits.seconds,
+            memory_limit=self._limits.bytes,
+            cancelled=cancelled,
+        )
+        for item in items:
+            if isinstance(item, RawPage):
+                self._pages.append(item)
+            else:
+                self._end = item if self._last is None else min(item, self._last)
+            yield
+
+    def _skip(self, damage: str) -> None:
+        if self._end is None:
+            raise self._damaged()
+        self._pages.append(RawPage(self._first + len(self._pages), 0.0, 0.0, (), 0.0, damage=damage))
+
+    def _damaged(self) -> DamagedDocument:
+        return DamagedDocument(
+            f"{self._path.name} can't be opened: it is damaged, or made to overload its reader. Get a fresh copy of it."
+        )
 
 
 def _clean_pages(raw_pages: Sequence[RawPage], labels: Sequence[str]) -> tuple[Page, ...]:
@@ -238,7 +255,7 @@ def _page_text(lines: Sequence[RawLine], kinds: dict[int, str], vocabulary: Coun
             else:
                 text += "\n"
         start = len(text)
-        words.extend(Word(start + begin, start + end, rectangle) for begin, end, rectangle in line.words)
+        words.extend(Word(start + begin, start + end, Rectangle(*box)) for begin, end, box in line.words)
         text += line.text
         previous = line
     return text, words
@@ -251,7 +268,7 @@ def _carries_on(above: RawLine, below: RawLine) -> bool:
         below.text[0].islower()
         and (last.isalpha() or last in "," + HYPHENS)
         and len(above.text) > 20
-        and abs(above.size - below.size) < 0.1 * above.size
+        and abs(above.size - below.size) < 0.2 * above.size
         and above.sideways == below.sideways
     )
 

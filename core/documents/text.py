@@ -10,6 +10,7 @@ SOFT_HYPHEN = "\u00ad"
 _DASHES = "\u2012\u2013\u2014"
 _INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF])
 _ONE_HYPHEN = str.maketrans(dict.fromkeys("\u2010\u2011", "-"))
+_SYMBOLS = str.maketrans("\uf0a7\uf0b7\uf0d8\uf0fc", "▪•➢✓")  # of Microsoft's fonts of symbols, which have no Unicode
 
 
 def word_set(words: str) -> frozenset[str]:
@@ -19,13 +20,13 @@ def word_set(words: str) -> frozenset[str]:
 
 # Written with a hyphen when they begin an English compound, although both halves are words.
 _COMPOUND_BEGINNINGS = word_set(
-    "all cross ex full half high ill left long low mid multi near non one open post pre pro quasi real right self"
-    " semi short single so state third three two four five six seven eight nine ten well wide"
+    "cross five four full half high ill long low nine non seven eight self short six three two well"
 )
 # The second half of a broken word may look like a word; these never begin the second half of a compound.
 _SUFFIXES = word_set(
-    "able ably al ally ance ation ed ence ent er ers es est ful hood ible ing ings ion ions ish ism ist ity ive"
-    " less ling ly ment ments ness or ors ous ship sion some tion tions ward wards"
+    "able ably al ally ance ation ed ence ened ent er ered ers es est fold ful hood ible ing ings ion ions ish ism ist"
+    " ity itude ive land lands less light lighted lights ling ly ment ments ness or ors ous sense ship sion some teen"
+    " tion tions ty ward wards way ways"
 )
 # "Ein- und Ausgabe", "pre- and post-war": the hyphen stands for a part left out.
 _CONJUNCTIONS = word_set("and or to und oder bzw bis et ou y o e ve veya ile")
@@ -39,7 +40,7 @@ def normalise(word: str) -> str:
     """The word in NFKC, without invisible characters, its hyphens all of one kind; never with a space inside."""
     if word.isascii():
         return word
-    word = word.translate(_INVISIBLE)
+    word = word.translate(_INVISIBLE).translate(_SYMBOLS)
     folded = unicodedata.normalize("NFKC", word)
     if any(map(str.isspace, folded)):  # a spacing accent such as "¨" becomes a space and a combining mark
         parts = ((one, unicodedata.normalize("NFKC", one)) for one in word)
@@ -106,6 +107,10 @@ def _resolved_kinds(visual: Sequence[str], rtl_line: bool) -> list[str]:
             end += 1
         before = kinds[start - 1] if start else ""
         after = kinds[end] if end < len(kinds) else ""
+        if rtl_line and before in ("L", "N") and after in ("R", "") and _is_mark(visual, start):
+            resolved[start] = "L"  # "XSS:" or "1." drawn as one piece
+            start += 1
+            continue
         if before == "N" and after == "N" and end - start > 1:
             joined = base  # two numbers are two items; "1,234" is one
         else:
@@ -114,6 +119,11 @@ def _resolved_kinds(visual: Sequence[str], rtl_line: bool) -> list[str]:
         resolved[start:end] = [joined] * (end - start)
         start = end
     return ["L" if kind == "N" else kind for kind in resolved]
+
+
+def _is_mark(visual: Sequence[str], place: int) -> bool:
+    """Whether a punctuation mark stands close to what is left of it, with a gap or nothing on its right."""
+    return visual[place] in (".", ",", ":", ";", "!", "?") and not "".join(visual[place + 1 : place + 2])
 
 
 def face_brackets(text: str) -> str:
@@ -234,13 +244,10 @@ def is_garbage(text: str, unmapped: float) -> bool:
 
 def _mixes_scripts(text: str) -> bool:
     """Whether a good part of the words has letters of several alphabets inside: no language does that."""
-    words = [word for word in _WORD.findall(text) if len(word) > 3]
+    words = [word for word in _WORD.findall(text) if len(word) > 3 and not any(map(is_unspaced, word))]
     mixed = sum(len({_script(one) for one in word if one.isalpha()}) > 1 for word in words)
     return len(words) > 10 and mixed > 0.3 * len(words)
 
 
 def _script(letter: str) -> str:
-    """A name for the letter's script. Those of Japanese and Chinese mix in every sentence and count as one."""
-    if is_unspaced(letter):
-        return "CJK"
     return unicodedata.name(letter, "?").split(" ")[0]
