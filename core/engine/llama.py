@@ -219,9 +219,11 @@ def load_model(path: Path, gpu_layers: int, cancelled: Callable[[], bool]) -> Ge
     thread = threading.Thread(target=load, name="load-model")
     thread.start()
     try:
-        while thread.is_alive():
+        alive = True
+        while alive:
             yield Loading(fraction)
             thread.join(0.1)
+            alive = thread.is_alive()
         given_up = not loaded or not loaded[0]
         return None if given_up else Model(loaded[0], gpu_layers)
     except GeneratorExit:

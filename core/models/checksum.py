@@ -43,9 +43,7 @@ def hashing(path: Path) -> Iterator[float | str]:
             known[key] = digest.hexdigest()
             _store(known)
     except OSError as error:
-        raise UserError(
-            f"“{path.name}” cannot be read: {error.strerror or error}. Choose another file."
-        ) from error
+        raise UserError(f"“{path.name}” cannot be read: {error.strerror or error}. Choose another file.") from error
     yield known[key]
 
 

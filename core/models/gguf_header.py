@@ -189,9 +189,7 @@ def read_header(path: Path) -> Header:
         with open(path, "rb") as file:
             return _read(_Reader(file, path.name))
     except OSError as error:
-        raise UserError(
-            f"“{path.name}” cannot be read: {error.strerror or error}. Choose another model."
-        ) from error
+        raise UserError(f"“{path.name}” cannot be read: {error.strerror or error}. Choose another model.") from error
 
 
 def _read(reader: _Reader) -> Header:
@@ -233,7 +231,7 @@ def _check_magic(reader: _Reader) -> None:
 
 
 def _value(reader: _Reader) -> Value:
-    kind = reader.number(_COUNT)
+    kind = int(reader.number(_COUNT))
     if kind == STRING:
         return reader.text()
     if kind == ARRAY:

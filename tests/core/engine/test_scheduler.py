@@ -143,7 +143,13 @@ def test_a_cancel_is_quick_and_quiet(words: int, tmp_path: Path, opened: Any) ->
     )
     assert list(results) == []
     assert time.monotonic() - until < 0.3
-    assert list(engine.run(iter([one("x")], ))) == list(engine.run(iter([one("x")])))
+    assert list(
+        engine.run(
+            iter(
+                [one("x")],
+            )
+        )
+    ) == list(engine.run(iter([one("x")])))
 
 
 def test_weights_that_are_no_numbers_end_in_a_sentence(tmp_path: Path, opened: Any) -> None:
