@@ -100,7 +100,11 @@ def test_models_are_listed(elenchus: Command) -> None:
         (["ask", "{empty}"], 1, "no passages"),
         (["review", "{project}", "99999", "--accept"], 1, "99999"),
         (["review", "{project}", "1"], 2, "required"),
-        (["export", "{project}", "--format", "csv", "--out", "{tmp}/x", "--state", "quarantined"], 1, "nothing to export"),
+        (
+            ["export", "{project}", "--format", "csv", "--out", "{tmp}/x", "--state", "quarantined"],
+            1,
+            "nothing to export",
+        ),
         (["text", "{sample}", "--page", "999"], 1, "page 999"),
         (["{project}"], 1, "no window yet"),
         (["--nonsense"], 2, "usage"),

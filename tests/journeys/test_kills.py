@@ -1,4 +1,4 @@
-"""`kill -9` at random instants of a real run: nothing acknowledged is lost, nothing is made twice, the file stays whole."""
+"""`kill -9` at random instants of a real run: nothing acknowledged is lost, nothing is made twice."""
 
 import os
 import random
@@ -68,9 +68,12 @@ def test_a_killed_run_resumes_without_loss_or_repetition(kills: int, elenchus: C
     expected, acknowledged = made(whole), set()
     for number in range(kills):
         said = tmp_path / "said"
-        with open(said, "w") as out, subprocess.Popen(
-            [sys.executable, script, killed, str(LIMIT)], stdout=out, stderr=subprocess.DEVNULL, env=environment
-        ) as asking:
+        with (
+            open(said, "w") as out,
+            subprocess.Popen(
+                [sys.executable, script, killed, str(LIMIT)], stdout=out, stderr=subprocess.DEVNULL, env=environment
+            ) as asking,
+        ):
             time.sleep(chance.uniform(0.1, 0.9 * takes))
             asking.send_signal(signal.SIGKILL)
         acknowledged |= {int(line) for line in said.read_text().splitlines() if line.strip()}

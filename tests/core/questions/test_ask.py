@@ -1,0 +1,149 @@
+"""Runs over a project: what is committed, what a crash costs, what a resume refuses."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import paths
+from core.documents.records import Document, Page, Part, Passage
+from core.engine.requests import Usage
+from core.errors import UserError
+from core.project.project import Project
+from core.project.records import Discard, Example
+from core.questions import ask as module
+from core.questions.ask import CRASHED, AskOptions, Progress, ask, resume
+from core.questions.make import MadeQuestion, NothingMade, Slot
+from core.worker import Worker, WorkerDied
+
+STARTER = AskOptions(paths.starter_model(), kinds=("factual",), per_passage=2)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.create(tmp_path / "p.elenchus") as project:
+        yield project
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker() as worker:
+        yield worker
+
+
+def fill(project: Project, texts: list[str]) -> None:
+    """One passage a page, one page a text."""
+    pages = tuple(Page(number, str(number), 100, 100, text) for number, text in enumerate(texts, 1))
+    passages = [Passage("", (Part(page.number, 0, len(page.text)),), page.text) for page in pages]
+    project.add_document(Document("/d.pdf", "ab" * 32, "D", pages=pages), passages, 1200, 200)
+
+
+def fake_job(model: Path, engine: Any, slots: list[Slot], *_: Any) -> Iterator[MadeQuestion | NothingMade | Usage]:
+    """In the model's place: the passage's first word is the answer; CRASH ends the process; NONE gives nothing."""
+    for slot in slots:
+        if "CRASH" in slot.text:
+            os.abort()
+        if "NONE" in slot.text:
+            yield NothingMade(slot, "The model wrote no question.")
+        else:
+            yield MadeQuestion(slot, f"Which is {slot.text} {slot.number}?", "x", (), (0, 4))
+        yield Usage(generated_tokens=1)
+
+
+def test_one_bad_passage_costs_no_more_than_itself(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", "Belmar", "CRASH", "Corda", "NONE", "Dunmore"])
+    items = list(ask(project, worker, STARTER))
+    made = [item for item in items if isinstance(item, Example)]
+    assert [example.evidence and example.evidence.text for example in made] == ["Avel"] * 2 + ["Belm"] * 2 + [
+        "Cord"
+    ] * 2 + ["Dunm"] * 2
+    assert (
+        sorted(item.reason for item in items if isinstance(item, Discard))
+        == ["The model wrote no question."] * 2 + [CRASHED] * 2
+    )
+    (run,) = project.runs()
+    assert run.state == "finished"
+    assert run.usage["engine"]["generated_tokens"] >= 10
+    last = [item for item in items if isinstance(item, Progress)][-1]
+    assert (last.done, last.total, last.made) == (12, 12, 8)
+
+
+def test_a_model_that_always_crashes_ends_the_run_and_loses_no_slot(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["CRASH"] * 20)
+    with pytest.raises(WorkerDied):
+        list(ask(project, worker, STARTER))
+    (run,) = project.runs()
+    assert run.state == "failed"
+    assert run.reason
+    assert project.done_slots(run.id) == set()
+
+
+def test_a_resumed_run_does_what_is_left_and_only_that(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", "Belmar", "Corda"])
+    job = ask(project, worker, STARTER)
+    first = [item for item in (next(job) for _ in range(5)) if isinstance(item, Example)]
+    job.close()
+    assert project.runs()[0].state == "cancelled"
+    fill_more = Document("/e.pdf", "cd" * 32, "E", pages=(Page(1, "1", 9, 9, "Later"),))
+    project.add_document(fill_more, [Passage("", (Part(1, 0, 5),), "Later")], 1200, 200)
+    second = [item for item in resume(project, worker) if isinstance(item, Example)]
+    slots = [(example.passage_id, example.slot) for example in first + second]
+    assert slots == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
+    assert project.runs()[0].state == "finished"
+
+
+def test_a_resume_refuses_another_model_or_other_prompts(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel"])
+    job = ask(project, worker, STARTER)
+    next(job)
+    job.close()
+    other = tmp_path / "other.gguf"
+    other.write_bytes(paths.starter_model().read_bytes()[:-1] + b"\x01")
+    with pytest.raises(UserError, match="another file"):
+        list(resume(project, worker, other))
+    monkeypatch.setattr(paths, "resources", lambda: tmp_path)
+    style = tmp_path / "prompts" / "starter"
+    style.mkdir(parents=True)
+    (style / "style.toml").write_text('kinds = ["factual"]\ntemperature = 0.5\n')
+    (style / "answer.txt").write_text("[user]\nother")
+    with pytest.raises(UserError, match="prompts"):
+        list(resume(project, worker))
+
+
+def test_every_provenance_is_written(project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel"])
+    list(ask(project, worker, STARTER))
+    made = project.runs()[0].request
+    assert made.model_sha256 == hashlib.sha256(paths.starter_model().read_bytes()).hexdigest()
+    assert made.quantisation in ("F16", "Q8_0", "F32")
+    assert made.prompts["ask_factual"].startswith("{passage}")
+    assert made.settings["temperature"] > 0
+    assert made.engine_version == "llama-cpp-python 0.3.36"
+
+
+def test_near_duplicates_are_found_across_runs(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel"])
+    for expected in (True, False):
+        made = next(item for item in list(ask(project, worker, STARTER)) if isinstance(item, Example))
+        (check,) = [check for check in made.checks if check.name == "near_duplicate"]
+        assert check.passed is expected
