@@ -116,7 +116,7 @@ def read_lines(chars: Sequence[Char]) -> list[Line]:
         wrapped = _is_wrapped(block, rtl_page)
         for segment in block.segments:
             link = _link(above, segment, block, rtl_page)
-            if link == WRAP and not wrapped:
+            if link == WRAP and not wrapped and not _goes_on(segment):
                 link = BREAK
             if line := _line(segment, rtl_page, link):
                 lines.append(line)
@@ -295,6 +295,9 @@ def _reading_order(blocks: list[_Block], rtl: bool) -> list[_Block]:
     """Cuts the region along white space again and again: into columns where these hold running text, else into rows."""
     if len(blocks) < 2:
         return blocks
+    for part, rest in _outer_strips(blocks):
+        if _stands_over_columns(part, rest):
+            return _in_turn([part, rest] if part[0].v0 < rest[0].v0 else [rest, part], rtl)
     columns = _cut_columns(blocks)
     if len(columns) > 1:
         return _in_turn(reversed(columns) if rtl else columns, rtl)
@@ -305,6 +308,31 @@ def _reading_order(blocks: list[_Block], rtl: bool) -> list[_Block]:
     if len(cells) > 1:
         return _in_turn(reversed(cells) if rtl else cells, rtl)
     return sorted(blocks, key=lambda one: one.index)
+
+
+def _outer_strips(blocks: list[_Block]) -> list[tuple[list[_Block], list[_Block]]]:
+    """The topmost and the lowest strip, each with the rest of the region, when white space parts them."""
+    strips = _cut(blocks, _down, 0.0)
+    if len(strips) < 2:
+        return []
+    return [
+        (strip, [block for other in strips if other is not strip for block in other])
+        for strip in (strips[0], strips[-1])
+    ]
+
+
+def _stands_over_columns(strip: list[_Block], rest: list[_Block]) -> bool:
+    """Whether the rest has columns, and the strip holds something that lies in none of them: a title, a footnote."""
+    columns = _cut_columns(rest)
+    if len(columns) < 2:
+        return False
+    extents = [(min(one.u0 for one in column), max(one.u1 for one in column)) for column in columns]
+
+    def lies_in_one(block: _Block) -> bool:
+        shared = (min(block.u1, right) - max(block.u0, left) for left, right in extents)
+        return max(shared) > 0.6 * (block.u1 - block.u0)
+
+    return not all(map(lies_in_one, strip))
 
 
 def _in_turn(parts: Iterable[list[_Block]], rtl: bool) -> list[_Block]:
@@ -398,16 +426,27 @@ def _link(above: _Segment | None, segment: _Segment, block: _Block, rtl: bool) -
 
 
 def _is_wrapped(block: _Block, rtl: bool) -> bool:
-    """Whether lines reach the block's edge and go on below; those of code and verse end where they like."""
-    lines = block.segments[:-1]
-    if len(lines) < 2:
-        return True
-    near = 0.15 * (block.u1 - block.u0)
-    return sum(_room(line, block, rtl) < near for line in lines) >= 0.3 * len(lines)
+    """Whether lines end because the next word had no room; those of code and verse end where they like."""
+    pairs = list(itertools.pairwise(block.segments))
+    full = sum(not _would_fit(above, below, block, rtl) for above, below in pairs)
+    return len(pairs) < 2 or full >= 0.35 * len(pairs)
 
 
-def _room(line: _Segment, block: _Block, rtl: bool) -> float:
-    return line.u0 - block.u0 if rtl else block.u1 - line.u1
+def _goes_on(line: _Segment) -> bool:
+    """Whether the line begins with a letter that is no capital."""
+    first = line.chars[0].text[:1]
+    return first.isalpha() and not first.isupper()
+
+
+def _would_fit(above: _Segment, below: _Segment, block: _Block, rtl: bool) -> bool:
+    """Whether the first word of the line below had room at the end of the line above."""
+    first = below.chars
+    unspaced = is_unspaced(first[0].text)
+    end = 1 if unspaced else next((place for place, char in enumerate(first) if place and char.spaced), len(first))
+    width = max(char.u1 for char in first[:end]) - min(char.u0 for char in first[:end])
+    room = above.u0 - block.u0 if rtl else block.u1 - above.u1
+    spare = 1.5 if unspaced else 0.5  # no line begins with a full stop or ends with a bracket
+    return room > width + spare * below.size
 
 
 _BULLET = re.compile(r"[•▪◦‣●○■□–—*·➢✓]|\(?(\d{1,3}|[a-zA-Z])[.)](\s|$)")
@@ -415,15 +454,7 @@ _BULLET = re.compile(r"[•▪◦‣●○■□–—*·➢✓]|\(?(\d{1,3}|[a-
 
 def _ends_paragraph(above: _Segment, below: _Segment, block: _Block, rtl: bool) -> bool:
     """A line that stops although the next word would have fitted ends a paragraph, as does one before an indent."""
-    first = below.chars
-    text = below.text()
-    if _BULLET.match(text):
-        return True
-    word_end = next((place for place, char in enumerate(first) if place and char.spaced), len(first))
-    word = first[:word_end] if not is_unspaced(first[0].text) else first[:1]
-    width = max(char.u1 for char in word) - min(char.u0 for char in word)
-    spare = 1.5 if is_unspaced(first[0].text) else 0.5  # no line begins with a full stop or ends with a bracket
-    if _room(above, block, rtl) > width + spare * below.size:
+    if _BULLET.match(below.text()) or _would_fit(above, below, block, rtl):
         return True
     indent = block.u1 - below.u1 if rtl else below.u0 - block.u0
     above_indent = block.u1 - above.u1 if rtl else above.u0 - block.u0

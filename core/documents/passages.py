@@ -273,13 +273,12 @@ def _is_prose(text: str) -> bool:
 def rectangles(page: Page, start: int, end: int) -> tuple[Rectangle, ...]:
     """The places of characters `start`..`end` on the page, one rectangle for each line."""
     found: list[Rectangle] = []
-    first = bisect_left(page.words, start, key=_word_end)
+    downwards = _runs_down(page)
+    first = bisect_left(page.words, start + 1, key=_word_end)
     for word in page.words[first:]:
         if word.start >= end:
             break
-        if word.end <= start:
-            continue
-        if found and _same_line(found[-1], word.rectangle):
+        if found and _same_line(found[-1], word.rectangle, downwards):
             found[-1] = _union(found[-1], word.rectangle)
         else:
             found.append(word.rectangle)
@@ -290,15 +289,22 @@ def _word_end(word: Word) -> int:
     return word.end
 
 
-def _same_line(one: Rectangle, other: Rectangle) -> bool:
-    """Whether the boxes stand side by side; on a page shown turned, lines run down it."""
-    across = min(one.y1, other.y1) - max(one.y0, other.y0) > 0.5 * min(one.y1 - one.y0, other.y1 - other.y0)
-    near = max(other.x0 - one.x1, one.x0 - other.x1) < 3 * (other.y1 - other.y0)
-    if across and near:
-        return True
-    down = min(one.x1, other.x1) - max(one.x0, other.x0) > 0.9 * max(one.x1 - one.x0, other.x1 - other.x0)
-    upright = one.y1 - one.y0 > 2 * (one.x1 - one.x0) or other.y1 - other.y0 > 2 * (other.x1 - other.x0)
-    return down and upright and max(other.y0 - one.y1, one.y0 - other.y1) < 3 * (other.x1 - other.x0)
+def _runs_down(page: Page) -> bool:
+    """Whether the page is shown turned, so that its lines run down or up."""
+    long = [word.rectangle for word in page.words[:300] if word.end - word.start > 3]
+    return sum(box.y1 - box.y0 > box.x1 - box.x0 for box in long) > len(long) / 2
+
+
+def _same_line(one: Rectangle, other: Rectangle, downwards: bool) -> bool:
+    """Whether the boxes stand side by side."""
+    along, across = ((one.x0, one.x1), (other.x0, other.x1)), ((one.y0, one.y1), (other.y0, other.y1))
+    if downwards:
+        along, across = across, along
+    (start, end), (other_start, other_end) = across
+    height = min(end - start, other_end - other_start)
+    level = min(end, other_end) - max(start, other_start) > 0.5 * height
+    (start, end), (other_start, other_end) = along
+    return level and max(other_start - end, start - other_end) < 3 * height
 
 
 def _union(one: Rectangle, other: Rectangle) -> Rectangle:

@@ -4,10 +4,12 @@ import ctypes
 import io
 import logging
 import math
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from core.documents.layout import Char, Line, PlacedWord, read_lines
@@ -167,20 +169,35 @@ def _open(path: str, password: str | None) -> Any:
 
 
 def _repair(path: str, password: str | None) -> Any:
-    """The document as pypdf writes it anew, opened in pdfium; None when that fails too."""
-    try:
-        import pypdf
-        import pypdfium2
+    """The document mended and opened in pdfium; None when that fails too."""
+    import pypdfium2
 
-        reader = _pypdf_reader(path, password)
-        writer = pypdf.PdfWriter()
-        for page in reader.pages:
-            writer.add_page(page)
-        data = io.BytesIO()
-        writer.write(data)
-        return pypdfium2.PdfDocument(data.getvalue())
-    except Exception:  # whatever it stumbles over, the file stays unreadable
-        return None
+    for mend in (_rewritten, _with_trailer):
+        try:
+            return pypdfium2.PdfDocument(mend(path, password), password=password)
+        except Exception:  # whatever the mender stumbles over, this way is closed
+            continue
+    return None
+
+
+def _rewritten(path: str, password: str | None) -> bytes:
+    """The document as pypdf understands it, written anew."""
+    import pypdf
+
+    writer = pypdf.PdfWriter()
+    for page in _pypdf_reader(path, password).pages:
+        writer.add_page(page)
+    data = io.BytesIO()
+    writer.write(data)
+    return data.getvalue()
+
+
+def _with_trailer(path: str, password: str | None) -> bytes:
+    """The bytes of a file that lost its end, with a trailer that names its catalogue; pdfium finds the rest."""
+    data = Path(path).read_bytes()
+    catalogues = re.findall(rb"(\d+)\s+(\d+)\s+obj\b(?:(?!endobj).){0,500}?/Type\s*/Catalog\b", data, re.DOTALL)
+    number, generation = catalogues[-1]
+    return data + b"\ntrailer\n<< /Root %s %s R >>\nstartxref\n0\n%%%%EOF\n" % (number, generation)
 
 
 def _read_page(document: Any, index: int) -> RawPage:

@@ -239,7 +239,8 @@ def is_garbage(text: str, unmapped: float) -> bool:
     stop_words = sum(word in _STOP_WORDS for word in words) / max(1, len(words))
     if unmapped > 0.3:
         return vowels < 0.28 or stop_words < 0.03
-    return len(cased) >= 100 and (vowels < 0.18 or _mixes_scripts(text))
+    few_stop_words = len(words) >= 20 and stop_words < 0.02
+    return len(cased) >= 100 and (vowels < (0.27 if few_stop_words else 0.2) or _mixes_scripts(text))
 
 
 def _mixes_scripts(text: str) -> bool:
