@@ -17,6 +17,7 @@ from core.errors import UserError
 INTERVAL = 300.0  # seconds of change between two backups
 KEPT = 5
 SLICE = 256  # pages copied at a time; the project's own writes go in between
+_TIME = "%Y%m%dT%H%M%S%f"
 COUNTED = ("documents", "pages", "passages", "runs", "examples", "actions")
 
 
@@ -33,7 +34,7 @@ class Backups:
         self._lock = lock
         self._thread: threading.Thread | None = None
         newest = newest_backup(path)
-        self._last = newest.stat().st_mtime if newest else 0.0
+        self._last = _made_at(newest) if newest else 0.0
 
     def maybe(self) -> None:
         """Begins a backup when one is due."""
@@ -61,9 +62,12 @@ def folder() -> Path:
 
 
 def newest_backup(path: Path) -> Path | None:
-    """The newest backup of the project that lies, or lay, at `path`; None when there is none."""
-    found = folder().glob(f"*/*.{_mark(path)}.elenchus")
-    return max(found, key=lambda backup: backup.name.split(".")[0], default=None)
+    """The newest backup of the project that lies, or lay, at `path`; None when there is none, or none in reach."""
+    try:
+        found = folder().glob(f"*/*.{_mark(path)}.elenchus")
+        return max(found, key=lambda backup: backup.name, default=None)
+    except OSError:
+        return None
 
 
 def back_up(
@@ -74,7 +78,7 @@ def back_up(
     A copy that fails half-way leaves nothing behind. Raises apsw.Error or OSError (disk full, unreadable), UserError
     when the copy is not whole.
     """
-    target = folder() / project_id / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.{_mark(path)}.elenchus"
+    target = folder() / project_id / f"{datetime.now(UTC):{_TIME}}.{_mark(path)}.elenchus"
     target.parent.mkdir(parents=True, exist_ok=True)
     with finished_file(target) as partial:
         counts = copy_pages(connection, partial, lock)
@@ -100,6 +104,13 @@ def restore(backup: Path, path: Path) -> Path | None:
         if existed:
             os.replace(path, kept)
     return kept if existed else None
+
+
+def _made_at(backup: Path) -> float:
+    try:
+        return datetime.strptime(backup.name.split(".")[0], _TIME).replace(tzinfo=UTC).timestamp()
+    except ValueError:  # a name of someone else's
+        return 0.0
 
 
 def _mark(path: Path) -> str:

@@ -71,18 +71,18 @@ def plain_errors(path: Path, otherwise: Callable[[str], UserError] | None = None
 def damaged(path: Path, detail: str) -> ProjectDamaged:
     """The sentence for a file that is not whole, with where to find what was saved."""
     newest = backup.newest_backup(path)
-    kept = f"the newest backup of it is {newest}" if newest else f"its backups, if any, are in {backup.folder()}"
+    kept = f"the newest backup of it is {newest}" if newest else "no backup of it was found"
     return ProjectDamaged(
         f"{path.name} cannot be used because it is damaged or was not made by Elenchus ({detail}). "
-        f"It was left as it is; {kept}. Open a backup, or a copy of the project that you kept."
+        f"It was left as it is; {kept}. Open a backup or a copy that you kept."
     )
 
 
 def _sentence(path: Path, cause: BaseException, otherwise: Callable[[str], UserError] | None) -> UserError | None:
     if isinstance(cause, apsw.FullError) or getattr(cause, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(
-            f"The disk that holds {path.name} is full, so the last change was not saved. Nothing saved before "
-            "is lost. Free some room and try again."
+            f"The disk is full, so the last change to {path.name} was not saved. Nothing saved before is lost. "
+            "Free some room and try again."
         )
     if isinstance(cause, _BROKEN) or _wrong_type(cause):
         return damaged(path, _detail(cause))

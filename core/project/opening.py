@@ -70,6 +70,8 @@ def create_file(path: Path) -> None:
         with backup.finished_file(path) as partial:
             connection = apsw.Connection(str(partial))
             try:
+                connection.pragma("journal_mode", "MEMORY")
+                connection.pragma("synchronous", "OFF")  # it is made durable as a whole, before it gets its name
                 connection.pragma("application_id", APPLICATION_ID)
                 migrate(connection)
                 row = (uuid.uuid4().hex, datetime.now(UTC).isoformat(timespec="seconds"), __version__)
@@ -257,7 +259,7 @@ def _connect(path: Path, flags: int) -> apsw.Connection:
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
     for limit, value in _LIMITS.items():
         connection.limit(limit, value)
-    for name, value in (("cell_size_check", 1), ("foreign_keys", 1), ("temp_store", "MEMORY"), ("cache_size", -65536)):
+    for name, value in (("cell_size_check", 1), ("foreign_keys", 1), ("temp_store", "MEMORY")):
         connection.pragma(name, value)
     return connection
 
@@ -274,6 +276,7 @@ def _check(connection: apsw.Connection, path: Path) -> str:
     if len(ids) != 1:
         raise damaged(path, "it does not say which project it is")
     connection.set_progress_handler(None)
+    connection.pragma("cache_size", -65536)  # KiB; not earlier, because this reads the file
     return ids[0]
 
 

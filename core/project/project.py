@@ -340,8 +340,7 @@ class Project:
     ) -> list[Example]:
         """A page of examples: at most `limit` of those that come behind `after` in the filter's order."""
         with self._read():
-            ids = queries.example_ids(self._database, filter or ExampleFilter(), after, limit)
-            return queries.load_examples(self._database, ids)
+            return queries.example_page(self._database, filter or ExampleFilter(), after, limit)
 
     def iter_examples(self, filter: ExampleFilter | None = None) -> Iterator[Example]:
         """All examples that match, a page at a time: in constant memory, and with the project free in between."""

@@ -7,6 +7,7 @@ from typing import Any
 import peewee
 
 from core.project import packing
+from core.project.errors import Unreadable
 from core.project.folding import fold
 from core.project.records import SORTS, Check, Evidence, Example, ExampleFilter
 from core.project.schema import (
@@ -55,12 +56,22 @@ def example_ids(
     keys = [ExampleTable.id] if filter.sort == "id" else [getattr(ExampleTable, filter.sort), ExampleTable.id]
     conditions = _conditions(filter)
     if after is not None:
-        place = peewee.Tuple(*keys)
-        values = peewee.Tuple(*[getattr(after, key.name) or 0 for key in keys])
-        conditions.append(place < values if filter.descending else place > values)
+        here = peewee.Tuple(*keys)
+        there = peewee.Tuple(*_place(after, filter)[-len(keys) :])
+        conditions.append(here < there if filter.descending else here > there)
     order = [key.desc() if filter.descending else key.asc() for key in keys]
     query = _where(ExampleTable.select(ExampleTable.id), conditions).order_by(*order).limit(limit)
     return [id for (id,) in database.execute(query)]
+
+
+def example_page(database: ProjectDatabase, filter: ExampleFilter, after: Example | None, limit: int) -> list[Example]:
+    """At most `limit` examples from behind `after` on. Raises Unreadable where a damaged index leads nowhere."""
+    page = load_examples(database, example_ids(database, filter, after, limit))
+    if after is not None and page:
+        last, before = _place(page[-1], filter), _place(after, filter)
+        if last >= before if filter.descending else last <= before:  # who reads on from here would never end
+            raise Unreadable("an index in it is out of order")
+    return page
 
 
 def load_examples(database: ProjectDatabase, ids: Sequence[int]) -> list[Example]:
@@ -68,6 +79,10 @@ def load_examples(database: ProjectDatabase, ids: Sequence[int]) -> list[Example
     checks = _checks(database, ids)
     found = {row["id"]: _example(row, checks[row["id"]]) for row in _rows(database, ids)}
     return [found[id] for id in ids if id in found]
+
+
+def _place(example: Example, filter: ExampleFilter) -> tuple[Any, int]:
+    return getattr(example, filter.sort) or 0, example.id
 
 
 def _where(query: Any, conditions: Sequence[Any]) -> Any:

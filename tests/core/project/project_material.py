@@ -96,6 +96,7 @@ def fill(project: Project, examples: int = 4) -> int:
 def make_fixture(path: Path) -> None:
     """A project with something of everything in it: reviews, undone ones, each state, a failed document."""
     with Project.create(path) as project:
+        project._file.connection.pragma("synchronous", "OFF")
         run_id = fill(project, 6)
         project.finish_run(run_id, "finished", {"prompt_tokens": 900})
         project.start_run(make_settings())  # will be found interrupted
