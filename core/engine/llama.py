@@ -63,6 +63,13 @@ def log() -> Log:
     return quiet
 
 
+@cache
+def repacks_safely() -> bool:
+    """Whether weights may be rearranged for the processor: with AMX llama.cpp then dies at the first decode of a
+    quantised model (github.com/ggml-org/llama.cpp/issues/20824)."""
+    return b"AMX_INT8 = 1" not in native.llama_print_system_info()
+
+
 def physical_cores() -> int:
     """The cores that this process may use, without hyper-threads: more threads make llama.cpp slower."""
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
@@ -211,6 +218,7 @@ def load_model(path: Path, gpu_layers: int, cancelled: Callable[[], bool]) -> Ge
 
     parameters = native.llama_model_default_params()
     parameters.n_gpu_layers = gpu_layers
+    parameters.use_extra_bufts = repacks_safely()
     parameters.progress_callback = callback = native.llama_progress_callback(progress)
 
     def load() -> None:
