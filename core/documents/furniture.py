@@ -30,37 +30,37 @@ class _Edge:
 def find_furniture(pages: Sequence[RawPage]) -> list[dict[int, str]]:
     """For each page, which of its lines (by their place) are furniture, and of which kind."""
     rows = [{side: list(_edge_rows(page, side)) for side in ("header", "footer")} for page in pages]
-    seen: dict[tuple[str, str], list[tuple[int, float]]] = defaultdict(list)
-    numbers: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
+    seen: dict[tuple[str, str | int], dict[int, float]] = defaultdict(dict)
     for page, sides in zip(pages, rows, strict=True):
         for edge in (edge for side in sides.values() for row in side for edge in row):
-            if edge.number is None:
-                seen[edge.side, edge.key].append((page.index, edge.middle))
-            else:  # a page number grows with the pages: their difference stays the same
-                numbers[edge.side, edge.number - page.index].append((page.index, edge.middle))
-    few = len(pages) <= 5
+            seen[_key(edge, page)][page.index] = edge.middle
+    needed = 1 if len(pages) <= 5 else 2
 
     def repeated(page: RawPage, edge: _Edge) -> bool:
-        same = seen[edge.side, edge.key] if edge.number is None else numbers[edge.side, edge.number - page.index]
+        same, here = seen[_key(edge, page)], page.index
+        around = (same.get(index) for index in range(here - WINDOW, here + WINDOW + 1) if index != here)
         near = SHIFT * page.height
-        others = sum(
-            0 < abs(index - page.index) <= WINDOW and abs(middle - edge.middle) <= near for index, middle in same
-        )
-        return others >= (1 if few else 2)
+        return sum(middle is not None and abs(middle - edge.middle) <= near for middle in around) >= needed
 
     found: list[dict[int, str]] = []
     for page, sides in zip(pages, rows, strict=True):
         kinds = _margins(page, pages)
         for side in sides.values():
-            for row, gap in _with_gaps(side, page):
-                matches = [repeated(page, edge) for edge in row]
-                if not all(matches) and not (any(matches) and gap):
+            for row in side:
+                matches = [edge for edge in row if repeated(page, edge)]
+                telling = any(edge.number is not None or _letters(edge.key) > 4 for edge in matches)
+                if not telling or (len(matches) < len(row) and not _is_clear(row, page)):
                     break
                 for edge in row:
                     kinds[edge.place] = "page number" if edge.number is not None else edge.side
         found.append(kinds)
     _add_bands(pages, rows, found)
     return found
+
+
+def _key(edge: _Edge, page: RawPage) -> tuple[str, str | int]:
+    """What is the same on other pages: the text, or how far a page number runs ahead of the pages."""
+    return edge.side, edge.key if edge.number is None else edge.number - page.index
 
 
 def _edge_rows(page: RawPage, side: str) -> Iterator[list[_Edge]]:
@@ -95,6 +95,10 @@ def _mask(text: str) -> str:
     return re.sub(r"\d+", "#", " ".join(text.lower().split()))
 
 
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
 def _page_number(text: str) -> int | None:
     match = _NUMBER.fullmatch(text)
     if match is None:
@@ -106,13 +110,8 @@ def _page_number(text: str) -> int | None:
     return sum(-one if one < next_one else one for one, next_one in zip(values, [*values[1:], 0], strict=True))
 
 
-def _with_gaps(rows: list[list[_Edge]], page: RawPage) -> Iterator[tuple[list[_Edge], bool]]:
-    """Each row, and whether it stands clear of the text that follows it towards the middle of the page."""
-    for row in rows:
-        yield row, _is_clear(row, page)
-
-
 def _is_clear(row: list[_Edge], page: RawPage) -> bool:
+    """Whether the row stands clear of the text that follows it towards the middle of the page."""
     size = max(page.lines[edge.place].size for edge in row)
     inwards = 1 if row[0].side == "header" else -1
     distances = [

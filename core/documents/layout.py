@@ -428,8 +428,10 @@ def _link(above: _Segment | None, segment: _Segment, block: _Block, rtl: bool) -
 def _is_wrapped(block: _Block, rtl: bool) -> bool:
     """Whether lines end because the next word had no room; those of code and verse end where they like."""
     pairs = list(itertools.pairwise(block.segments))
+    if len(pairs) < 2 or any(_BULLET.match(line.text()) for line in block.segments):
+        return True
     full = sum(not _would_fit(above, below, block, rtl) for above, below in pairs)
-    return len(pairs) < 2 or full >= 0.35 * len(pairs)
+    return full >= 0.35 * len(pairs)
 
 
 def _goes_on(line: _Segment) -> bool:
@@ -469,26 +471,36 @@ def _line(segment: _Segment, rtl_page: bool, link: str) -> Line | None:
     words = _rtl_words(segment.chars, rtl_page) if rtl else _ltr_words(segment.chars)
     text = ""
     placed: list[PlacedWord] = []
+    unspaced = any(char.text >= "\u3000" for char in segment.chars)
     for chars in words:
-        for word in _split_unspaced(chars):
-            clean = normalise("".join(char.text for char in word))
+        for word in _split_unspaced(chars) if unspaced else (chars,):
+            clean = normalise("".join([char.text for char in word]))
             if not clean:
                 continue
             if text and word[0] is chars[0] and not _touching(text[-1], clean[0]):
                 text += " "
-            box = (
-                min(char.u0 for char in word),
-                min(char.v0 for char in word),
-                max(char.u1 for char in word),
-                max(char.v1 for char in word),
-            )
-            placed.append(PlacedWord(len(text), len(text) + len(clean), *box))
+            placed.append(PlacedWord(len(text), len(text) + len(clean), *_box(word)))
             text += clean
     if not placed:
         return None
     if rtl:
         text = face_brackets(text)
     return Line(text, tuple(placed), segment.u0, segment.v0, segment.u1, segment.v1, segment.size, link)
+
+
+def _box(chars: list[Char]) -> tuple[float, float, float, float]:
+    first = chars[0]
+    u0, v0, u1, v1 = first.u0, first.v0, first.u1, first.v1
+    for char in chars:
+        if char.u0 < u0:
+            u0 = char.u0
+        if char.u1 > u1:
+            u1 = char.u1
+        if char.v0 < v0:
+            v0 = char.v0
+        if char.v1 > v1:
+            v1 = char.v1
+    return u0, v0, u1, v1
 
 
 def _touching(before: str, after: str) -> bool:
@@ -564,8 +576,6 @@ def _ligature(first: str, second: str) -> str:
 
 def _split_unspaced(chars: list[Char]) -> list[list[Char]]:
     """A word for each character of a script without spaces, so that its place on the page is known."""
-    if max(char.text for char in chars) < "\u3000":
-        return [chars]
     parts: list[list[Char]] = []
     for char in chars:
         alone = is_unspaced(char.text)

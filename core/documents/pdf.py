@@ -292,7 +292,10 @@ def _characters(text_page: Any, pdfium: Any) -> tuple[dict[int, list[Char]], flo
             frame = _direction(pdfium.FPDFText_GetCharAngle(text_page, place))
         if frame < 0:
             continue
-        (ua, va), (ub, vb) = _to_frame(frame, box.left, box.top), _to_frame(frame, box.right, box.bottom)
+        if frame == 0:
+            ua, va, ub, vb = box.left, -box.top, box.right, -box.bottom
+        else:
+            (ua, va), (ub, vb) = _to_frame(frame, box.left, box.top), _to_frame(frame, box.right, box.bottom)
         if spaced or va != v0 or vb != v1:  # the same height and size mean the same base line
             pdfium.FPDFText_GetCharOrigin(text_page, place, x_at, y_at)
             base = _to_frame(frame, x.value, y.value)[1]

@@ -245,8 +245,12 @@ def is_garbage(text: str, unmapped: float) -> bool:
 
 def _mixes_scripts(text: str) -> bool:
     """Whether a good part of the words has letters of several alphabets inside: no language does that."""
-    words = [word for word in _WORD.findall(text) if len(word) > 3 and not any(map(is_unspaced, word))]
-    mixed = sum(len({_script(one) for one in word if one.isalpha()}) > 1 for word in words)
+    words = [word for word in _WORD.findall(text) if len(word) > 3]
+    mixed = sum(
+        len({_script(one) for one in word if one.isalpha()}) > 1
+        for word in words
+        if not word.isascii() and not any(map(is_unspaced, word))
+    )
     return len(words) > 10 and mixed > 0.3 * len(words)
 
 
