@@ -5,6 +5,7 @@ and the migrations. See https://www.sqlite.org/security.html for what SQLite ask
 """
 
 import errno
+import functools
 import shutil
 import struct
 import tempfile
@@ -117,22 +118,23 @@ def open_file(path: Path, read_only: bool = False) -> OpenFile:
             raise
 
 
-def migrate(connection: apsw.Connection, folder: Path | None = None) -> None:
+def migrate(connection: apsw.Connection) -> None:
     """Brings the file to the newest version, each step in one transaction with its number. Raises apsw.Error."""
-    for number, sql in sorted(_steps(folder).items()):
+    for number, sql in _steps(MIGRATIONS).items():
         if number > connection.pragma("user_version"):
             with _transaction(connection):
                 connection.execute(sql)
                 connection.pragma("user_version", number)
 
 
-def newest_version(folder: Path | None = None) -> int:
+def newest_version() -> int:
     """The version of the format that this Elenchus writes."""
-    return max(_steps(folder))
+    return max(_steps(MIGRATIONS))
 
 
-def _steps(folder: Path | None) -> dict[int, str]:
-    files = (folder or MIGRATIONS).glob("[0-9]*.sql")
+@functools.cache
+def _steps(folder: Path) -> dict[int, str]:
+    files = sorted(folder.glob("[0-9]*.sql"))
     return {int(file.name[:4]): file.read_text(encoding="utf-8") for file in files}
 
 
@@ -288,7 +290,7 @@ def _check_schema(connection: apsw.Connection, path: Path) -> None:
         foreign = [row for row in found if row[0] not in ("table", "index") or "virtual" in str(row[3])[:20].lower()]
     else:
         made = apsw.Connection(":memory:")
-        for number, sql in sorted(_steps(None).items()):
+        for number, sql in _steps(MIGRATIONS).items():
             if number <= version:
                 made.execute(sql)
         foreign = sorted(found ^ set(made.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")), key=str)

@@ -68,6 +68,7 @@ class Project:
         self.notice = file.notice
         self.changed: list[Callable[[str, list[int]], None]] = []
         self._file = file
+        self._newer = self._newer_lacks if file.version > newest_version() else None
         self._lock = threading.RLock()
         self._database = ProjectDatabase(file.connection)
         self._backups = Backups(file.connection, path, file.project_id, self._lock)
@@ -422,10 +423,12 @@ class Project:
 
     @contextmanager
     def _read(self) -> Iterator[None]:
-        # A newer format may lack what this version asks for; the notice says what to do.
-        newer = self.version > newest_version()
-        with self._lock, plain_errors(self.path, (lambda _: UserError(self.notice)) if newer else None):
+        with self._lock, plain_errors(self.path, self._newer):
             yield
+
+    def _newer_lacks(self, _: str) -> UserError:
+        """What to say when a newer format does not have what this version asks for."""
+        return UserError(self.notice)
 
     @contextmanager
     def _write(self) -> Iterator[list[tuple[str, list[int]]]]:

@@ -64,14 +64,14 @@ def die_at_statement(number: int) -> None:
     statements = count(1)
     migrate = opening.migrate
 
-    def traced(connection: apsw.Connection, folder: Path | None = None) -> None:
+    def traced(connection: apsw.Connection) -> None:
         def before(*_: object) -> bool:
             if next(statements) == number:
                 os._exit(9)
             return True
 
         connection.exec_trace = before
-        migrate(connection, folder)
+        migrate(connection)
 
     opening.migrate = traced
 

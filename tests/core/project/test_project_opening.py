@@ -56,7 +56,7 @@ def read_everything(project: Project) -> None:
     project.last_unfinished_run("ask")
     for sort in SORTS:
         list(project.iter_examples(ExampleFilter(sort=sort)))
-    for id, _ in project.questions():
+    for id, _ in list(project.questions())[:2]:
         project.example(id)
         project.reviews(id)
     project.count(ExampleFilter(text="ada", state="draft", failed_check="leak"))
@@ -384,7 +384,6 @@ def try_file(path: Path, data: bytes) -> bool:
         return False
     with project:
         try:
-            read_everything(project)
             if not project.read_only:
                 project._file.connection.pragma("synchronous", "OFF")  # what reaches the disk is tested elsewhere
                 write_everything(project)
