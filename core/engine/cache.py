@@ -54,18 +54,19 @@ class Cache:
         length, _, slot = max(ways, key=lambda way: way[:2], default=(0, 0, None))
         return (length, slot) if length else (0, None)
 
-    def make_room(self, cells: int) -> bool:
-        """Forgets idle sequences, the longest unused first, until `cells` are free; not when that cannot do."""
+    def make_room(self, cells: int, keep: Slot | None = None) -> bool:
+        """Forgets idle sequences but `keep`, the longest unused first, until `cells` are free; or none, if too few."""
         held = np.zeros(self.size, bool)
         for slot in self.slots:
-            if slot.live:
+            if slot.live or slot is keep:
                 held[slot.cells[: slot.length]] = True
         if self.size - int(held.sum()) < cells:
             return False
         for slot in self._idle():
             if len(self._free) >= cells:
                 break
-            self.drop(slot)
+            if slot is not keep:
+                self.drop(slot)
         return True
 
     def take(self, tokens: Tokens) -> Slot:

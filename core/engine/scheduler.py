@@ -193,11 +193,11 @@ class _Run(Generic[R]):
 
     def _has_room(self, job: _Job[R]) -> bool:
         """Room for the whole answer, so that no sequence need be thrown out half way."""
-        if not self._running:
-            self._cache.make_room(min(job.need, self._cache.size))
-            return True
+        cached, source = self._cache.best(job.known)
         reserved = sum(other.need for other in self._running)
-        return self._cache.make_room(reserved + job.need - self._cache.best(job.known)[0])
+        if self._cache.make_room(reserved + job.need - cached, keep=source):
+            return True
+        return not self._running and self._cache.make_room(job.need)
 
     def _step(self) -> None:
         """One decode: a token for each sequence that generates, and prompts as far as the batch has room."""

@@ -12,7 +12,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from core.engine.llama import Vocabulary
 from core.errors import UserError
 
-SECONDS = 2.0  # that a template may take for one prompt
+SECONDS = 5.0  # that a template may take for one prompt, on a busy machine
 PROMPT_CHARACTERS = 4_000_000
 
 CHATML = (
