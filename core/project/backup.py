@@ -90,19 +90,20 @@ def back_up(
 def restore(backup: Path, path: Path) -> Path | None:
     """Puts a verified copy of `backup` at `path`; what was there is renamed, not deleted, and its new place returned.
 
-    The project must not be open. Raises apsw.Error, OSError, or UserError when the backup is not whole.
+    The project must not be open: `opening.restore_file` sees to it. Raises apsw.Error, OSError, or UserError when the
+    backup is not whole.
     """
     kept = path.with_name(f"{path.stem} (before {datetime.now(UTC):%Y-%m-%d %H%M%S}){path.suffix}")
     with finished_file(path) as partial:
         with _reading(backup) as source:
             counts = copy_pages(source, partial)
         _verify(partial, counts)
-        journal = path.with_name(path.name + "-journal")
-        if journal.exists():  # left beside the restored file, it would be rolled back into it
-            os.replace(journal, kept.with_name(kept.name + "-journal"))
         existed = path.exists()
         if existed:
             os.replace(path, kept)
+        journal = path.with_name(path.name + "-journal")
+        if journal.exists():  # left beside the restored file, it would be rolled back into it
+            os.replace(journal, kept.with_name(kept.name + "-journal"))
     return kept if existed else None
 
 
@@ -170,7 +171,7 @@ def copy_pages(source: apsw.Connection, target: Path, lock: AbstractContextManag
                     progress.step(SLICE)
                     if progress.done:
                         return _counts(source)
-                time.sleep(0)  # lets a waiting writer have the lock
+                time.sleep(0.001)  # lets a waiting writer have the lock
         finally:
             with lock:
                 progress.close(True)

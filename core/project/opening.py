@@ -32,7 +32,7 @@ _MAGIC = b"SQLite format 3\0"
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _BUSY = 5000  # milliseconds to wait for another instance that reads
 _LIMITS = {
-    apsw.SQLITE_LIMIT_LENGTH: 256 * 1024 * 1024,
+    apsw.SQLITE_LIMIT_LENGTH: 64 * 1024 * 1024,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,
     apsw.SQLITE_LIMIT_ATTACHED: 0,
     apsw.SQLITE_LIMIT_COLUMN: 100,
@@ -102,11 +102,7 @@ def open_file(path: Path, read_only: bool = False) -> OpenFile:
         if read_only:
             return _open_reading(path, f"{path.name} is open for reading only.")
         try:
-            lock = Lock(path)
-        except BlockingIOError:
-            raise ProjectLocked(
-                f"{path.name} is open in another window of Elenchus. Go on there, or open it here for reading only."
-            ) from None
+            lock = _lock(path)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
@@ -116,6 +112,20 @@ def open_file(path: Path, read_only: bool = False) -> OpenFile:
         except BaseException:
             lock.release()
             raise
+
+
+def restore_file(saved: Path, path: Path) -> Path | None:
+    """Puts the backup `saved` at `path` and returns the new place of what was there, if anything was.
+
+    Raises ProjectLocked when the project is open, DiskFull, or another UserError.
+    """
+    path = path.resolve()
+    with plain_errors(path):
+        lock = _lock(path)
+        try:
+            return backup.restore(saved, path)
+        finally:
+            lock.release()
 
 
 def migrate(connection: apsw.Connection) -> None:
@@ -148,6 +158,15 @@ def _transaction(connection: apsw.Connection) -> Iterator[None]:
         if not connection.getautocommit():
             connection.execute("ROLLBACK")
         raise
+
+
+def _lock(path: Path) -> Lock:
+    try:
+        return Lock(path)
+    except BlockingIOError:
+        raise ProjectLocked(
+            f"{path.name} is open in another window of Elenchus. Go on there, or open it here for reading only."
+        ) from None
 
 
 def _read_version(path: Path) -> int:

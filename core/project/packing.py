@@ -14,7 +14,7 @@ from core.project.schema import storable
 T = TypeVar("T")
 
 POINT = 100  # words are kept to 1/100 of a point: finer than any eye, and it compresses well
-MAX_WORDS = 64 * 1024 * 1024  # bytes of one page's words unpacked: a stranger's file may hold a zip bomb
+MAX_WORDS = 4 * 1024 * 1024  # bytes of one page's words unpacked: a stranger's file may hold a zip bomb
 
 
 def pack(value: Any) -> str:

@@ -194,7 +194,7 @@ def test_migration_leaves_a_backup(tmp_path: Path, two_formats: Path, monkeypatc
     with Project.open(path) as project:  # this Elenchus is older than the file now
         assert project.read_only
         assert "newer version" in project.notice
-    kept = backup.restore(newest, path)
+    kept = opening.restore_file(newest, path)
     assert kept is not None
     assert kept.exists()
     with Project.open(path) as project:

@@ -18,7 +18,7 @@ from project_material import SENTENCES, fill, make_document, make_draft, make_fi
 from core.errors import UserError
 from core.project import backup
 from core.project.errors import ProjectDamaged, ProjectLocked, ProjectReadOnly
-from core.project.opening import newest_version
+from core.project.opening import newest_version, restore_file
 from core.project.project import Project
 from core.project.records import SORTS, Discard, ExampleFilter
 
@@ -167,8 +167,13 @@ def test_second_instance_is_told_and_may_read(child: Child, tmp_path: Path) -> N
 
 
 def test_opened_twice_in_one_process(path: Path) -> None:
-    with Project.open(path), pytest.raises(ProjectLocked):
-        Project.open(path)
+    newest = backup.newest_backup(path)
+    assert newest is not None
+    with Project.open(path):
+        with pytest.raises(ProjectLocked):
+            Project.open(path)
+        with pytest.raises(ProjectLocked):
+            restore_file(newest, path)
 
 
 def test_two_projects_at_once(tmp_path: Path) -> None:
@@ -328,7 +333,7 @@ def test_damaged_file_points_to_its_backup(path: Path) -> None:
     path.write_bytes(good[: len(good) // 2])
     with pytest.raises(ProjectDamaged, match=newest.name):
         Project.open(path)
-    kept = backup.restore(newest, path)
+    kept = restore_file(newest, path)
     assert kept is not None
     assert kept.read_bytes() == good[: len(good) // 2]
     with Project.open(path) as project:
