@@ -5,7 +5,6 @@ import io
 import logging
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ MAX_CHARS = 400_000  # on one page
 
 DAMAGED_PAGE = "This page is damaged and can't be read."
 
-_SPACES = frozenset((0x09, 0x0A, 0x0D, 0x20, 0xA0))
+HYPHEN = "\ufffe"  # pdfium's mark for a hyphen at the end of a line
 
 Box = tuple[float, float, float, float]
 
@@ -201,13 +200,13 @@ def _with_trailer(path: str, password: str | None) -> bytes:
 
 
 def _read_page(document: Any, index: int) -> RawPage:
-    import pypdfium2.raw as pdfium
 
     page = document[index]
     try:
         text_page = page.get_textpage()
         try:
-            frames, unmapped = _characters(text_page.raw, pdfium)
+            characters = _Characters(text_page.raw)
+            frames = characters.frames()
         finally:
             text_page.close()
         crop, rotation = page.get_bbox(), page.get_rotation() % 360
@@ -221,7 +220,7 @@ def _read_page(document: Any, index: int) -> RawPage:
     width, height = crop[2] - crop[0], crop[3] - crop[1]
     if rotation % 180:
         width, height = height, width
-    return RawPage(index, width, height, tuple(lines), unmapped)
+    return RawPage(index, width, height, tuple(lines), characters.unmapped)
 
 
 class _Places:
@@ -254,59 +253,109 @@ class _Places:
         return round(xa, 2), round(ya, 2), round(xb, 2), round(yb, 2)
 
 
-def _to_frame(frame: int, x: float, y: float) -> tuple[float, float]:
-    """The point in a text frame: the frame is the text's clockwise turn, in quarters of a circle."""
-    return ((x, -y), (-y, -x), (-x, y), (y, x))[frame]
-
-
 def _raw_line(line: Line, places: _Places, sideways: bool) -> RawLine:
     words = tuple((word.start, word.end, places.box(word)) for word in line.words)
     return RawLine(line.text, words, Rectangle(*places.box(line)), round(line.size, 2), line.link, sideways)
 
 
-def _characters(text_page: Any, pdfium: Any) -> tuple[dict[int, list[Char]], float]:
-    """The page's characters by the direction they run in, and the share of them that mean nothing.
+_PIECE = re.compile(r"[^\s\ufffe]+\ufffe?|\ufffe")
+_ONE_BY_ONE = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")  # right-to-left letters: each has to be moved
+_UNLIKE_LATIN = re.compile("[\u0590-\u1dff\u2e80-\ufaff\ufb07-\ufffd\U00020000-\U0003ffff]")
+_MEANINGLESS = re.compile("[\x01-\x08\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd]")
 
-    Slanted text (watermarks, labels on axes) is left out. The raw calls are made in one loop, and only where their
-    answer can be new: a page has thousands of characters.
-    """
-    frames: dict[int, list[Char]] = {}
-    box, x, y = pdfium.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
-    box_at, x_at, y_at = ctypes.byref(box), ctypes.byref(x), ctypes.byref(y)
-    spaced, index, meaningless = True, 0, 0
-    frame, v0, v1, base = 0, 0.0, 0.0, 0.0
-    for place in range(min(pdfium.FPDFText_CountChars(text_page), MAX_CHARS)):
-        code = pdfium.FPDFText_GetUnicode(text_page, place)
-        if code in _SPACES:
-            spaced = True
-            continue
-        text = chr(code) if 0x20 < code < 0x7F else _text_of(code, text_page, place, pdfium)
-        if not place % 4 and pdfium.FPDFText_HasUnicodeMapError(text_page, place) == 1:
-            meaningless += 4  # asked of every fourth character only
-        elif code >= 0x7F or code < 0x20:
-            meaningless += _is_meaningless(text)
-        if not text or not pdfium.FPDFText_GetLooseCharBox(text_page, place, box_at):
-            index, spaced = index + 1, True
-            continue
-        if spaced:  # a word runs in one direction
-            frame = _direction(pdfium.FPDFText_GetCharAngle(text_page, place))
-        if frame < 0:
-            continue
-        if frame == 0:
-            ua, va, ub, vb = box.left, -box.top, box.right, -box.bottom
-        else:
-            (ua, va), (ub, vb) = _to_frame(frame, box.left, box.top), _to_frame(frame, box.right, box.bottom)
-        if spaced or va != v0 or vb != v1:  # the same height and size mean the same base line
-            pdfium.FPDFText_GetCharOrigin(text_page, place, x_at, y_at)
-            base = _to_frame(frame, x.value, y.value)[1]
-            v0, v1 = va, vb
-        index += 1
-        char = Char(text, ua, va, ub, vb, base, index, spaced)
-        if ua > ub or va > vb:
-            char.u0, char.u1, char.v0, char.v1 = min(ua, ub), max(ua, ub), min(va, vb), max(va, vb)
-        frames.setdefault(frame, []).append(char)
-        spaced = False
-    return frames, min(1.0, meaningless / max(1, index))
+
+class _Characters:
+    """The characters of one page as pdfium has them, asked for as little as possible: a page has thousands."""
+
+    def __init__(self, text_page: Any) -> None:
+        import pypdfium2.raw as pdfium
+
+        self._pdfium, self._page = pdfium, text_page
+        self._box, self._x, self._y = pdfium.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
+        self._box_at, self._x_at, self._y_at = map(ctypes.byref, (self._box, self._x, self._y))
+        self.text = self._read_text(min(pdfium.FPDFText_CountChars(text_page), MAX_CHARS))
+        self.unmapped = self._share_of_unmapped()
+
+    def frames(self) -> dict[int, list[Char]]:
+        """Whole words, or single characters where these may have to be moved, by the direction that they run in.
+
+        A frame is the text's clockwise turn in quarters of a circle; slanted text (watermarks) is left out.
+        """
+        frames: dict[int, list[Char]] = {}
+        moved = _ONE_BY_ONE.search(self.text) is not None
+        index = end = 0
+        for piece in _PIECE.finditer(self.text):
+            spaced = piece.start() > end or end == 0
+            start, end = piece.span()
+            frame = _direction(self._pdfium.FPDFText_GetCharAngle(self._page, start))
+            if frame < 0:
+                continue
+            word = None if moved else self._word(start, end, frame, index + 1, spaced)
+            chars = [word] if word else self._single(start, end, frame, index + 1, spaced)
+            index += 1 if word else end - start
+            frames.setdefault(frame, []).extend(chars)
+        return frames
+
+    def _read_text(self, count: int) -> str:
+        """One character for each of pdfium's; a hyphen at a line's end is U+FFFE."""
+        buffer = ctypes.create_string_buffer(2 * (count + 1))
+        written = self._pdfium.FPDFText_GetText(
+            self._page, 0, count, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort))
+        )
+        text = buffer.raw[: 2 * max(0, written - 1)].decode("utf-16-le", "replace")
+        if len(text) == count:
+            return text
+        codes = (self._pdfium.FPDFText_GetUnicode(self._page, place) for place in range(count))
+        return "".join(map(_character, codes))
+
+    def _share_of_unmapped(self) -> float:
+        """The share of characters that mean nothing: control and private ones, and those without a map to Unicode."""
+        if not self.text:
+            return 0.0
+        sample = [place for place in range(0, len(self.text), 8) if not self.text[place].isspace()]
+        missing = sum(self._pdfium.FPDFText_HasUnicodeMapError(self._page, place) == 1 for place in sample)
+        bare = len(self.text) - sum(map(str.isspace, self.text))
+        return max(missing / max(1, len(sample)), len(_MEANINGLESS.findall(self.text)) / max(1, bare))
+
+    def _word(self, start: int, end: int, frame: int, index: int, spaced: bool) -> Char | None:
+        """The piece as one, when it is a plain word on one line: its first and last character tell its box."""
+        text = self.text[start:end]
+        if not text.isascii() and _UNLIKE_LATIN.search(text):
+            return None
+        first, last = self._char(start, frame, index, spaced), self._char(end - 1, frame, index, spaced)
+        if first is None or last is None:
+            return None
+        height = first.v1 - first.v0
+        width = last.u1 - first.u0
+        if abs(last.v0 - first.v0) > 0.4 * height or not 0 <= width <= 0.8 * height * len(text):
+            return None
+        clean = _clean(text)
+        return Char(clean, first.u0, first.v0, last.u1, first.v1, first.base, index, spaced) if clean else None
+
+    def _single(self, start: int, end: int, frame: int, index: int, spaced: bool) -> list[Char]:
+        chars: list[Char] = []
+        for place in range(start, end):
+            char = self._char(place, frame, index + place - start, spaced)
+            if char is not None:
+                chars.append(char)
+                spaced = False
+        return chars
+
+    def _char(self, place: int, frame: int, index: int, spaced: bool) -> Char | None:
+        text = _clean(self.text[place])
+        if not text or not self._pdfium.FPDFText_GetLooseCharBox(self._page, place, self._box_at):
+            return None
+        self._pdfium.FPDFText_GetCharOrigin(self._page, place, self._x_at, self._y_at)
+        box = self._box
+        if frame == 0 and box.left <= box.right and box.bottom <= box.top:
+            return Char(text, box.left, -box.top, box.right, -box.bottom, -self._y.value, index, spaced)
+        (ua, va), (ub, vb) = _to_frame(frame, box.left, box.top), _to_frame(frame, box.right, box.bottom)
+        base = _to_frame(frame, self._x.value, self._y.value)[1]
+        return Char(text, min(ua, ub), min(va, vb), max(ua, ub), max(va, vb), base, index, spaced)
+
+
+def _to_frame(frame: int, x: float, y: float) -> tuple[float, float]:
+    return ((x, -y), (-y, -x), (-x, y), (y, x))[frame]
 
 
 def _direction(angle: float) -> int:
@@ -315,16 +364,14 @@ def _direction(angle: float) -> int:
     return round(quarters) % 4 if abs(quarters - round(quarters)) < 0.1 else -1
 
 
-def _text_of(code: int, text_page: Any, place: int, pdfium: Any) -> str:
-    """The character; a hyphen for pdfium's mark of one at a line's end, empty for other control characters."""
-    if code == 2 and pdfium.FPDFText_IsHyphen(text_page, place) == 1:
-        return "-"
-    if code < 0x20:
-        return ""
-    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+def _clean(text: str) -> str:
+    """The text with a plain hyphen for pdfium's mark, and without control characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one for one in text.replace(HYPHEN, "-") if one >= " " and one != "\x7f")
 
 
-def _is_meaningless(text: str) -> bool:
-    if not text or text == "\ufffd":
-        return True
-    return not text.isprintable() and unicodedata.category(text) in ("Cc", "Cn", "Co")
+def _character(code: int) -> str:
+    if code == 2:
+        return HYPHEN
+    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
