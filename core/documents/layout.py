@@ -62,9 +62,10 @@ class Line:
 
 @dataclass(slots=True, eq=False)
 class _Segment:
-    """Characters close together on one base line, the height of most of them, and their number if there are letters.
+    """Characters close together on one base line, and the height of most of them.
 
-    A Chinese character counts for two.
+    When all are known, `text` is what they say with its spaces, and `length` its length if there are letters in it; a
+    Chinese character counts for two.
     """
 
     chars: list[Char]
@@ -75,10 +76,8 @@ class _Segment:
     base: float
     index: int
     size: float
+    text: str = ""
     length: int = 0
-
-    def text(self) -> str:
-        return "".join(char.text for char in self.chars)
 
 
 @dataclass(slots=True, eq=False)
@@ -140,7 +139,8 @@ def _segments(chars: Sequence[Char]) -> list[_Segment]:
     segments = _merge_runs(runs)
     for segment in segments:
         _take_usual_size(segment)
-        text = segment.text()
+        text = "".join([f" {char.text}" if char.spaced else char.text for char in segment.chars]).lstrip()
+        segment.text = text
         if any(map(str.isalpha, text)):
             segment.length = len(text) if text.isascii() else len(text) + sum(map(is_unspaced, text))
     return segments
@@ -278,7 +278,7 @@ def _is_running(block: _Block) -> bool:
     going_on = sum(segment.chars[0].text.islower() for segment in rest)
     if not rest or going_on >= 0.3 * len(rest):
         return bool(rest)
-    first_letters = [next(filter(str.isalpha, segment.text()), "") for segment in block.segments]
+    first_letters = [next(filter(str.isalpha, segment.text), "") for segment in block.segments]
     without_case = [letter for letter in first_letters if letter and letter.lower() == letter.upper()]
     if len(without_case) >= 0.6 * len(first_letters):
         return True  # Hebrew, Chinese: nothing tells, and columns of figures have no letters
@@ -395,7 +395,7 @@ def _is_prose(blocks: list[_Block]) -> bool:
 
 def _continued(blocks: list[_Block]) -> float:
     """The share of blocks that begin in the middle of a sentence."""
-    starts = [block.segments[0].text()[:1] for block in blocks]
+    starts = [block.segments[0].text[:1] for block in blocks]
     return sum(start.islower() for start in starts) / len(starts)
 
 
@@ -428,7 +428,7 @@ def _link(above: _Segment | None, segment: _Segment, block: _Block, rtl: bool) -
 def _is_wrapped(block: _Block, rtl: bool) -> bool:
     """Whether lines end because the next word had no room; those of code and verse end where they like."""
     pairs = list(itertools.pairwise(block.segments))
-    if len(pairs) < 2 or any(_BULLET.match(line.text()) for line in block.segments):
+    if len(pairs) < 2 or any(_begins_item(above, below) for above, below in pairs):
         return True
     full = sum(not _would_fit(above, below, block, rtl) for above, below in pairs)
     return full >= 0.35 * len(pairs)
@@ -451,12 +451,20 @@ def _would_fit(above: _Segment, below: _Segment, block: _Block, rtl: bool) -> bo
     return room > width + spare * below.size
 
 
-_BULLET = re.compile(r"[•▪◦‣●○■□–—*·➢✓]|\(?(\d{1,3}|[a-zA-Z])[.)](\s|$)")
+_BULLET = re.compile(r"[•▪◦‣●○■□❒–—*·➢✓]")
+_NUMBERED = re.compile(r"\(?(\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)](\s|$)")
+
+
+def _begins_item(above: _Segment, below: _Segment) -> bool:
+    """Whether an item of a list begins; a number in brackets may also stand in the middle of a sentence."""
+    if _BULLET.match(below.text):
+        return True
+    return _NUMBERED.match(below.text) is not None and above.text[-1] in ".:;,!?)/"
 
 
 def _ends_paragraph(above: _Segment, below: _Segment, block: _Block, rtl: bool) -> bool:
     """A line that stops although the next word would have fitted ends a paragraph, as does one before an indent."""
-    if _BULLET.match(below.text()) or _would_fit(above, below, block, rtl):
+    if _begins_item(above, below) or _would_fit(above, below, block, rtl):
         return True
     indent = block.u1 - below.u1 if rtl else below.u0 - block.u0
     above_indent = block.u1 - above.u1 if rtl else above.u0 - block.u0

@@ -86,6 +86,26 @@ def test_paragraphs_and_hyphens(read: Reader) -> None:
     assert len(rectangles(page, start, start + len("experiment"))) == 2
 
 
+def test_items_of_a_list_stand_alone(read: Reader) -> None:
+    lines = [
+        "1. The first item of the list is long and",
+        "ends on another line, as in paragraph",
+        "(b) of it.",
+        "2. The second item of this list is long",
+        "too and ends here.",
+        "\x95 A third with a dot of its own is here",
+    ]
+    (page,) = read([column(50, lines)]).pages
+    items = [" ".join(lines[:3]), " ".join(lines[3:5]), lines[5].replace("\x95", "•")]
+    assert page.text.split("\n") == items
+
+
+def test_code_keeps_its_lines(read: Reader) -> None:
+    lines = ["import sys", "for name in sys.argv:", "    print(name, len(name), sys.platform)", "Sys.exit(0)", "X = 1"]
+    (page,) = read([column(50, lines)]).pages
+    assert page.text.split("\n") == [line.strip() for line in lines]
+
+
 def story(number: int) -> list[Piece]:
     """Lines that differ from page to page."""
     words = [word for line in (*LEFT, *RIGHT) for word in line.split()]
