@@ -27,15 +27,13 @@ def open_engine(path: Path, settings: EngineSettings = _CHOSEN_FOR_ME) -> "Gener
     """
     global _warm
     key = _key(path, settings)
-    if _warm is not None and _warm[0] == key:
-        yield Loading(1.0)
-        return _warm[1]
-    close_engine()
-    from core.engine.loading import load_engine
+    if _warm is None or _warm[0] != key:
+        from core.engine.loading import load_engine
 
-    engine = yield from load_engine(path, settings, worker.cancelled)
-    _warm = key, engine
-    return engine
+        close_engine()
+        _warm = key, (yield from load_engine(path, settings, worker.cancelled))
+    yield Loading(1.0)
+    return _warm[1]
 
 
 def close_engine() -> None:

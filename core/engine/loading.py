@@ -53,7 +53,6 @@ def load_engine(
             continue
         engine = _engine(file, model, gpu, cells, sequences, settings, reasons)
         if engine is not None:
-            yield Loading(1.0)
             return engine
     reason = reasons[0] if reasons else "there is not enough memory for it"
     raise UserError(f"“{file.name}” could not be loaded: {reason}. Choose a smaller model or another file.")
