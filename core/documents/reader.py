@@ -60,14 +60,15 @@ def read_document(
     sha256 = _checksum(path)
     raw_pages = _RawPages(worker, path, password, pages, limits).read(on_page, cancelled)
     structure, warnings = _structure(worker, path, password, limits)
+    clean_pages = _clean_pages(raw_pages, structure.labels)
     return Document(
         path=str(path),
         sha256=sha256,
         title=_title(structure.metadata, raw_pages, path),
         metadata=structure.metadata,
         outline=structure.outline,
-        pages=_clean_pages(raw_pages, structure.labels),
-        warnings=warnings,
+        pages=clean_pages,
+        warnings=(*warnings, *_pages_with_warnings(clean_pages)),
     )
 
 
@@ -216,6 +217,23 @@ def _warnings(raw: RawPage, text: str) -> tuple[str, ...]:
     if not raw.lines:
         return (NO_TEXT,)
     return (GARBAGE,) if is_garbage(text, raw.unmapped) else ()
+
+
+def _pages_with_warnings(pages: Sequence[Page]) -> Iterator[str]:
+    """Each warning of the pages once, with the numbers of those that it is about."""
+    numbers: dict[str, list[int]] = {}
+    for page in pages:
+        for warning in page.warnings:
+            numbers.setdefault(warning, []).append(page.number)
+    for warning, found in numbers.items():
+        spans: list[list[int]] = []
+        for number in found:
+            if spans and spans[-1][-1] == number - 1:
+                spans[-1][1:] = [number]
+            else:
+                spans.append([number])
+        named = ", ".join("–".join(map(str, span)) for span in spans)
+        yield f"{'Page' if len(found) == 1 else 'Pages'} {named}: {warning}"
 
 
 def _vocabulary(contents: Sequence[Sequence[RawLine]]) -> Counter[str]:

@@ -177,9 +177,9 @@ def test_chinese_lines_join_without_spaces(read: Reader) -> None:
 
 
 def test_a_page_without_text_says_so(read: Reader) -> None:
-    first, second = read([[], [(50, 700, "Text.")]]).pages
-    assert first.warnings == (NO_TEXT,)
-    assert second.warnings == ()
+    document = read([[], [(50, 700, "Text.")], [], [], []])
+    assert [page.warnings for page in document.pages] == [(NO_TEXT,), (), (NO_TEXT,), (NO_TEXT,), (NO_TEXT,)]
+    assert document.warnings == (f"Pages 1, 3–5: {NO_TEXT}",)
 
 
 def test_garbage_says_so(read: Reader) -> None:
