@@ -42,7 +42,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to be generated. Equal seeds and prompts give equal answers, whatever else is in the batch."""
+    """One answer to be generated. Equal seeds and prompts give equal answers, as far as the hardware allows.
+
+    What else is in the batch changes the last digits of the logits (on a CPU about 0.001, which an f16 cache makes of
+    1e-6): a greedy answer stays the same but for ties, a sampled one may turn where a draw falls between two tokens.
+    """
 
     messages: tuple[tuple[str, str], ...]  # (role, content), formatted by the model's own chat template
     max_tokens: int = 128

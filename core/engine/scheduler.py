@@ -50,6 +50,7 @@ class Engine:
             yield from run.results()
         finally:
             run.close()
+            self.context.stop_when(bool)
             self._running = False
 
     def close(self) -> None:
