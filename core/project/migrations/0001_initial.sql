@@ -89,9 +89,12 @@ CREATE TABLE examples (
     UNIQUE (run_id, passage_id, slot)
 ) STRICT;
 CREATE INDEX examples_by_state ON examples (state);
-CREATE INDEX examples_by_kind ON examples (kind, state);
-CREATE INDEX examples_by_rating ON examples (rating, state);
-CREATE INDEX examples_by_document ON examples (document_id, state);
+CREATE INDEX examples_by_kind ON examples (kind);
+CREATE INDEX examples_by_rating ON examples (rating);
+CREATE INDEX examples_by_document ON examples (document_id);
+CREATE INDEX examples_by_state_and_kind ON examples (state, kind);
+CREATE INDEX examples_by_state_and_rating ON examples (state, rating);
+CREATE INDEX examples_by_state_and_document ON examples (state, document_id);
 CREATE INDEX examples_by_passage ON examples (passage_id);
 
 -- What the search looks through, narrow so that 100,000 rows are scanned in milliseconds; UTF-8 as bytes, in which
