@@ -15,7 +15,7 @@ from typing import Any
 
 import core
 from core import paths
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.project.records import KINDS, STATES
 
 CANCELLED = 130
@@ -34,12 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
+    except (Cancelled, KeyboardInterrupt):
+        _say("Cancelled. What was finished is kept.")
+        return CANCELLED
     except UserError as error:
         _say(str(error))
         return 1
-    except KeyboardInterrupt:
-        _say("Cancelled. What was finished is kept.")
-        return CANCELLED
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough; keep Python from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -143,12 +143,12 @@ def _add(options: argparse.Namespace) -> int:
                     progress.show_page,
                     stopped,
                 )
+            except Cancelled:
+                break
             except UserError as error:
                 progress.end(f"{pdf}: {error}")
                 failed += 1
                 continue
-            if row is None:
-                break
             progress.end(f"Added {row.title or pdf.name}: {row.pages} pages, {row.passages} passages.")
             for warning in row.warnings:
                 _say(f"  {warning}")
@@ -165,7 +165,7 @@ def _text(options: argparse.Namespace) -> None:
             pages = (read_page(worker, options.pdf, options.page, options.password),)
         else:
             document = read_document(worker, options.pdf, options.password, progress.show_page, stopped)
-            pages = () if stopped() else document.pages
+            pages = document.pages
             for warning in document.warnings:
                 _say(warning)
     progress.end()

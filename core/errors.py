@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """Something the user can understand and act on: says what happened, why, and what to do next."""
+
+
+class Cancelled(UserError):
+    """The user asked for it to stop: no mistake, and nothing to report but that."""

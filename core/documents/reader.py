@@ -13,10 +13,10 @@ from core.documents.layout import BREAK, ROW, WRAP
 from core.documents.pdf import DamagedDocument, PasswordNeeded, RawLine, RawPage, WrongPassword
 from core.documents.records import Document, Furniture, Page, Rectangle, Word
 from core.documents.text import HYPHENS, count_words, is_garbage, join_lines
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.worker import ItemTimeout, JobFailed, MemoryExceeded, Worker, WorkerDied
 
-__all__ = ["DamagedDocument", "PasswordNeeded", "ReadingCancelled", "WrongPassword", "read_document", "read_page"]
+__all__ = ["DamagedDocument", "PasswordNeeded", "WrongPassword", "read_document", "read_page"]
 
 PAGE_TIMEOUT = 30.0  # seconds a page may take
 PAGE_MEMORY = 1 << 30  # bytes the child may grow by while it reads
@@ -31,10 +31,6 @@ TOO_SLOW = "This page took longer than {seconds:.0f} seconds to read and was ski
 TOO_LARGE = "This page needed more memory than one page may use and was skipped."
 CRASHED = "The PDF reader crashed on this page, so it was skipped."
 NO_STRUCTURE = "The outline and the page labels of this document can't be read; its pages are not affected."
-
-
-class ReadingCancelled(UserError):
-    """The user stopped the reading before its last page."""
 
 
 def read_document(
@@ -52,7 +48,7 @@ def read_document(
 
     A page that takes longer than `page_timeout` seconds, more than `page_memory` bytes, or the child's life gets a
     warning, and reading goes on with the next. `on_page(done, total)` is called after each page, `cancelled()` is asked
-    again and again. Raises ReadingCancelled after that or `worker.cancel`, UserError when the file can't be read at
+    again and again. Raises Cancelled after that or `worker.cancel`, UserError when the file can't be read at
     all, PasswordNeeded when it is locked and WrongPassword when the password does not fit.
     """
     path = Path(path)
@@ -133,7 +129,7 @@ class _RawPages:
         self._pages: list[RawPage] = []
 
     def read(self, on_page: Callable[[int, int], None] | None, cancelled: Callable[[], bool] | None) -> list[RawPage]:
-        """The pages; raises ReadingCancelled, or DamagedDocument when the file can't even be opened."""
+        """The pages; raises Cancelled, or DamagedDocument when the file can't even be opened."""
         while self._end is None or self._first + len(self._pages) < self._end:
             before = len(self._pages)
             try:
@@ -150,7 +146,7 @@ class _RawPages:
                 raise self._damaged() from error
             else:
                 if self._end is None or self._first + len(self._pages) < self._end:
-                    raise ReadingCancelled(f"Reading {self._path.name} was cancelled.")
+                    raise Cancelled(f"Reading {self._path.name} was cancelled.")
         return self._pages
 
     def _items(self, cancelled: Callable[[], bool] | None) -> Iterator[None]:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import groupby
 
 HYPHENS = "-\u2010\u2011\u00ad"
 SOFT_HYPHEN = "\u00ad"
@@ -37,16 +39,32 @@ _HEAD = re.compile(r"^([^\W\d_]+)")
 
 
 def normalise(word: str) -> str:
-    """The word in NFKC, without invisible characters, its hyphens all of one kind; never with a space inside."""
+    """The word in NFKC, without invisible characters, its hyphens all of one kind; never with a space inside.
+
+    What NFKC would change the meaning of stays: 10², CO₂, 2½, and the wide punctuation of Chinese and Japanese.
+    """
     if word.isascii():
         return word
     word = word.translate(_INVISIBLE).translate(_SYMBOLS)
+    runs = ((stays, "".join(run)) for stays, run in groupby(word, _stays))
+    return "".join(run if stays else _nfkc(run) for stays, run in runs).translate(_ONE_HYPHEN)
+
+
+def _nfkc(word: str) -> str:
     folded = unicodedata.normalize("NFKC", word)
     if any(map(str.isspace, folded)):  # a spacing accent such as "¨" becomes a space and a combining mark
         parts = ((one, unicodedata.normalize("NFKC", one)) for one in word)
         folded = "".join(one if any(map(str.isspace, nfkc)) else nfkc for one, nfkc in parts)
         folded = "".join(folded.split())
-    return folded.translate(_ONE_HYPHEN)
+    return folded
+
+
+@cache
+def _stays(character: str) -> bool:
+    kind = unicodedata.decomposition(character).partition(" ")[0]
+    return kind in ("<super>", "<sub>", "<fraction>") or (
+        kind == "<wide>" and not (character.isalnum() or character.isspace())
+    )
 
 
 def is_rtl(character: str) -> bool:

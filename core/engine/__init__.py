@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from core import worker
-from core.engine.requests import Cancelled, EngineSettings, Loaded, Loading, Task, Usage
-from core.errors import UserError
+from core.engine.requests import EngineSettings, Loaded, Loading, Task, Usage
+from core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
     from core.engine.scheduler import Engine

@@ -16,10 +16,10 @@ from core.engine.llama import (
     log,
     physical_cores,
 )
-from core.engine.requests import Cancelled, EngineSettings, Loaded, Loading
+from core.engine.requests import EngineSettings, Loaded, Loading
 from core.engine.scheduler import Engine
 from core.engine.templates import ChatFormat
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.models.files import ModelFile, read_model
 
 TOKENS_A_SEQUENCE = 1_024  # a passage, its instructions and the answer

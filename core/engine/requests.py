@@ -4,13 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from core.errors import UserError
-
 R = TypeVar("R")
-
-
-class Cancelled(UserError):
-    """A model was still being loaded when the job was cancelled."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.documents.passages import check_size, cut_passages
 from core.documents.reader import PasswordNeeded, read_document
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import DocumentRow
 from core.worker import Worker
@@ -20,8 +20,8 @@ def add_pdf(
     overlap: int = 200,
     on_page: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> DocumentRow | None:
-    """Adds one PDF; `on_page(done, total)` tells the progress. None when `cancelled()` came true: nothing is kept.
+) -> DocumentRow:
+    """Adds one PDF; `on_page(done, total)` tells the progress. Cancelled is raised, and nothing kept, when it is.
 
     A file that cannot be read is kept in the project as failed, with the reason, and its UserError is raised again; one
     that waits for its password is not kept.
@@ -29,12 +29,10 @@ def add_pdf(
     check_size(size, overlap)
     try:
         document = read_document(worker, path, password, on_page, cancelled)
-    except PasswordNeeded:
+    except (PasswordNeeded, Cancelled):
         raise
     except UserError as error:
         project.add_failed_document(path, str(error))
         raise
-    if cancelled is not None and cancelled():
-        return None
     passages = cut_passages(document.pages, document.outline, size, overlap)
     return project.add_document(document, passages, size, overlap)

@@ -9,8 +9,8 @@ from typing import Any
 
 import core
 from core.documents.passages import rectangles
-from core.engine.requests import Cancelled, EngineSettings, Loaded, Loading, Usage
-from core.errors import UserError
+from core.engine.requests import EngineSettings, Loaded, Loading, Usage
+from core.errors import Cancelled, UserError
 from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
 from core.project.project import Project

@@ -17,7 +17,7 @@ from core.exchange.export import Exported, export
 from core.project.project import Project
 from core.project.records import Check, Discard, Evidence, ExampleDraft, RunSettings
 
-TEXT = "Mira Sol founded Belmar in 1902. Its harbour is deep | and \"wide\"; =cost? ışık."
+TEXT = 'Mira Sol founded Belmar in 1902. Its harbour is deep | and "wide"; =cost? ışık.'
 SETTINGS = RunSettings(
     "ask", "/m.gguf", "tiny", "cd" * 32, "Q4_0", "chat", "chat-1", {"ask": "?"},
     {"kinds": ["factual"], "temperature": 0.7}, 5, "0.1.0", "llama-cpp-python 0.3.36",
