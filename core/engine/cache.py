@@ -96,20 +96,26 @@ class Cache:
         self._holders[cells] = 1
         slot.length = end
 
-    def rest(self, slot: Slot) -> None:
-        """A sequence is finished; it stays as long as there is room."""
+    def rest(self, slot: Slot, length: int) -> None:
+        """A sequence is finished; its first `length` tokens, the prompt, stay for others to share."""
         slot.live = False
         self._use(slot)
         if not self._can_share:
+            self.drop(slot)
+        elif length < slot.length:
+            self._context.truncate(slot.number, length)
+            self._let_go(slot, length)
+
+    def trim(self, count: int) -> None:
+        """Forgets all but the `count` idle sequences used last: each one's cells cost time in every decode."""
+        for slot in self._idle()[:-count]:
             self.drop(slot)
 
     def drop(self, slot: Slot) -> None:
         """Forgets a sequence."""
         self._context.remove(slot.number)
-        cells = slot.cells[: slot.length]
-        self._holders[cells] -= 1
-        self._free += cells[self._holders[cells] == 0].tolist()
-        slot.length, slot.live = 0, False
+        self._let_go(slot, 0)
+        slot.live = False
 
     def drop_idle(self) -> bool:
         """Forgets all that is not in use; whether there was anything."""
@@ -125,6 +131,12 @@ class Cache:
         self._holders[:] = 0
         for slot in self.slots:
             slot.length, slot.live = 0, False
+
+    def _let_go(self, slot: Slot, length: int) -> None:
+        cells = slot.cells[length : slot.length]
+        self._holders[cells] -= 1
+        self._free += cells[self._holders[cells] == 0].tolist()
+        slot.length = length
 
     def _idle(self) -> list[Slot]:
         return sorted((slot for slot in self.slots if slot.length and not slot.live), key=lambda s: s.last_used)

@@ -329,6 +329,10 @@ class Context:
         """`target` shares the first `length` tokens of `source`."""
         native.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
+    def truncate(self, sequence: int, length: int) -> None:
+        """Forgets what follows the first `length` tokens."""
+        native.llama_memory_seq_rm(self._memory, sequence, length, -1)
+
     def remove(self, sequence: int) -> None:
         native.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 

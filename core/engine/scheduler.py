@@ -17,6 +17,7 @@ from core.errors import UserError
 
 R = TypeVar("R")
 
+LEAST_IDLE = 2  # finished sequences that are kept for their prompts, or a quarter of those that run
 WORTH_WAITING = 16  # tokens of a prefix that another sequence is about to evaluate
 
 
@@ -183,6 +184,7 @@ class _Run(Generic[R]):
                 job.cached_tokens = job.slot.length
             self._running.append(job)
         self._pending.extendleft(reversed(waiting))
+        self._cache.trim(max(LEAST_IDLE, self._engine.context.sequences // 4))
 
     def _comes_soon(self, job: _Job[R]) -> bool:
         """Whether a sequence is about to evaluate more of this prompt than lies in the cache now."""
@@ -270,7 +272,7 @@ class _Run(Generic[R]):
             return
         assert job.slot is not None
         self._running.remove(job)
-        self._cache.rest(job.slot)
+        self._cache.rest(job.slot, job.prompt_tokens)
         self._complete(job)
 
     def _complete(self, job: _Job[R]) -> None:
