@@ -274,18 +274,16 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from dataclasses import asdict
-
     from core.models.shelf import at_hand
 
     for model, problem in at_hand():
         if model is None:
             _say(problem)
         elif options.json:
-            shown = {name: value for name, value in asdict(model).items() if name != "chat_template"}
-            _print_json(shown | {"path": str(model.path)})
+            fields = ("name", "architecture", "quantisation", "parameters", "size", "context_length", "prompt_style")
+            _print_json({name: getattr(model, name) for name in fields} | {"path": str(model.path)})
         else:
-            size = f"{model.size / 1e6:,.0f} MB"
+            size = f"{model.parameters / 1e6:,.0f} M parameters, {model.size / 1e6:,.0f} MB"
             print(f"{model.name}  {model.architecture}  {model.quantisation}  {size}\n    {model.path}")
 
 
