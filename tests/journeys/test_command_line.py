@@ -95,6 +95,8 @@ def test_models_are_listed(elenchus: Command) -> None:
         (["ask", "{project}", "--model", "{tmp}/none.gguf"], 1, "none.gguf"),
         (["ask", "{project}", "--model", "{sample}"], 1, "GGUF"),
         (["ask", "{project}", "--kinds", "comparison"], 1, "cannot ask comparison"),
+        (["ask", "{project}", "--language", "Turkish"], 1, "one language only"),
+        (["ask", "{project}", "--limit", "0"], 1, "at least 1"),
         (["ask", "{project}", "--kinds", "riddle"], 2, "invalid choice"),
         (["ask", "{project}", "--resume"], 1, "no unfinished run"),
         (["ask", "{empty}"], 1, "no passages"),
