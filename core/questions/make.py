@@ -159,7 +159,9 @@ class _Attempt:
     def _pick(self, task: str) -> Generator[Request, Completion, tuple[tuple[int, int], str]]:
         """An answer: contiguous words of the slot's own part of the passage, verbatim by construction."""
         text = self.slot.text
-        region = spans.regions(text, self.slot.count)[self.slot.number] if self.attempt == 1 else (0, len(text))
+        region = spans.regions(text, self.slot.count)[self.slot.number]
+        if self.attempt > 1 and task != "pick_factual":
+            region = (0, len(text))  # facts are everywhere; a reason or a definition may stand in another part
         span = spans.answer_span(text, region)
         if not span.starts or not span.ends:
             raise _Unusable("The passage has no words to ask about.")

@@ -169,7 +169,9 @@ def test_slots_of_a_passage_look_at_different_sentences() -> None:
 
     drive("factual", look, number=0, count=3)
     drive("factual", look, number=2, count=3)
-    assert not starts[0] & starts[ATTEMPTS]
+    assert not set.union(*starts[:ATTEMPTS]) & set.union(*starts[ATTEMPTS:])
+    drive("why_how", look, number=2, count=3)
+    assert starts[-1] > starts[-ATTEMPTS] == starts[ATTEMPTS]
 
 
 def test_braces_in_a_passage_are_left_alone() -> None:
