@@ -92,7 +92,8 @@ def run(python: Path, rest: list[str]) -> int:
 
 
 def test(python: Path, rest: list[str]) -> int:
-    return call([str(python), "-m", "pytest", *rest], QT_QPA_PLATFORM="offscreen")
+    spread = [] if any(argument.startswith("-n") for argument in rest) else ["-n", "auto", "--dist", "loadfile"]
+    return call([str(python), "-m", "pytest", *spread, *rest], QT_QPA_PLATFORM="offscreen")
 
 
 def check(python: Path, rest: list[str]) -> int:
