@@ -7,6 +7,8 @@ python3 dev.py bench NAME                      a benchmark of tests/benchmarks
 python3 dev.py shots                           pictures of the sample's pages with what was found on them
 """
 
+from __future__ import annotations  # so that an older Python gets as far as saying what it lacks
+
 import argparse
 import ctypes.util
 import hashlib
@@ -86,7 +88,8 @@ def run(python: Path, rest: list[str]) -> int:
     say(f"elenchus export {short(project)} --format messages --out {short(str(out))}")
     if code := call([*elenchus, "export", project, "--format", "messages", "--out", str(out)]):
         return code
-    print(out.read_text(encoding="utf-8"), end="", flush=True)
+    sys.stdout.buffer.write(out.read_bytes())
+    sys.stdout.flush()
     say(f"The project, the export and its dataset card are in {folder.relative_to(ROOT)}")
     return 0
 
@@ -129,11 +132,12 @@ def set_up(backend: str, development: bool) -> Path:
     wanted = {path.name: digest(path.read_bytes()) for path in [*files, ROOT / "pyproject.toml"]}
     wanted |= {"llama": f"{LLAMA} {backend} {processor()}", "python": platform.python_version()}
     present = read_stamp(stamp)
-    install_qt_libraries()
+    install_system_packages(backend)
     if python.exists() and wanted.items() <= present.items():
         return python
-    if not python.exists() or present.get("python", wanted["python"]) != wanted["python"]:
+    if present.get("python") != wanted["python"] or not python.exists():
         make_environment(environment)
+    stamp.unlink(missing_ok=True)  # what is half made is made anew next time
     wheel = llama_wheel(python, backend)
     say("installing the pinned packages")
     must([*pip(python), "install", *(a for path in files for a in ("-r", str(path)))])
@@ -151,9 +155,6 @@ def read_stamp(stamp: Path) -> dict[str, str]:
 
 
 def make_environment(environment: Path) -> None:
-    """A fresh virtual environment. Debian's Python comes without the means to make one."""
-    if importlib.util.find_spec("ensurepip") is None:
-        apt_install(["python3-venv"], "Python cannot make virtual environments yet")
     say(f"making the virtual environment {environment.name}")
     shutil.rmtree(environment, ignore_errors=True)
     must([sys.executable, "-m", "venv", str(environment)])
@@ -161,11 +162,8 @@ def make_environment(environment: Path) -> None:
 
 def llama_wheel(python: Path, backend: str) -> Path:
     """llama-cpp-python compiled for this processor and GPU; kept in the user's cache, for it takes ten minutes."""
-    folder = cache_folder() / "wheels" / f"{LLAMA}-{backend}-{processor()}-{sys.implementation.cache_tag}"
-    wheels = sorted(folder.glob("*.whl"))
-    if not wheels:
-        if os.name != "nt" and not (shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")):
-            apt_install(["g++"], "there is no C++ compiler, and llama.cpp has to be compiled")
+    folder = wheel_folder(backend)
+    if not list(folder.glob("*.whl")):
         say(f"compiling llama.cpp for {backend}: about ten minutes on two cores, once")
         with tempfile.TemporaryDirectory() as scratch:
             # pip's own cache knows neither the GPU nor the processor that a wheel was compiled for.
@@ -175,8 +173,11 @@ def llama_wheel(python: Path, backend: str) -> Path:
             for wheel in Path(scratch).glob("*.whl"):
                 shutil.copy(wheel, folder / (wheel.name + ".part"))
                 (folder / (wheel.name + ".part")).replace(folder / wheel.name)
-        wheels = sorted(folder.glob("*.whl"))
-    return wheels[0]
+    return sorted(folder.glob("*.whl"))[0]
+
+
+def wheel_folder(backend: str) -> Path:
+    return cache_folder() / "wheels" / f"{LLAMA}-{backend}-{processor()}-{sys.implementation.cache_tag}"
 
 
 def processor() -> str:
@@ -197,29 +198,39 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "elenchus"
 
 
-def install_qt_libraries() -> None:
-    """On Debian and Ubuntu, the system libraries that Qt's wheels do not bring."""
+def install_system_packages(backend: str) -> None:
+    """On Debian and Ubuntu, what pip cannot bring: installed when this user may, else the one command is said."""
+    required = []
+    if importlib.util.find_spec("ensurepip") is None:
+        required.append(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
+    compilers = ("c++", "g++", "clang++", "cl")
+    if not any(map(shutil.which, compilers)) and not list(wheel_folder(backend).glob("*.whl")) and os.name != "nt":
+        required.append("g++")
     if not shutil.which("apt-get"):
+        if required:
+            raise SystemExit(
+                fail(f"Something is missing that Debian calls {' and '.join(required)}: install it first.")
+            )
         return
-    missing = [package for name, package in QT_LIBRARIES.items() if not ctypes.util.find_library(name)]
-    if missing:
-        apt_install(missing, "Qt needs some system libraries", required=False)
+    packages = required + [name for library, name in QT_LIBRARIES.items() if not ctypes.util.find_library(library)]
+    if packages and not apt_install(packages):
+        say(f"Some system packages are missing. Please type:  sudo apt-get install -y {' '.join(packages)}")
+        if required:
+            raise SystemExit(1)
 
 
-def apt_install(packages: list[str], why: str, required: bool = True) -> None:
-    """Installs Debian packages when this user may, else says the one command to type."""
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    may = shutil.which("apt-get") and (os.geteuid() == 0 or call_quietly(["sudo", "-n", "true"]) == 0)
-    if may:
-        say(f"{why}: installing {' '.join(packages)}")
-        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-        if call([*sudo, *command], **quiet) and call([*sudo, "apt-get", "update"], **quiet) == 0:
-            call([*sudo, *command], **quiet)
-        return
-    say(f"{why}. Please type:  sudo {' '.join(command)}")
-    if required:
-        raise SystemExit(1)
+def apt_install(packages: list[str]) -> bool:
+    """Installs Debian packages when this user is root or may become it without a password; whether they are there."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if sudo and call_quietly(["sudo", "-n", "true"]):
+        return False
+    say(f"installing system packages: {' '.join(packages)}")
+    apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    install = [*apt, "install", "-y", "--no-install-recommends", *packages]
+    if call_quietly(install) == 0:
+        return True
+    call([*apt, "update"])
+    return call(install) == 0
 
 
 def pip(python: Path) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import core
 from core import paths
-from core.errors import Cancelled, UserError
+from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
 
 CANCELLED = 130
@@ -33,17 +33,25 @@ def main(arguments: list[str] | None = None) -> int:
         arguments = ["open", *arguments]
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options) or 0
+        code = options.run(options) or 0
+        sys.stdout.flush()
+        return code
     except (Cancelled, KeyboardInterrupt):
         _say("Cancelled. What was finished is kept.")
         return CANCELLED
     except UserError as error:
         _say(str(error))
         return 1
+    except JobFailed as error:
+        _say(
+            f"{error.details}\nThis is a bug in Elenchus: {error}. What was finished is kept. Please report the lines above."
+        )
+        return 1
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough; keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 0 if options.run in (_text, _show, _models) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,30 +78,30 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("add", _add, "read PDFs into a project")
     sub.add_argument("pdfs", type=Path, nargs="+", metavar="PDF")
     sub.add_argument("--password", help="opens the PDFs that are encrypted")
-    sub.add_argument("--passage-size", type=int, default=1200, help="characters (default 1200)")
-    sub.add_argument("--overlap", type=int, default=200, help="characters (default 200)")
+    sub.add_argument("--passage-size", type=_number(1, 1_000_000), default=1200, help="characters (default 1200)")
+    sub.add_argument("--overlap", type=_number(0, 1_000_000), default=200, help="characters (default 200)")
 
     sub = command("text", _text, "print the text of a PDF, a page at a time", project=False)
     sub.add_argument("pdf", type=Path, metavar="PDF")
-    sub.add_argument("--page", type=int, help="only this page, counting from 1")
+    sub.add_argument("--page", type=_number(1, 10**9), help="only this page, counting from 1")
     sub.add_argument("--password")
     sub.add_argument("--json", action="store_true", help="a JSON object a page")
 
     sub = command("ask", _ask, "make questions from the project's passages")
     sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, for trying the app")
-    sub.add_argument("--per-passage", type=int, default=2, help="questions (default 2)")
-    sub.add_argument("--kinds", nargs="+", choices=KINDS, default=[], metavar="KIND", help=", ".join(KINDS))
-    sub.add_argument("--limit", type=int, help="at most this many questions")
-    sub.add_argument("--language", default="", help="of the questions, in English words; default: the passage's")
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish")
+    sub.add_argument("--per-passage", type=_number(1, 100), help="questions (default 2)")
+    sub.add_argument("--kinds", nargs="+", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    sub.add_argument("--limit", type=_number(1, 10**9), help="at most this many questions")
+    sub.add_argument("--language", help="of the questions, in English words; default: the passage's")
+    sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds give equal questions")
+    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish, as it was begun")
 
     sub = command("show", _show, "print the examples")
     sub.add_argument("--state", choices=STATES)
     sub.add_argument("--json", action="store_true", help="a JSON object an example")
 
     sub = command("review", _review, "accept or reject examples")
-    sub.add_argument("ids", type=int, nargs="+", metavar="ID")
+    sub.add_argument("ids", type=_number(1, 2**62), nargs="+", metavar="ID")
     verdict = sub.add_mutually_exclusive_group(required=True)
     verdict.add_argument("--accept", dest="state", action="store_const", const="accepted")
     verdict.add_argument("--reject", dest="state", action="store_const", const="rejected")
@@ -107,6 +115,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("models", _models, "list the models at hand", project=False)
     sub.add_argument("--json", action="store_true", help="a JSON object a model")
     return parser
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    """A type for argparse: whole numbers of a range."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
 
 
 def _open(options: argparse.Namespace) -> None:
@@ -183,21 +204,21 @@ def _ask(options: argparse.Namespace) -> None:
     from core.questions.ask import AskOptions, ask, resume
     from core.worker import Worker
 
-    with _opened(Project, options.project) as project, Worker() as worker, _interruptible(worker):
+    given = {
+        name: getattr(options, name)
+        for name in ("kinds", "per_passage", "limit", "language", "seed")
+        if getattr(options, name) is not None
+    }
+    if options.resume and given:
+        raise UserError(f"A resumed run goes on as it was begun: leave out --{next(iter(given)).replace('_', '-')}.")
+    with _opened(Project, options.project) as project, Worker() as worker, _interruptible(worker) as stopped:
         if options.resume:
-            items = resume(project, worker, options.model)
+            items = resume(project, worker, options.model, stopped)
         else:
             if unfinished := project.last_unfinished_run("ask"):
                 _say(f"Run {unfinished.id} did not finish; --resume goes on with it. This is a new run.")
-            chosen = AskOptions(
-                model=options.model or paths.starter_model(),
-                kinds=tuple(options.kinds),
-                per_passage=options.per_passage,
-                limit=options.limit,
-                language=options.language,
-                seed=options.seed,
-            )
-            items = ask(project, worker, chosen)
+            chosen = AskOptions(model=options.model or paths.starter_model(), **given)
+            items = ask(project, worker, chosen, stopped)
         _show_run(items)
 
 
@@ -274,8 +295,10 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from core.models.shelf import at_hand
+    from core.models.shelf import at_hand, models_folder
 
+    if not options.json:
+        _say(f"The starter model, and what lies in {models_folder()}:")
     for model, problem in at_hand():
         if model is None:
             _say(problem)

@@ -7,3 +7,11 @@ class UserError(Exception):
 
 class Cancelled(UserError):
     """The user asked for it to stop: no mistake, and nothing to report but that."""
+
+
+class JobFailed(Exception):
+    """A bug in a job. `details` is the child's traceback, for the user to copy."""
+
+    def __init__(self, message: str, details: str) -> None:
+        super().__init__(message)
+        self.details = details

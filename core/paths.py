@@ -5,6 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
+from core.errors import UserError
+
 
 def resources() -> Path:
     """The folder of prompts, samples and the starter model."""
@@ -18,10 +20,20 @@ def starter_model() -> Path:
 
 
 def data_folder() -> Path:
-    """The user's own folder for backups and settings; made when missing."""
-    return Path(platformdirs.user_data_dir("elenchus", appauthor=False, ensure_exists=True))
+    """The user's own folder for backups, settings and models; made when missing."""
+    return _made(Path(platformdirs.user_data_dir("elenchus", appauthor=False)))
 
 
 def cache_folder() -> Path:
     """A folder for what can be made again; made when missing."""
-    return Path(platformdirs.user_cache_dir("elenchus", appauthor=False, ensure_exists=True))
+    return _made(Path(platformdirs.user_cache_dir("elenchus", appauthor=False)))
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"Elenchus cannot make its folder {folder}: {error.strerror}. Make it, or let your account write there."
+        ) from error
+    return folder

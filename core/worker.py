@@ -4,6 +4,7 @@ llama.cpp, torch and PDF parsing live only here: they abort, loop and eat memory
 notice no more than a sentence.
 """
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from core.errors import UserError
+from core.errors import JobFailed, UserError
 
 T = TypeVar("T")
 
@@ -40,14 +41,6 @@ class ItemTimeout(UserError):
 
 class MemoryExceeded(UserError):
     """The job used more memory than it was allowed; its process was killed."""
-
-
-class JobFailed(Exception):
-    """A bug in a job. `details` is the child's traceback, for the user to copy."""
-
-    def __init__(self, message: str, details: str) -> None:
-        super().__init__(message)
-        self.details = details
 
 
 @dataclass(frozen=True)
@@ -127,10 +120,9 @@ class Worker:
         self._memory_limit = memory_limit and memory_limit + self._memory()
         self._busy, self._cancelled_at = True, None
         self._number += 1
-        try:
-            self._jobs.send((self._number, job, arguments))
-        except OSError as error:
-            self._died(error)
+        # From a thread: a child that hangs while it starts reads nothing, and a large message fills the pipe.
+        message, pipe = (self._number, job, arguments), self._jobs
+        threading.Thread(target=_send, args=(pipe, message), daemon=True).start()
 
     def receive(self, timeout: float = 0.0) -> list[Any]:
         """The next item in a list of one, or an empty list when none came within `timeout` seconds or the job ended."""
@@ -195,7 +187,8 @@ class Worker:
         self._jobs, jobs = context.Pipe()
         self._control, control = context.Pipe()
         self._process = context.Process(target=_serve, args=(jobs, control), name="elenchus-worker", daemon=True)
-        self._process.start()
+        with _sigint_blocked():
+            self._process.start()
         jobs.close()
         control.close()
 
@@ -223,10 +216,30 @@ class Worker:
             raise WorkerDied(f"The worker process ended unexpectedly (exit code {code}).") from cause
 
 
+def _send(pipe: Connection, message: object) -> None:
+    with contextlib.suppress(OSError):  # the child died: whoever receives is told
+        pipe.send(message)
+
+
+@contextlib.contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """A child that is started inside does not hear Ctrl+C before it has said that it ignores it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(jobs: Connection, control: Connection) -> None:
     """The child's main loop: one job after the other until the parent goes away."""
     global _running_job
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group: the parent decides what it means
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_obey, args=(control,), daemon=True).start()
     while True:
         try:

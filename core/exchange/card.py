@@ -18,9 +18,9 @@ def dataset_card(project: Project, done: "Exported", format: str, state: str) ->
             *_head(done, format),
             f"# {project.path.stem}",
             "",
-            f"{done.rows} examples, state “{state}”, made with Elenchus {core.__version__}. Every example carries a "
-            "span of its document as evidence; each span was compared with the document's text again when this file "
-            "was written.",
+            f"{done.rows} examples, state “{state}”, made with Elenchus {core.__version__}. Each rests on a span of its",
+            "document as evidence, but for unanswerable questions, which have none; the spans were compared with the",
+            "documents' text again when this file was written.",
             "",
             "## What is in it",
             "",
@@ -85,9 +85,10 @@ def _runs(project: Project, done: "Exported") -> list[str]:
         if run.id not in done.runs:
             continue
         made = run.request
+        temperature = made.settings.get("sampling", {}).get("temperature")
         lines += [
             f"- Run {run.id}: model {made.model_name} ({made.quantisation}, SHA-256 {made.model_sha256[:16]}…), "
-            f"prompts {made.prompt_version}, seed {made.seed}, temperature {made.settings.get('temperature')}, "
+            f"prompts {made.prompt_version}, seed {made.seed}, temperature {temperature}, "
             f"kinds {', '.join(made.settings.get('kinds', []))}, {made.engine_version}, Elenchus {made.app_version}, "
             f"begun {run.started_at}, {run.state}.",
         ]

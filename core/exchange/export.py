@@ -4,7 +4,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -42,7 +42,8 @@ def export(
     """
     if format not in formats.FORMATS:
         raise UserError(f"There is no format called “{format}”. The formats are: {', '.join(formats.FORMATS)}.")
-    done = Exported(out, out.with_name(out.name + ".card.md"), total=project.count(ExampleFilter(state=state)))
+    done = Exported(out, out.parent / f"{out.name}.card.md", total=project.count(ExampleFilter(state=state)))
+    _refuse_to_overwrite(project, done)
     if not done.total:
         raise UserError(
             f"No example is {state}, so there is nothing to export. "
@@ -65,6 +66,16 @@ def export(
     with _whole(done.card) as file:
         file.write(card.dataset_card(project, done, format, state))
     yield done
+
+
+def _refuse_to_overwrite(project: Project, done: Exported) -> None:
+    """Slips of the pen that would cost a project, a document or a model."""
+    if not done.path.name or done.path.is_dir():
+        raise UserError(f"{done.path} is a folder. Name the file to write, such as {done.path / 'questions.jsonl'}.")
+    for path in (done.path, done.card):
+        with suppress(OSError), open(path, "rb") as file:
+            if path.resolve() == project.path or file.read(5) in (b"SQLit", b"%PDF-", b"GGUF\x03"):
+                raise UserError(f"{path} is not an export, and would be lost. Choose another name for the export.")
 
 
 def _verified(project: Project, state: str) -> Iterator[tuple[Example, bool]]:

@@ -27,12 +27,14 @@ def add_pdf(
     that waits for its password is not kept.
     """
     check_size(size, overlap)
+    path = path.resolve()
     try:
         document = read_document(worker, path, password, on_page, cancelled)
     except (PasswordNeeded, Cancelled):
         raise
     except UserError as error:
-        project.add_failed_document(path, str(error))
+        if path.is_file():  # else it is a slip of the pen
+            project.add_failed_document(path, str(error))
         raise
     passages = cut_passages(document.pages, document.outline, size, overlap)
     return project.add_document(document, passages, size, overlap)

@@ -1,7 +1,7 @@
 """Runs a project's passages through a model and commits each question as it is made; resumes where a run stopped."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 import core
 from core.documents.passages import rectangles
-from core.engine.requests import EngineSettings, Loaded, Loading, Usage
+from core.engine.requests import EngineSettings, Loaded, Loading, Sampling, Usage
 from core.errors import Cancelled, UserError
 from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
@@ -53,10 +53,13 @@ class Progress:
 AskItem = Loading | Loaded | Progress | Example | Discard
 
 
-def ask(project: Project, worker: Worker, options: AskOptions) -> Iterator[AskItem]:
+def ask(
+    project: Project, worker: Worker, options: AskOptions, cancelled: Callable[[], bool] = bool
+) -> Generator[AskItem, None, None]:
     """Starts a run and yields what happens; every Example yielded has been committed.
 
-    After `worker.cancel()` the run ends as cancelled. Raises UserError for a model, kind or project that cannot do it.
+    Once `cancelled()` is true, or after `worker.cancel()`, the run ends as cancelled. Raises UserError for a
+    model, kind or project that cannot do it, and Cancelled before there is a run.
     """
     model = read_model(options.model)
     prompts = load_prompts(model.prompt_style)
@@ -69,14 +72,19 @@ def ask(project: Project, worker: Worker, options: AskOptions) -> Iterator[AskIt
         "language": options.language,
         "documents": list(options.documents),
         "last_passage": max(passage_id for passage_id, _ in project.passage_keys()),
-        "temperature": prompts.temperature,
+        "sampling": asdict(Sampling(temperature=prompts.temperature)),
         "engine": asdict(options.engine),
     }
-    run_id = project.start_run(_run_settings(model, prompts, settings, options.seed))
-    yield from _Run(project, worker, run_id, model, prompts).fill()
+    request = _run_settings(model, prompts, settings, options.seed)
+    if cancelled():
+        raise Cancelled("Cancelled before the run began.")
+    run_id = project.start_run(request)
+    yield from _Run(project, worker, run_id, model, prompts, cancelled).fill()
 
 
-def resume(project: Project, worker: Worker, model: Path | None = None) -> Iterator[AskItem]:
+def resume(
+    project: Project, worker: Worker, model: Path | None = None, cancelled: Callable[[], bool] = bool
+) -> Generator[AskItem, None, None]:
     """Goes on with the last run that did not finish; what it made is not made again.
 
     `model` says where the model file is now, when it has moved. Raises UserError when there is nothing to resume, or
@@ -98,7 +106,7 @@ def resume(project: Project, worker: Worker, model: Path | None = None) -> Itera
             f"{prompts.version}. What it made is kept: start a new run without --resume."
         )
     project.resume_run(run.id)
-    yield from _Run(project, worker, run.id, header, prompts).fill()
+    yield from _Run(project, worker, run.id, header, prompts, cancelled).fill()
 
 
 def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) -> None:
@@ -125,7 +133,7 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
 def _run_settings(model: ModelFile, prompts: Prompts, settings: dict[str, Any], seed: int) -> RunSettings:
     return RunSettings(
         kind="ask",
-        model_path=str(model.path),
+        model_path=str(model.path.resolve()),
         model_name=model.name,
         model_sha256=sha256(model.path),
         quantisation=model.quantisation,
@@ -148,7 +156,16 @@ def _engine_version() -> str:
 class _Run:
     """One run being filled: hands slots to the child and commits what comes back."""
 
-    def __init__(self, project: Project, worker: Worker, run_id: int, model: ModelFile, prompts: Prompts) -> None:
+    def __init__(
+        self,
+        project: Project,
+        worker: Worker,
+        run_id: int,
+        model: ModelFile,
+        prompts: Prompts,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.cancelled = cancelled
         self.project, self.worker, self.run_id, self.model, self.prompts = (
             project,
             worker,
@@ -194,7 +211,7 @@ class _Run:
         careful = crashes = 0  # slots still to be asked one by one; crashes in a row
         suspects: list[Slot] = []
         todo = deque(key for key in self.plan if key[:2] not in self.finished)
-        while todo:
+        while todo and not self.cancelled():
             chunk = [self._slot(*todo.popleft()) for _ in range(min(1 if careful else CHUNK, len(todo)))]
             careful = max(0, careful - 1)
             try:
@@ -216,7 +233,8 @@ class _Run:
                 return  # cancelled
             crashes = 0
             yield from self._give_up(suspects)
-        yield from self._give_up(suspects)
+        if not todo:
+            yield from self._give_up(suspects)
 
     def _give_up(self, suspects: list[Slot]) -> Iterator[Discard]:
         while suspects:
@@ -230,8 +248,17 @@ class _Run:
 
     def _ask_child(self, slots: list[Slot]) -> Iterator[AskItem]:
         before, engine = self.usage, EngineSettings(**self.settings["engine"])
+        sampling = Sampling(**self.settings["sampling"])
         job = self.worker.run(
-            ask_job, self.model.path, engine, slots, self.prompts, self.settings["language"], self.seed
+            ask_job,
+            self.model.path,
+            engine,
+            slots,
+            self.prompts,
+            self.settings["language"],
+            sampling,
+            self.seed,
+            cancelled=self.cancelled,
         )
         for item in job:
             if isinstance(item, MadeQuestion):
@@ -279,7 +306,13 @@ class _Run:
 
 
 def ask_job(
-    model: Path, settings: EngineSettings, slots: list[Slot], prompts: Prompts, language: str, seed: int
+    model: Path,
+    settings: EngineSettings,
+    slots: list[Slot],
+    prompts: Prompts,
+    language: str,
+    sampling: Sampling,
+    seed: int,
 ) -> Iterator[Loading | Loaded | MadeQuestion | NothingMade | Usage]:
     """The child's part: loads the model, or finds it warm, and fills the slots, many at a time."""
     from core.engine import open_engine
@@ -289,7 +322,7 @@ def ask_job(
     except Cancelled:
         return
     yield engine.loaded
-    for item in engine.run(make_question(slot, prompts, language, seed) for slot in slots):
+    for item in engine.run(make_question(slot, prompts, language, sampling, seed) for slot in slots):
         yield item
         yield engine.usage
 

@@ -12,16 +12,18 @@ from core.project.records import Check
 ROUND_TRIP_F1 = 0.6  # of shared words, from which on a second answer counts as the same
 NEAR_DUPLICATE = 0.8  # Jaccard similarity of character trigrams
 NOT_IN_THE_TEXT = "Not in the text."
-_QUESTION_MARKS = "?？؟;"  # ASCII, full width, Arabic, Greek
+_QUESTION_MARKS = "?？؟\u037e"  # ASCII, full width, Arabic, Greek
+_INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _ARTICLES = frozenset({"a", "an", "the"})
+_UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])")
 
 
 def normalise(text: str) -> list[str]:
     """The words of a text as SQuAD's evaluation compares them: case, punctuation and articles do not count.
 
-    (Rajpurkar et al., arXiv 1606.05250.) Ideographs are words of their own.
+    (Rajpurkar et al., arXiv 1606.05250.) Each character of a script without spaces is a word of its own.
     """
-    folded = re.sub(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff])", r" \1 ", fold(text))
+    folded = _UNSPACED.sub(r" \1 ", fold(text))
     kept = "".join(c if unicodedata.category(c)[0] in "LNMSZ" or c.isspace() else " " for c in folded)
     return [word for word in kept.split() if word not in _ARTICLES] or kept.split()
 
@@ -67,7 +69,7 @@ def length(question: str, answer: str) -> Check:
     """Whether question and answer have a usable length."""
     asked, told = len(question), len(answer)
     for wrong, reason in (
-        (asked < 8, "The question is very short."),
+        (asked + len(_UNSPACED.findall(question)) < 8, "The question is very short."),
         (asked > 300, "The question is longer than 300 characters."),
         (not told, "The answer is empty."),
         (told > 600, "The answer is longer than 600 characters."),
@@ -78,8 +80,15 @@ def length(question: str, answer: str) -> Check:
 
 
 def is_question(text: str) -> bool:
-    """Whether a line ends as a question does."""
-    return bool(text) and text[-1] in _QUESTION_MARKS and len(normalise(text)) >= 2
+    """Whether a line ends as a question does; in Japanese か will do."""
+    shown = text.translate(_INVISIBLE).rstrip("\"'”’»」』) ")
+    asks = shown.endswith(tuple(_QUESTION_MARKS)) or shown.rstrip("。").endswith("か")
+    return asks and len(normalise(text)) >= 2
+
+
+def has_content(text: str) -> bool:
+    """Whether there is a word in it that is not an article."""
+    return any(word not in _ARTICLES for word in normalise(text))
 
 
 def is_refusal(answer: str) -> bool:

@@ -61,12 +61,17 @@ class _Unusable(Exception):
 Step = Generator[Request, Completion, MadeQuestion]
 
 
-def make_question(slot: Slot, prompts: Prompts, language: str, seed: int) -> Task[MadeQuestion | NothingMade]:
-    """The task that fills a slot: the first attempt that passes every check, else the one that fails fewest."""
+def make_question(
+    slot: Slot, prompts: Prompts, language: str, sampling: Sampling, seed: int
+) -> Task[MadeQuestion | NothingMade]:
+    """The task that fills a slot: the first attempt that passes every check, else the one that fails fewest.
+
+    Drafts are sampled as `sampling` says, checks greedily.
+    """
     best: MadeQuestion | None = None
     reason = "The passage has no words to ask about."
     for attempt in range(1, ATTEMPTS + 1):
-        maker = _Attempt(slot, prompts, language or _SAME_LANGUAGE, seed, attempt)
+        maker = _Attempt(slot, prompts, language or _SAME_LANGUAGE, sampling, seed, attempt)
         try:
             made = replace((yield from maker.steps()), attempts=attempt)
         except _Unusable as error:
@@ -86,11 +91,13 @@ def _failures(made: MadeQuestion) -> int:
 class _Attempt:
     """One attempt at a slot. Each step asks the model one thing and returns what it said."""
 
-    def __init__(self, slot: Slot, prompts: Prompts, language: str, seed: int, attempt: int) -> None:
+    def __init__(
+        self, slot: Slot, prompts: Prompts, language: str, sampling: Sampling, seed: int, attempt: int
+    ) -> None:
         self.slot, self.prompts, self.language, self.attempt = slot, prompts, language, attempt
         key = f"{seed}\0{slot.text}\0{slot.kind}\0{slot.number}\0{attempt}"
         self.seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") & 0x7FFFFFFF
-        self.sampling = Sampling(temperature=prompts.temperature)
+        self.sampling = sampling
 
     def steps(self) -> Step:
         if self.slot.kind == "unanswerable":
@@ -106,7 +113,8 @@ class _Attempt:
         question = yield from self._ask(ask, answer=answer)
         self._refuse_leak(question, answer)
         evidence = yield from self._cite(question, answer, where)
-        answered = yield from self._say("answer", {"question": question}, max_tokens=96, sampling=GREEDY)
+        task = "answer_long" if ask != "ask_factual" and "answer_long" in self.prompts.texts else "answer"
+        answered = yield from self._say(task, {"question": question}, max_tokens=96, sampling=GREEDY)
         return self._made(question, answer, evidence, checks.round_trip(answered, answer))
 
     def _multiple_choice(self) -> Step:
@@ -137,7 +145,7 @@ class _Attempt:
             raise _Unusable("The model wrote no statement.")
         if not truth and not checks.leak(claim, value).passed:
             raise _Unusable("The statement that should be false repeats what the text says.")
-        evidence = yield from self._cite(claim, value, where)
+        evidence = spans.sentence_around(self.slot.text, where)
         word = yield from self._say(
             "judge", {"question": claim}, max_tokens=4, sampling=GREEDY, constraint='root ::= "True" | "False"'
         )
@@ -166,15 +174,17 @@ class _Attempt:
         if not span.starts or not span.ends:
             raise _Unusable("The passage has no words to ask about.")
         done = yield self._request(task, _PICK_TOKENS[task], self.sampling, span, {})
-        if done.span is None or not checks.normalise(done.text):
+        self._refuse_unfinished(done)
+        if done.span is None or not checks.has_content(done.text):
             raise _Unusable("The model picked no answer.")
         return done.span, " ".join(text[done.span[0] : done.span[1]].split())
 
     def _ask(self, task: str, **values: str) -> Generator[Request, Completion, str]:
-        question = _clean((yield from self._say(task, values)))
-        if not checks.is_question(question):
-            raise _Unusable("The model wrote no question.")
-        return question
+        said = yield from self._say(task, values, lines=3)
+        for line in map(_clean, said.splitlines()):
+            if checks.is_question(line):
+                return line
+        raise _Unusable("The model wrote no question.")
 
     def _cite(
         self, question: str, answer: str, where: tuple[int, int]
@@ -196,8 +206,18 @@ class _Attempt:
     ) -> Generator[Request, Completion, str]:
         """What the model writes, at most `lines` lines of it."""
         done = yield self._request(task, max_tokens, sampling or self.sampling, constraint, values)
+        self._refuse_unfinished(done)
         said = done.text.strip()
-        return said if lines > 1 else said.partition("\n")[0].strip()
+        if lines > 1:
+            return said
+        first, more, _ = said.partition("\n")
+        if done.finish == "length" and not more:
+            raise _Unusable("The model did not come to an end.")
+        return first.strip()
+
+    def _refuse_unfinished(self, done: Completion) -> None:
+        if done.finish == "context":
+            raise _Unusable("The passage is too long for this model.")
 
     def _request(
         self, task: str, max_tokens: int, sampling: Sampling, constraint: str | Span | None, values: dict[str, str]
@@ -212,8 +232,7 @@ class _Attempt:
 
     def _choices(self, lines: str, answer: str) -> tuple[str, ...]:
         """The answer among three wrong ones, in an order that the seed decides."""
-        said = [_clean(re.sub(r"^\s*(?:[-*•]|\(?[A-Da-d1-4][.):])\s*", "", line)) for line in lines.splitlines()]
-        wrong = list(dict.fromkeys(text for text in said if text))
+        wrong = list(dict.fromkeys(text for text in map(_clean, _unlisted(lines.splitlines())) if text))
         wrong = [text for text in wrong if checks.normalise(text) != checks.normalise(answer)]
         if len(wrong) < 3:
             raise _Unusable("The model wrote fewer than three wrong answers.")
@@ -222,11 +241,21 @@ class _Attempt:
         return tuple(choices)
 
 
+def _unlisted(lines: list[str]) -> list[str]:
+    """The lines without the marks of a list, where each of them has one: "D. H. Lawrence" alone is a name."""
+    filled = [line.strip() for line in lines if line.strip()]
+    for mark in (r"[-*•]\s+", r"\(?[A-Da-d][.):]\s+", r"\(?\d[.):]\s+"):
+        if filled and all(re.match(mark, line) for line in filled):
+            return [re.sub(f"^{mark}", "", line) for line in filled]
+    return filled
+
+
 def _clean(line: str) -> str:
     """A line without the labels, list marks and quotation marks that models put around it."""
-    line = re.sub(r"^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+|(?:Question|Q|Soru|Frage|Statement|Sentence)\s*:\s*)", "", line)
     line = line.strip().strip("*").strip()
+    line = re.sub(r"^(?:[-•]\s+|(?:Question|Q|Soru|Frage|Statement|Sentence)\s*\d*\s*:[\s*]*)", "", line)
     for opening, closing in ('""', "''", "“”", "„“", "«»", "「」"):
-        if len(line) > 1 and line[0] == opening and line[-1] == closing:
-            line = line[1:-1].strip()
+        inside = line[1:-1]
+        if len(line) > 1 and line[0] == opening and line[-1] == closing and not {opening, closing} & set(inside):
+            line = inside.strip()
     return line

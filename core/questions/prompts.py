@@ -15,7 +15,7 @@ NEEDS = {
     "why_how": ("pick_why_how", "ask_why_how", "cite", "answer"),
     "comparison": ("pick_comparison", "ask_comparison", "cite", "answer"),
     "multiple_choice": ("pick_factual", "ask_factual", "distractors", "cite", "choose"),
-    "true_false": ("pick_factual", "claim_true", "claim_false", "cite", "judge"),
+    "true_false": ("pick_factual", "claim_true", "claim_false", "judge"),
     "unanswerable": ("ask_unanswerable", "answer"),
 }
 Messages = tuple[tuple[str, str], ...]

@@ -10,11 +10,17 @@ from core.documents.records import PAGE_BREAK, Part
 from core.engine.requests import Span
 
 # Scripts written without spaces: each character is a word of its own.
-_IDEOGRAPH = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-_LETTER = rf"[^\W{_IDEOGRAPH}]"
+IDEOGRAPHS = "\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+# Combining marks, which are no letters to a regular expression: Latin, Hebrew, Arabic, and those of India.
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0903\u093a-\u094f"
+_MARKS += "\u0951-\u0957\u0962\u0963\u0981-\u0983\u09bc-\u09cd\u0a01-\u0a03\u0a3c-\u0a4d\u0a81-\u0a83\u0abc-\u0acd"
+_MARKS += "\u0b01-\u0b03\u0b3c-\u0b4d\u0b82\u0bbe-\u0bcd\u0c00-\u0c04\u0c3e-\u0c4d\u0c81-\u0c83\u0cbc-\u0ccd"
+_MARKS += "\u0d00-\u0d03\u0d3b-\u0d4d\u200c\u200d"
+_LETTER = rf"(?:[^\W{IDEOGRAPHS}]|[{_MARKS}])"
 _WORD = re.compile(
-    rf"[{_IDEOGRAPH}]"
-    rf"|[$€£¥₺]?(?:{_LETTER}|[\u0300-\u036f])+(?:[-‐‑'’.,:/@&_]+{_LETTER}+)*(?:[%°²³]|\+\+|#)?"
+    rf"[{IDEOGRAPHS}]"
+    rf"|(?:(?<![\w)])[-−+±](?=[\d.]))?[$€£¥₺]?(?:(?<!\w)\.(?=\w))?{_LETTER}+"
+    rf"(?:[-‐‑'’.,:/@&_]+{_LETTER}+)*(?:[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?(?:\s?[%°‰€£₺](?:[CF]\b)?|\+\+|#)?"
 )
 
 
@@ -46,9 +52,7 @@ def evidence_span(text: str, answer: tuple[int, int]) -> Span:
     The sentence's own punctuation may close the span.
     """
     first, last = answer
-    page_start = text.rfind(PAGE_BREAK, 0, first) + 1
-    page_end = text.find(PAGE_BREAK, last)
-    page_end = len(text) if page_end < 0 else page_end
+    page_start, page_end = _page(text, answer)
     near = [(a, b) for a, b in sentences(text) if b > page_start and a < page_end]
     holding = [i for i, (a, b) in enumerate(near) if a < last and b > first]
     if holding:
@@ -62,10 +66,18 @@ def evidence_span(text: str, answer: tuple[int, int]) -> Span:
 
 
 def sentence_around(text: str, answer: tuple[int, int]) -> tuple[int, int]:
-    """The sentence or sentences that hold the answer."""
+    """The sentence or sentences that hold the answer, as far as they stand on its page."""
     first, last = answer
+    page_start, page_end = _page(text, answer)
     holding = [(a, b) for a, b in sentences(text) if a < last and b > first]
-    return (min(first, holding[0][0]), max(last, holding[-1][1])) if holding else answer
+    if not holding:
+        return answer
+    return max(page_start, min(first, holding[0][0])), min(page_end, max(last, holding[-1][1]))
+
+
+def _page(text: str, answer: tuple[int, int]) -> tuple[int, int]:
+    end = text.find(PAGE_BREAK, answer[1])
+    return text.rfind(PAGE_BREAK, 0, answer[0]) + 1, len(text) if end < 0 else end
 
 
 def regions(text: str, count: int) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ from core.project.records import Check, Discard, Evidence, ExampleDraft, RunSett
 TEXT = 'Mira Sol founded Belmar in 1902. Its harbour is deep | and "wide"; =cost? ışık.'
 SETTINGS = RunSettings(
     "ask", "/m.gguf", "tiny", "cd" * 32, "Q4_0", "chat", "chat-1", {"ask": "?"},
-    {"kinds": ["factual"], "temperature": 0.7}, 5, "0.1.0", "llama-cpp-python 0.3.36",
+    {"kinds": ["factual"], "sampling": {"temperature": 0.7}}, 5, "0.1.0", "llama-cpp-python 0.3.36",
 )  # fmt: skip
 
 
@@ -109,6 +109,11 @@ def test_what_cannot_be_exported_says_why(project: Project, tmp_path: Path) -> N
         finish(export(project, tmp_path / "out", "alpaca", state="rejected"))
     with pytest.raises(UserError, match="no format called"):
         finish(export(project, tmp_path / "out", "xml"))
+    for wrong in (project.path, tmp_path):
+        before = project.path.read_bytes()
+        with pytest.raises(UserError, match=r"not an export|is a folder"):
+            finish(export(project, wrong, "alpaca"))
+        assert project.path.read_bytes() == before
     with pytest.raises(UserError, match="could not be written"):
         finish(export(project, tmp_path / "nowhere" / "out", "alpaca"))
 

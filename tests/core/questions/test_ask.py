@@ -10,7 +10,7 @@ import pytest
 from core import paths
 from core.documents.records import Document, Page, Part, Passage
 from core.engine.requests import Usage
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import Discard, Example
 from core.questions import ask as module
@@ -124,6 +124,19 @@ def test_a_resume_refuses_another_model_or_other_prompts(
         list(resume(project, worker))
 
 
+def test_a_cancel_is_heard_before_the_child_has_begun(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel"])
+    with pytest.raises(Cancelled):
+        list(ask(project, worker, STARTER, cancelled=lambda: True))
+    assert project.runs() == []
+    answers = iter([False] + [True] * 100)
+    assert list(ask(project, worker, STARTER, cancelled=lambda: next(answers))) == []
+    assert project.runs()[0].state == "cancelled"
+
+
 def test_every_provenance_is_written(project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     import hashlib
 
@@ -134,7 +147,7 @@ def test_every_provenance_is_written(project: Project, worker: Worker, monkeypat
     assert made.model_sha256 == hashlib.sha256(paths.starter_model().read_bytes()).hexdigest()
     assert made.quantisation in ("F16", "Q8_0", "F32")
     assert made.prompts["ask_factual"].startswith("{passage}")
-    assert made.settings["temperature"] > 0
+    assert made.settings["sampling"]["temperature"] > 0
     assert made.engine_version == "llama-cpp-python 0.3.36"
 
 

@@ -47,6 +47,8 @@ def test_leak(question: str, answer: str, passes: bool) -> None:
         "What is described in this section?",
         "Why did she leave the island?",
         "When was it founded?",
+        "It was founded in 1902.",
+        "Pourquoi, d’après l’auteur, les abeilles dansent-elles ?",
         "Metne göre arılar ne yer?",
         "Was geschieht laut dem Text im Jahr 1900?",
         "根据本文，谁发明了印刷术？",
@@ -68,6 +70,14 @@ def test_questions_that_need_the_text(question: str) -> None:
         "Who is the author of the Atlas of Avel?",
         "Arılar neden bal yapar?",
         "Why do whales, when they are young, stay near the shore?",
+        "What is IT governance?",
+        "Why do bees dance when they return?",
+        "What did Newton say he saw?",
+        "Why is it cold in winter at the poles?",
+        "What is written in the text box?",
+        "日本文化的特点是什么？",
+        "中文中有多少个声调？",
+        "《红楼梦》的作者是谁？",
     ],
 )
 def test_questions_that_stand_alone(question: str) -> None:
@@ -76,12 +86,14 @@ def test_questions_that_stand_alone(question: str) -> None:
 
 def test_length_says_what_is_wrong() -> None:
     assert checks.length("Who founded Avel?", "Mira").passed
+    assert checks.length("谁建了长城？", "秦始皇").passed
     assert "short" in checks.length("Who?", "Mira").detail
     assert "300" in checks.length("W" * 301, "Mira").detail
     assert "empty" in checks.length("Who founded Avel?", "").detail
 
 
 @pytest.mark.parametrize(("text", "expected"), [("Who is it?", True), ("谁发明了？", True), ("من هو المؤسس؟", True),
+                                                ("ใครก่อตั้งเมืองนี้?", True), ("誰が作りましたか。", True), ("a; b;", False),
                                                 ("Tell me.", False), ("?", False), ("", False)])  # fmt: skip
 def test_is_question(text: str, expected: bool) -> None:
     assert checks.is_question(text) is expected

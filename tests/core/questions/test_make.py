@@ -1,10 +1,11 @@
 """The logic of making a question, with a scripted responder in the model's place."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from core.engine.requests import Completion, Request, Span
+from core.engine.requests import Completion, Request, Sampling, Span
 from core.questions.make import ATTEMPTS, MadeQuestion, NothingMade, Slot, make_question
 from core.questions.prompts import NEEDS, Prompts, load_prompts
 
@@ -19,16 +20,16 @@ PROMPTS = Prompts("test", {task: f"{task}|{{passage}}|{{question}}|{{answer}}" f
 
 
 def drive(
-    kind: str, respond: Responder, number: int = 0, count: int = 1
-) -> tuple[MadeQuestion | NothingMade, list[str]]:
+    kind: str, respond: Responder, number: int = 0, count: int = 1, seed: int = 7, finish: str = "stop"
+) -> tuple[Made, list[str]]:
     """Runs a task with `respond(task, request)` in the model's place; returns the result and the tasks asked."""
-    task, asked = make_question(Slot(1, TEXT, number, count, kind), PROMPTS, "", seed=7), []
+    task, asked = make_question(Slot(1, TEXT, number, count, kind), PROMPTS, "", Sampling(), seed), []
     try:
         request = next(task)
         while True:
             name = request.messages[-1][1].partition("|")[0]
             asked.append(name)
-            request = task.send(completion(respond(name, request), request))
+            request = task.send(replace(completion(respond(name, request), request), finish=finish))
     except StopIteration as end:
         return end.value, asked
 
@@ -131,19 +132,64 @@ def test_a_multiple_choice_question_has_the_answer_among_three_others() -> None:
     assert checks_of(made)["round_trip"] is (made.choices.index("Mira Sol") == 0)
 
 
+def claims(respond: Responder) -> list[tuple[Made, list[str]]]:
+    """The same slot under seeds that make true and false claims."""
+    made = [drive("true_false", respond, seed=seed) for seed in range(12)]
+    assert {asked[1] for _, asked in made} == {"claim_true", "claim_false"}
+    return made
+
+
 def test_a_claim_is_judged_against_what_it_was_made_as() -> None:
-    made, asked = drive("true_false", good)
-    assert isinstance(made, MadeQuestion)
-    truth = asked[1] == "claim_true"
-    assert made.answer == str(truth)
-    assert checks_of(made)["round_trip"] is truth
-    assert "leak" not in checks_of(made)
+    for made, asked in claims(good):
+        assert isinstance(made, MadeQuestion)
+        assert made.evidence == SENTENCE
+        assert "leak" not in checks_of(made)
+        if made.attempts == 1:
+            assert made.answer == str(asked[1] == "claim_true")
+            assert checks_of(made)["round_trip"] is (made.answer == "True")
 
 
 def test_a_false_claim_that_is_true_is_refused() -> None:
-    made, asked = drive("true_false", lambda t, r: "Mira Sol founded Belmar." if t == "claim_false" else good(t, r))
-    if "claim_false" in asked and isinstance(made, MadeQuestion):
-        assert made.answer == "True"
+    for made, _ in claims(lambda t, r: "Mira Sol founded Belmar." if t == "claim_false" else good(t, r)):
+        assert isinstance(made, NothingMade) or made.answer == "True"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("A) 1.5 million\nB) 2:30 pm\nC) -5 °C", {"1.5 million", "2:30 pm", "-5 °C"}),
+        ("D. H. Lawrence\nAnna Lund\nPer Holm", {"D. H. Lawrence", "Anna Lund", "Per Holm"}),
+        ("1. Per Holm\n2. Jon Vik\n3. Anna Lund", {"Per Holm", "Jon Vik", "Anna Lund"}),
+    ],
+)
+def test_choices_keep_their_words(said: str, expected: set[str]) -> None:
+    made, _ = drive("multiple_choice", lambda t, r: said if t == "distractors" else good(t, r))
+    assert isinstance(made, MadeQuestion)
+    assert set(made.choices) == expected | {"Mira Sol"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("2. Dünya Savaşı ne zaman başladı?", "2. Dünya Savaşı ne zaman başladı?"),
+        ("**Question 1:** Who founded it all?", "Who founded it all?"),
+        ("Here is a question:\n“Who founded Corda?”", "Who founded Corda?"),
+        ('"Foo" or "Bar"?', '"Foo" or "Bar"?'),
+    ],
+)
+def test_questions_keep_their_words(said: str, expected: str) -> None:
+    made, _ = drive("factual", lambda t, r: said if t == "ask_factual" else good(t, r))
+    assert isinstance(made, MadeQuestion)
+    assert made.question == expected
+
+
+def test_an_answer_that_does_not_fit_says_so() -> None:
+    made, _ = drive("factual", good, finish="context")
+    assert isinstance(made, NothingMade)
+    assert "too long" in made.reason
+    made, _ = drive("true_false", good, finish="length")
+    assert isinstance(made, NothingMade)
+    assert "end" in made.reason
 
 
 def test_an_unanswerable_question_must_be_refused_by_the_passage() -> None:

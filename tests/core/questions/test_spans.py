@@ -16,6 +16,8 @@ def test_words_keep_what_belongs_to_them() -> None:
     assert texts("Ali’nin evi; C++ ve C#.") == ["Ali’nin", "evi", "C++", "ve", "C#"]
     assert texts("任何人 SQL") == ["任", "何", "人", "SQL"]
     assert texts(" … — ") == []
+    assert texts("हिन्दी বাংলা الْقَاهِرَة") == ["हिन्दी", "বাংলা", "الْقَاهِرَة"]
+    assert texts("mean -5 °C, 10⁻³ or .NET; 5 € (1–2)") == ["mean", "-5 °C", "10⁻³", "or", ".NET", "5 €", "1", "2"]
 
 
 def test_answers_stay_in_their_region() -> None:
