@@ -43,9 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(str(error))
         return 1
     except JobFailed as error:
-        _say(
-            f"{error.details}\nThis is a bug in Elenchus: {error}. What was finished is kept. Please report the lines above."
-        )
+        _say(f"{error.details}\nThis is a bug in Elenchus; what was finished is kept. Please report the lines above.")
         return 1
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough; keep Python from complaining about it at exit.
