@@ -254,6 +254,7 @@ def _clean(line: str) -> str:
     """A line without the labels, list marks and quotation marks that models put around it."""
     line = line.strip().strip("*").strip()
     line = re.sub(r"^(?:[-•]\s+|(?:Question|Q|Soru|Frage|Statement|Sentence)\s*\d*\s*:[\s*]*)", "", line)
+    line = " ".join(line.split())
     for opening, closing in ('""', "''", "“”", "„“", "«»", "「」"):
         inside = line[1:-1]
         if len(line) > 1 and line[0] == opening and line[-1] == closing and not {opening, closing} & set(inside):
