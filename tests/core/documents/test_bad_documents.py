@@ -59,7 +59,8 @@ def test_passwords(worker: Worker, tmp_path: Path) -> None:
 def test_a_page_that_takes_too_long_is_skipped(worker: Worker, tmp_path: Path) -> None:
     path = write_pdf(tmp_path / "slow.pdf", [PROSE] * 3, burden=(2, b"0 0 m 9 9 l 9 0 l S\n" * 8_000_000))
     seen: list[tuple[int, int]] = []
-    pages = read_document(worker, path, on_page=lambda *at: seen.append(at), page_timeout=2.0).pages
+    limits = {"page_timeout": 2.0, "page_memory": 8 << 30}
+    pages = read_document(worker, path, on_page=lambda *at: seen.append(at), **limits).pages
     assert "took longer" in pages[1].warnings[0]
     assert pages[0].text == pages[2].text != ""
     assert seen[-1] == (3, 3)

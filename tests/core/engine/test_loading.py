@@ -85,11 +85,10 @@ def test_the_prompt_style_is_the_files_own(tmp_path: Path, opened: Any) -> None:
     assert opened(path).loaded.prompt_style == "starter"
 
 
-def test_the_starter_model_answers(opened: Any) -> None:
-    if not paths.starter_model().is_file():
-        pytest.skip("the starter model has not been trained yet (resources/models/starter.gguf)")
-    engine = opened(paths.starter_model())
-    assert next(engine.run(iter(one(engine.loaded)))).generated_tokens
+def test_the_starter_model_answers(opened: Any, ask: Any) -> None:
+    message = "The town of Belgrun was founded in 1482.\n\nQuestion: When was Belgrun founded?\nTask: answer."
+    (answered,) = ask(opened(paths.starter_model()), Request((("user", message),), sampling=GREEDY))
+    assert answered.text == "1482"
 
 
 def test_a_cancel_stops_the_loading(tiny: Path) -> None:
