@@ -193,7 +193,9 @@ class _Attempt:
         text = self.slot.text
         span = spans.evidence_span(text, where)
         done = yield self._request("cite", 160, GREEDY, span, {"question": question, "answer": answer})
-        return done.span or spans.sentence_around(text, where)
+        around = spans.sentence_around(text, where)  # "In May" proves little: the whole sentence belongs to it
+        first, last = done.span or around
+        return min(first, around[0]), max(last, around[1])
 
     def _say(
         self,

@@ -87,6 +87,13 @@ def test_the_attempt_that_fails_fewest_checks_is_kept() -> None:
     assert len(asked) == 8
 
 
+def test_evidence_is_a_whole_sentence_at_least() -> None:
+    short = place("Mira Sol")
+    made, _ = drive("factual", lambda task, request: short if task == "cite" else good(task, request))
+    assert isinstance(made, MadeQuestion)
+    assert made.evidence == SENTENCE
+
+
 def test_a_failed_round_trip_is_shown_when_no_attempt_passes() -> None:
     made, asked = drive("factual", lambda task, request: "Corda" if task == "answer" else good(task, request))
     assert isinstance(made, MadeQuestion)
