@@ -56,7 +56,7 @@ def finished(path: Path) -> bool:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize(
-    "kills", [30 if os.environ.get("CI") else 6, pytest.param(200, marks=pytest.mark.slow)], ids=["some", "many"]
+    "kills", [30 if os.environ.get("CI") else 3, pytest.param(200, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_a_killed_run_resumes_without_loss_or_repetition(kills: int, elenchus: Command, tmp_path: Path) -> None:
     script, chance = tmp_path / "asking.py", random.Random(11)
