@@ -34,10 +34,10 @@ def edits(project: Project, start: str) -> None:
     for number in count(int(start)):
         project.edit_example(1, question=f"version {number}")
         say("edit", number)
-        if number % 5 == 0:
-            # Killed before the undo, the next child finds the state as it wants it: then there is nothing to undo.
-            if project.set_state([1, 2, 3], "accepted" if number % 2 else "rejected"):
-                project.undo()
+        # Killed before the undo, the next child finds the state as it wants it: then there is nothing to undo.
+        state = "accepted" if number % 2 else "rejected"
+        if number % 5 == 0 and project.set_state([1, 2, 3], state):
+            project.undo()
 
 
 def imports(project: Project, start: str) -> None:
