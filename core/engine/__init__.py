@@ -51,7 +51,7 @@ def close_engine() -> None:
 def run_tasks(
     path: Path, settings: EngineSettings, make_tasks: Callable[[Loaded], Iterable[Task[R]]]
 ) -> Iterator[Loading | Loaded | R | Usage]:
-    """A whole job: loads the model, runs the tasks made for it, yields each result and at last the usage.
+    """A whole job: loads the model, runs the tasks made for it, yields each result and then the usage so far.
 
     Ends quietly when the job is cancelled.
     """
@@ -60,8 +60,9 @@ def run_tasks(
     except Cancelled:
         return
     yield engine.loaded
-    yield from engine.run(make_tasks(engine.loaded))
-    yield engine.usage
+    for result in engine.run(make_tasks(engine.loaded)):
+        yield result
+        yield engine.usage
 
 
 def _key(path: Path, settings: EngineSettings) -> tuple[object, ...]:

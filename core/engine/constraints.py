@@ -117,7 +117,6 @@ class SpanMatcher:
     def __init__(self, span: Span, vocabulary: Vocabulary) -> None:
         """Raises ValueError when no piece of the text begins in `starts` and ends in `ends`."""
         words = _words(span.text)
-        self._span = span
         self._vocabulary = vocabulary
         # The tightest of several places with the same meaning: white space around a piece does not belong to it.
         self._starts = {words.start_of[index]: index for index in sorted(span.starts)}

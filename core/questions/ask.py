@@ -166,13 +166,8 @@ class _Run:
         cancelled: Callable[[], bool],
     ) -> None:
         self.cancelled = cancelled
-        self.project, self.worker, self.run_id, self.model, self.prompts = (
-            project,
-            worker,
-            run_id,
-            model,
-            prompts,
-        )
+        self.project, self.worker, self.run_id = project, worker, run_id
+        self.model, self.prompts = model, prompts
         run = project.run(run_id)
         self.settings, self.seed = run.request.settings, run.request.seed
         self.usage = Usage(**run.usage.get("engine", {}))
@@ -182,7 +177,11 @@ class _Run:
         self.finished = project.done_slots(run_id)
         self.plan = list(islice(self._every_slot(), self.settings["limit"]))
         self.discarded = len(project.discards(run_id))
-        self.made = len(self.finished) - self.discarded
+
+    @property
+    def made(self) -> int:
+        """Rows of this run."""
+        return len(self.finished) - self.discarded
 
     def _every_slot(self) -> Iterator[tuple[int, int, str]]:
         """(passage, number, kind) of every slot in order, done or not: the same at every resume."""
@@ -293,7 +292,6 @@ class _Run:
         example_id = self.project.add_example(self.run_id, draft)
         self.duplicates.add(example_id, made.question)
         self.finished.add((passage.id, made.slot.number))
-        self.made += 1
         return self.project.example(example_id)
 
     def _commit_discard(self, nothing: NothingMade) -> Discard:
@@ -315,16 +313,11 @@ def ask_job(
     seed: int,
 ) -> Iterator[Loading | Loaded | MadeQuestion | NothingMade | Usage]:
     """The child's part: loads the model, or finds it warm, and fills the slots, many at a time."""
-    from core.engine import open_engine
+    from core.engine import run_tasks
 
-    try:
-        engine = yield from open_engine(model, settings)
-    except Cancelled:
-        return
-    yield engine.loaded
-    for item in engine.run(make_question(slot, prompts, language, sampling, seed) for slot in slots):
-        yield item
-        yield engine.usage
+    yield from run_tasks(
+        model, settings, lambda _: (make_question(slot, prompts, language, sampling, seed) for slot in slots)
+    )
 
 
 def _sum(a: Usage, b: Usage) -> Usage:
