@@ -56,6 +56,8 @@ def read_document(
     sha256 = _checksum(path)
     raw_pages = _RawPages(worker, path, password, pages, limits).read(on_page, cancelled)
     structure, warnings = _structure(worker, path, password, limits)
+    if cancelled is not None and cancelled():
+        raise Cancelled(f"Reading {path.name} was cancelled.")
     clean_pages = _clean_pages(raw_pages, structure.labels)
     return Document(
         path=str(path),
@@ -112,7 +114,9 @@ def _structure(
     job = worker.run(pdf.read_structure, str(path), password, item_timeout=limits.seconds, memory_limit=limits.bytes)
     try:
         return next(iter([*job])), ()
-    except (UserError, JobFailed, StopIteration):
+    except StopIteration as end:  # it yields once, unless it was cancelled
+        raise Cancelled(f"Reading {path.name} was cancelled.") from end
+    except (UserError, JobFailed):
         return pdf.Structure(), (NO_STRUCTURE,)
 
 

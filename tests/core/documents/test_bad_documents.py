@@ -94,6 +94,12 @@ def test_a_killed_child_costs_no_page(tmp_path: Path) -> None:
     assert all(page.text and not page.warnings for page in document.pages)
 
 
+def test_a_cancel_behind_the_last_page_is_heard(worker: Worker, tmp_path: Path) -> None:
+    path, seen = write_pdf(tmp_path / "short.pdf", [PROSE] * 3), [0]
+    with pytest.raises(Cancelled):
+        read_document(worker, path, on_page=lambda done, _: seen.append(done), cancelled=lambda: seen[-1] == 3)
+
+
 def test_reading_can_be_cancelled(worker: Worker, tmp_path: Path) -> None:
     path = write_pdf(tmp_path / "long.pdf", [PROSE] * 300)
     seen: list[int] = []
