@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from core.language import ask_whether
 from core.project.records import Example
 
 LETTERS = "ABCDEFGH"
@@ -17,7 +18,7 @@ CSV_COLUMNS = (
 def prompt_and_answer(example: Example) -> tuple[str, str]:
     """What a person would ask and be told: choices are listed, and a claim is asked about."""
     if example.kind == "true_false":
-        return f"True or false? {example.question}", example.answer
+        return f"{ask_whether(example.question, example.answer)} {example.question}", example.answer
     if example.choices:
         listed = [f"{letter}) {text}" for letter, text in zip(LETTERS, example.choices, strict=False)]
         return "\n".join([example.question, *listed]), _lettered(example)

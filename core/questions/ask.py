@@ -118,7 +118,7 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
                 f"This model cannot ask {kind} questions, only: {', '.join(prompts.kinds)}. "
                 "Choose among these kinds, or another model."
             )
-    if options.language and not any("{language}" in text for text in prompts.texts.values()):
+    if options.language and not prompts.writes_any_language:
         raise UserError("This model writes in one language only. Leave out --language, or choose another model.")
     if options.per_passage < 1:
         raise UserError("At least one question a passage must be asked for.")

@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from functools import cache
 
 from core import paths
+from core.language import refusals
 from core.project.folding import fold
 from core.project.records import Check
 
 ROUND_TRIP_F1 = 0.6  # of shared words, from which on a second answer counts as the same
 NEAR_DUPLICATE = 0.8  # Jaccard similarity of character trigrams
-NOT_IN_THE_TEXT = "Not in the text."
 _QUESTION_MARKS = "?？؟\u037e"  # ASCII, full width, Arabic, Greek
 _INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -93,8 +93,8 @@ def has_content(text: str) -> bool:
 
 def is_refusal(answer: str) -> bool:
     """Whether a model said that the text has no answer."""
-    wanted = normalise(NOT_IN_THE_TEXT)
-    return normalise(answer)[: len(wanted)] == wanted
+    said = normalise(answer)
+    return any(said[: len(wanted)] == wanted for wanted in map(normalise, refusals()))
 
 
 class Duplicates:

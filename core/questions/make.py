@@ -10,6 +10,7 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
+from core import language as languages
 from core.documents.records import PAGE_BREAK
 from core.engine.requests import GREEDY, Completion, Request, Sampling, Span, Task
 from core.project.records import Check
@@ -20,6 +21,7 @@ ATTEMPTS = 3  # how often a slot is tried before its best row is taken, or none
 LETTERS = "ABCD"
 _PICK_TOKENS = {"pick_factual": 24, "pick_definition": 60, "pick_why_how": 60, "pick_comparison": 60}
 _SAME_LANGUAGE = "the language of the text"
+_WRITTEN_BY_THE_APP = ("true_false", "unanswerable")  # kinds whose answers the app words itself
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,15 @@ def make_question(
 ) -> Task[MadeQuestion | NothingMade]:
     """The task that fills a slot: the first attempt that passes every check, else the one that fails fewest.
 
-    Drafts are sampled as `sampling` says, checks greedily.
+    Drafts are sampled as `sampling` says, checks greedily. `language` is that of what is written; when empty, that of
+    the passage.
     """
+    if not language and (prompts.writes_any_language or slot.kind in _WRITTEN_BY_THE_APP):
+        language = languages.guess(slot.text)
     best: MadeQuestion | None = None
     reason = "The passage has no words to ask about."
     for attempt in range(1, ATTEMPTS + 1):
-        maker = _Attempt(slot, prompts, language or _SAME_LANGUAGE, sampling, seed, attempt)
+        maker = _Attempt(slot, prompts, language, sampling, seed, attempt)
         try:
             made = replace((yield from maker.steps()), attempts=attempt)
         except _Unusable as error:
@@ -94,7 +99,8 @@ class _Attempt:
     def __init__(
         self, slot: Slot, prompts: Prompts, language: str, sampling: Sampling, seed: int, attempt: int
     ) -> None:
-        self.slot, self.prompts, self.language, self.attempt = slot, prompts, language, attempt
+        self.slot, self.prompts, self.attempt = slot, prompts, attempt
+        self.language, self.phrases = language or _SAME_LANGUAGE, languages.phrases(language)
         key = f"{seed}\0{slot.text}\0{slot.kind}\0{slot.number}\0{attempt}"
         self.seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") & 0x7FFFFFFF
         self.sampling = sampling
@@ -149,14 +155,14 @@ class _Attempt:
         word = yield from self._say(
             "judge", {"question": claim}, max_tokens=4, sampling=GREEDY, constraint='root ::= "True" | "False"'
         )
-        return self._made(claim, str(truth), evidence, checks.choice(word, str(truth)))
+        return self._made(claim, self.phrases.truth(truth), evidence, checks.choice(word, str(truth)))
 
     def _unanswerable(self) -> Step:
         question = yield from self._ask("ask_unanswerable")
         answered = yield from self._say("answer", {"question": question}, max_tokens=96, sampling=GREEDY)
         refused = checks.is_refusal(answered)
         check = Check("round_trip", refused, float(refused), f"Asked again, the answer was: {answered}")
-        return self._made(question, checks.NOT_IN_THE_TEXT, None, check)
+        return self._made(question, self.phrases.not_in_the_text, None, check)
 
     def _made(self, question: str, answer: str, evidence: tuple[int, int] | None, round_trip: Check) -> MadeQuestion:
         found = [round_trip, checks.standalone(question), checks.length(question, answer)]

@@ -41,6 +41,11 @@ class Prompts:
         """The kinds of question that this style has prompts for."""
         return tuple(kind for kind, needs in NEEDS.items() if all(task in self.texts for task in needs))
 
+    @property
+    def writes_any_language(self) -> bool:
+        """Whether the model is told which language to write in."""
+        return any("{language}" in text for text in self.texts.values())
+
     def messages(self, task: str, **values: str) -> Messages:
         """The chat messages of a task. A {placeholder} inside a value stays as it is."""
         text = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), self.texts[task])

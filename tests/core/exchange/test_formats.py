@@ -41,6 +41,8 @@ def test_choices_are_listed_and_the_answer_is_lettered() -> None:
 def test_a_claim_is_asked_about() -> None:
     example = replace(EXAMPLE, kind="true_false", question="Mira Sol founded Belmar.", answer="True")
     assert formats.prompt_and_answer(example) == ("True or false? Mira Sol founded Belmar.", "True")
+    claim = replace(example, question="Belmar’ı Mira Sol kurdu.", answer="Doğru")
+    assert formats.prompt_and_answer(claim)[0] == "Doğru mu, yanlış mı? Belmar’ı Mira Sol kurdu."
 
 
 def test_csv_cells_run_no_formula() -> None:

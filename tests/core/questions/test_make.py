@@ -20,10 +20,16 @@ PROMPTS = Prompts("test", {task: f"{task}|{{passage}}|{{question}}|{{answer}}" f
 
 
 def drive(
-    kind: str, respond: Responder, number: int = 0, count: int = 1, seed: int = 7, finish: str = "stop"
+    kind: str,
+    respond: Responder,
+    number: int = 0,
+    count: int = 1,
+    seed: int = 7,
+    finish: str = "stop",
+    text: str = TEXT,
 ) -> tuple[Made, list[str]]:
     """Runs a task with `respond(task, request)` in the model's place; returns the result and the tasks asked."""
-    task, asked = make_question(Slot(1, TEXT, number, count, kind), PROMPTS, "", Sampling(), seed), []
+    task, asked = make_question(Slot(1, text, number, count, kind), PROMPTS, "", Sampling(), seed), []
     try:
         request = next(task)
         while True:
@@ -207,6 +213,19 @@ def test_an_unanswerable_question_must_be_refused_by_the_passage() -> None:
     made, _ = drive("unanswerable", lambda t, r: "Four hundred" if t == "answer" else good(t, r))
     assert isinstance(made, MadeQuestion)
     assert not checks_of(made)["round_trip"]
+
+
+def test_what_the_app_words_itself_is_in_the_language_of_the_passage() -> None:
+    text = "Belmar limanı derindir, çünkü nehir onu oymuştur. Corda iç kesimdedir ve nüfusu azdır."
+    made, _ = drive("unanswerable", lambda t, r: "Not in the text." if t == "answer" else good(t, r), text=text)
+    assert isinstance(made, MadeQuestion)
+    assert made.answer == "Metinde yok."
+    assert checks_of(made)["round_trip"]
+    chat = load_prompts("chat")
+    request = next(make_question(Slot(1, text, 0, 1, "unanswerable"), chat, "", Sampling(), 7))
+    assert "Write it in Turkish." in request.messages[-1][1]
+    request = next(make_question(Slot(1, text, 0, 1, "unanswerable"), chat, "German", Sampling(), 7))
+    assert "Write it in German." in request.messages[-1][1]
 
 
 def test_slots_of_a_passage_look_at_different_sentences() -> None:
