@@ -145,6 +145,7 @@ class Worker:
             if message.error is not None:
                 raise pickle.loads(message.error)
             raise JobFailed(message.message, message.details)
+        self._enforce_limits()  # a job that never pauses is bound by them too
         return [message]
 
     @property

@@ -38,6 +38,14 @@ def polite() -> Iterator[int]:
     yield -1
 
 
+def chatter() -> Iterator[int]:
+    kept = []
+    while True:
+        kept.append(bytearray(os.urandom(1)) * (1 << 20))
+        yield len(kept)
+        time.sleep(0.005)
+
+
 def grow() -> Iterator[int]:
     yield 0
     kept = []
@@ -128,6 +136,17 @@ def test_a_deaf_job_is_killed_when_cancelled(child: Worker) -> None:
     child.cancel()
     assert list(job) == []
     assert time.monotonic() - began < 2.5
+
+
+def test_limits_bind_a_job_that_never_pauses(child: Worker) -> None:
+    job = child.run(chatter)
+    next(job)
+    began = time.monotonic()
+    child.cancel()
+    for _ in job:
+        assert time.monotonic() - began < 2.5
+    with pytest.raises(MemoryExceeded):
+        list(child.run(chatter, memory_limit=100 << 20))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
