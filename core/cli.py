@@ -22,8 +22,11 @@ CANCELLED = 130
 COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit code: 0, 1 for a user's error, 2 for usage, 130 when cancelled."""
+def main(arguments: list[str] | None = None, open_window: Callable[[Path | None], int] | None = None) -> int:
+    """Runs one command; returns the exit code: 0, 1 for a user's error, 2 for usage, 130 when cancelled.
+
+    `open_window` opens the window on a project, and is given by who has one: `core` knows none.
+    """
     multiprocessing.freeze_support()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -32,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not arguments or (arguments[0] not in COMMANDS and not arguments[0].startswith("-")):
         arguments = ["open", *arguments]
     options = _parser().parse_args(arguments)
+    options.open_window = open_window
     try:
         code = options.run(options) or 0
         sys.stdout.flush()
@@ -128,11 +132,10 @@ def _number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def _open(options: argparse.Namespace) -> None:
-    raise UserError(
-        "This version has no window yet; it comes with the next one. "
-        "Everything works from the command line: elenchus --help lists the commands."
-    )
+def _open(options: argparse.Namespace) -> int:
+    if options.open_window is None:
+        raise UserError("The window opens with the command elenchus, or with python -m gui.")
+    return options.open_window(options.project)
 
 
 def _new(options: argparse.Namespace) -> None:

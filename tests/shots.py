@@ -1,80 +1,209 @@
-"""Draws what was found on the pages of a project: passages, evidence, headers; to be looked at by a person.
+"""Pictures of every panel and dialog, light and dark, with data, empty and in error; for people to look at.
 
-python -m tests.shots [PROJECT] [FOLDER]    default: the sample project of `dev.py run`, build/shots
+python -m tests.shots [FOLDER]    default: build/shots. Drawn by a real X server (Xvfb) where there is one.
 """
 
+import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterable
-from itertools import pairwise
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter
-
-from core.documents.passages import rectangles
-from core.documents.records import Page, Rectangle
-from core.project.project import Project
-from core.project.records import DocumentRow, ExampleFilter
-
-SCALE = 2  # pixels a point
 ROOT = Path(__file__).resolve().parent.parent
-COLOURS = (QColor(0, 90, 200, 45), QColor(0, 150, 90, 45))
+SAMPLE = ROOT / "build" / "sample" / "sample.elenchus"
+SIZE = (1280, 800)
 
 
 def main() -> None:
-    arguments = [Path(argument) for argument in sys.argv[1:]]
-    source = arguments[0] if arguments else ROOT / "build" / "sample" / "sample.elenchus"
-    folder = arguments[1] if len(arguments) > 1 else ROOT / "build" / "shots"
+    """Makes the sample project when it is not there, and draws everything twice."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "shots"
     folder.mkdir(parents=True, exist_ok=True)
-    QGuiApplication([])
-    with Project.open(source, read_only=True) as project:
-        for document in project.documents():
-            for number in range(1, min(document.pages, 40) + 1):
-                target = folder / f"{document.id}-{number:03d}.png"
-                draw(project, document, number).save(str(target))
-                print(target)
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    with tempfile.TemporaryDirectory() as home, x_server():
+        os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), home)
+        project = make_sample(Path(home))
+        draw_all(project, folder, Path(home))
 
 
-def draw(project: Project, document: DocumentRow, number: int) -> QImage:
-    """The page with its passages in blue and green, its furniture in grey, and its evidence in yellow."""
-    page = project.page(document.id, number)
-    image = picture(Path(document.path), number)
-    painter = QPainter(image)
-    painter.scale(SCALE, SCALE)
-    for ordinal, passage in enumerate(project.passages(document.id)):
-        for part_page, start, end in passage.parts:
-            if part_page == number:
-                fill(painter, rectangles(page, start, end), COLOURS[ordinal % 2])
-    fill(painter, (furniture.rectangle for furniture in page.furniture), QColor(128, 128, 128, 90))
-    for example in project.iter_examples(ExampleFilter(document_id=document.id)):
-        if example.evidence and example.evidence.page == number:
-            fill(painter, example.evidence.rectangles, QColor(255, 220, 0, 110))
-    reading_order(painter, page)
-    painter.end()
-    return image
+@contextmanager
+def x_server() -> Iterator[None]:
+    """A screen that nobody sees, when Xvfb is installed."""
+    program = shutil.which("Xvfb")
+    if program is None:
+        yield
+        return
+    reading, writing = os.pipe()
+    command = [program, "-displayfd", str(writing), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:
+        os.close(writing)
+        with os.fdopen(reading) as said:
+            os.environ |= {"DISPLAY": f":{said.readline().strip()}", "QT_QPA_PLATFORM": "xcb"}
+        try:
+            yield
+        finally:
+            server.terminate()
 
 
-def picture(path: Path, number: int) -> QImage:
-    import pypdfium2
-
-    bitmap = pypdfium2.PdfDocument(path)[number - 1].render(scale=SCALE, rev_byteorder=True, prefer_bgrx=True)
-    shape = (bitmap.width, bitmap.height, bitmap.stride)
-    return QImage(bytes(bitmap.buffer), *shape, QImage.Format.Format_RGBX8888).convertToFormat(
-        QImage.Format.Format_RGB32
-    )
-
-
-def fill(painter: QPainter, places: Iterable[Rectangle], colour: QColor) -> None:
-    for place in places:
-        painter.fillRect(QRectF(place.x0, place.y0, place.x1 - place.x0, place.y1 - place.y0), colour)
+def make_sample(home: Path) -> Path:
+    """A copy of the sample project that `dev.py run` left, or a new one."""
+    path = home / "Veyra.elenchus"
+    if SAMPLE.is_file():
+        shutil.copy(SAMPLE, path)
+        return path
+    command = [sys.executable, "-m", "core.cli"]
+    pdfs = [str(pdf) for pdf in sorted((ROOT / "resources" / "samples").glob("*.pdf"))]
+    for arguments in (["new", str(path)], ["add", str(path), *pdfs], ["ask", str(path), "--seed", "1"]):
+        subprocess.run([*command, *arguments], check=True, cwd=ROOT)
+    return path
 
 
-def reading_order(painter: QPainter, page: Page) -> None:
-    """A thin red line from word to word."""
-    painter.setPen(QColor(220, 0, 0, 70))
-    centres = [((w.rectangle.x0 + w.rectangle.x1) / 2, (w.rectangle.y0 + w.rectangle.y1) / 2) for w in page.words]
-    for (x0, y0), (x1, y1) in pairwise(centres):
-        painter.drawLine(int(x0), int(y0), int(x1), int(y1))
+def draw_all(project: Path, folder: Path, home: Path) -> None:
+    from PySide6.QtCore import Qt
+    from PySide6.QtGui import QGuiApplication
+
+    from gui.app import make_application
+
+    application = make_application(sys.argv[:1])
+    for scheme in (Qt.ColorScheme.Light, Qt.ColorScheme.Dark):
+        QGuiApplication.styleHints().setColorScheme(scheme)
+        application.processEvents()
+        studio = Studio(folder, scheme.name.lower(), home)
+        for scene in (start, empty, documents, questions, editing, models, export, ask, palette, about, error, bug):
+            studio.take(scene, project)
+
+
+class Studio:
+    """Opens a window for each scene, waits until it stands still, and saves its picture."""
+
+    def __init__(self, folder: Path, scheme: str, home: Path) -> None:
+        self.folder, self.scheme, self.home = folder, scheme, home
+
+    def take(self, scene: "Callable[[Studio], object]", project: Path) -> None:
+        from PySide6.QtCore import QSettings
+
+        from gui.jobs import Jobs
+        from gui.main_window import MainWindow
+        from gui.session import Session
+
+        copy = self.home / f"{scene.__name__}-{self.scheme}" / project.name
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(project, copy)
+        self.project = copy
+        settings = QSettings(str(copy.with_suffix(".ini")), QSettings.Format.IniFormat)
+        settings.setValue("recent", [str(project), str(self.home / "Thesis.elenchus")])
+        self.window = MainWindow(Session(settings), Jobs())
+        self.window.resize(*SIZE)
+        self.window.show()
+        shown = scene(self) or self.window
+        self.settle()
+        target = self.folder / f"{scene.__name__}-{self.scheme}.png"
+        shown.grab().save(str(target))  # type: ignore[attr-defined]
+        print(target)
+        if shown is not self.window:
+            shown.close()  # type: ignore[attr-defined]
+        self.window.close()
+
+    def settle(self, seconds: float = 1.5) -> None:
+        """Lets the window do what it has to do."""
+        from PySide6.QtWidgets import QApplication
+
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    def open(self, panel: int) -> None:
+        self.window.open_path(self.project)
+        self.window.show_panel(panel)
+        self.settle()
+
+
+def start(studio: Studio) -> None:
+    """The start page."""
+
+
+def empty(studio: Studio) -> None:
+    studio.window.session.create(studio.project.with_name("New.elenchus"))
+
+
+def documents(studio: Studio) -> None:
+    studio.open(0)
+
+
+def questions(studio: Studio) -> None:
+    studio.open(1)
+    project = studio.window.session.project
+    ids = project.example_ids()
+    project.set_state(ids[:9], "accepted")
+    project.set_state(ids[9:11], "rejected")
+    project.rate(ids[12], 4)
+
+
+def editing(studio: Studio) -> None:
+    studio.open(1)
+    for action in studio.window.questions.actions():
+        if action.text().replace("&", "").startswith("Edit"):
+            action.trigger()
+
+
+def models(studio: Studio) -> None:
+    studio.open(2)
+
+
+def export(studio: Studio) -> object:
+    from gui.export_dialog import ExportDialog
+
+    studio.open(1)
+    studio.window.session.project.set_state(studio.window.session.project.example_ids()[:9], "accepted")
+    dialog = ExportDialog(studio.window.session, studio.window.jobs, studio.window)
+    dialog.show()
+    return dialog
+
+
+def ask(studio: Studio) -> object:
+    from gui.ask_dialog import AskDialog
+
+    studio.open(1)
+    dialog = AskDialog(studio.window.session, studio.window)
+    dialog.show()
+    return dialog
+
+
+def palette(studio: Studio) -> object:
+    from gui.command_palette import CommandPalette
+
+    studio.open(1)
+    dialog = CommandPalette(studio.window.menu_actions(), studio.window)
+    dialog.show()
+    return dialog
+
+
+def about(studio: Studio) -> object:
+    from gui.about import AboutDialog
+
+    dialog = AboutDialog(studio.window)
+    dialog.show()
+    return dialog
+
+
+def error(studio: Studio) -> None:
+    studio.open(0)
+    bad = studio.home / "notes from the archive.pdf"
+    bad.write_bytes(b"this is no PDF")
+    studio.window.add_files([bad])
+    studio.settle(4)
+
+
+def bug(studio: Studio) -> object:
+    from gui.messages import BugDialog
+
+    dialog = BugDialog("ZeroDivisionError: division by zero", "Traceback (most recent call last): …", studio.window)
+    dialog.show()
+    return dialog
 
 
 if __name__ == "__main__":

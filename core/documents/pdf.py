@@ -128,7 +128,7 @@ def _pypdf_reader(path: str, password: str | None) -> Any:
 
 def read_pages(path: str, password: str | None, first: int, last: int | None) -> Iterator[int | RawPage]:
     """Yields the number of pages, then the pages `first`..`last` (from 0, last excluded) one by one."""
-    document = _open(path, password)
+    document = open_pdf(path, password)
     count = min(len(document), MAX_PAGES)
     yield count
     repaired: Any = None
@@ -138,14 +138,14 @@ def read_pages(path: str, password: str | None, first: int, last: int | None) ->
         try:
             yield _read_page(document, index)
         except Exception:  # pdfium gives up on this page: pypdf may mend the file
-            repaired = repaired or _repair(path, password) or document
+            repaired = repaired or repair_pdf(path, password) or document
             try:
                 yield _read_page(repaired, index)
             except Exception:
                 yield RawPage(index, 0.0, 0.0, (), 0.0, damage=DAMAGED_PAGE)
 
 
-def _open(path: str, password: str | None) -> Any:
+def open_pdf(path: str, password: str | None) -> Any:
     """The document in pdfium, repaired by pypdf when pdfium can't make sense of it."""
     import pypdfium2
     import pypdfium2.raw as pdfium
@@ -159,7 +159,7 @@ def _open(path: str, password: str | None) -> Any:
             if password:
                 raise WrongPassword("The password does not open this PDF. Check it and try again.") from error
             raise PasswordNeeded("This PDF is locked with a password. Give its password to read it.") from error
-    repaired = _repair(path, password)
+    repaired = repair_pdf(path, password)
     if repaired is None or not len(repaired):
         raise DamagedDocument(
             "This PDF is damaged so badly that no page can be read. Get a fresh copy of it, or print it to a new PDF."
@@ -167,7 +167,7 @@ def _open(path: str, password: str | None) -> Any:
     return repaired
 
 
-def _repair(path: str, password: str | None) -> Any:
+def repair_pdf(path: str, password: str | None) -> Any:
     """The document mended and opened in pdfium; None when that fails too."""
     import pypdfium2
 

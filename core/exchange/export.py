@@ -3,9 +3,10 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import IO
 
@@ -52,7 +53,7 @@ def export(
     failed: list[int] = []
     with _whole(out) as file:
         write = _writer(file, format, plain)
-        for example, sound in _verified(project, state):
+        for example, sound in _verified(project, project.iter_examples(ExampleFilter(state=state))):
             if sound:
                 write(example)
                 _count(done, example)
@@ -68,6 +69,21 @@ def export(
     yield done
 
 
+def preview(project: Project, format: str, state: str = "accepted", plain: bool = False, limit: int = 3) -> str:
+    """The beginning of what `export` would write: at most `limit` rows, and the head of a CSV file."""
+    file = StringIO(newline="")
+    write = _writer(file, format, plain)
+    for example, sound in _verified(project, project.examples(ExampleFilter(state=state), limit=limit)):
+        if sound:
+            write(example)
+    return file.getvalue()
+
+
+def why_quarantined(project: Project, limit: int = 500) -> Counter[str]:
+    """The reasons of at most `limit` quarantined examples; empty for one that the user put there."""
+    return Counter(example.reason for example in project.examples(ExampleFilter(state="quarantined"), limit=limit))
+
+
 def _refuse_to_overwrite(project: Project, done: Exported) -> None:
     """Slips of the pen that would cost a project, a document or a model."""
     if not done.path.name or done.path.is_dir():
@@ -78,10 +94,10 @@ def _refuse_to_overwrite(project: Project, done: Exported) -> None:
                 raise UserError(f"{path} is not an export, and would be lost. Choose another name for the export.")
 
 
-def _verified(project: Project, state: str) -> Iterator[tuple[Example, bool]]:
+def _verified(project: Project, examples: Iterable[Example]) -> Iterator[tuple[Example, bool]]:
     """Each example with whether its evidence stands, word for word, where it says."""
     page_key, page_text = None, ""
-    for example in project.iter_examples(ExampleFilter(state=state)):
+    for example in examples:
         found = example.evidence
         if found is None:
             yield example, example.kind == "unanswerable"

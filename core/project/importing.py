@@ -1,13 +1,15 @@
 """Reads a PDF in the worker child and adds it, cut into passages, to a project."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.documents.passages import check_size, cut_passages
 from core.documents.reader import PasswordNeeded, read_document
+from core.documents.records import Heading, Page
 from core.errors import Cancelled, UserError
 from core.project.project import Project
-from core.project.records import DocumentRow
+from core.project.records import DocumentRow, ExampleFilter
 from core.worker import Worker
 
 
@@ -38,3 +40,60 @@ def add_pdf(
         raise
     passages = cut_passages(document.pages, document.outline, size, overlap)
     return project.add_document(document, passages, size, overlap)
+
+
+def reread_pdf(
+    project: Project,
+    worker: Worker,
+    document_id: int,
+    password: str | None = None,
+    on_page: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> DocumentRow:
+    """Reads the file of a document anew, cut as it was, in place of what was read before.
+
+    That stays when the file cannot be read, and UserError is raised; so it is when examples come from it.
+    """
+    old = project.document(document_id)
+    if old.state == "failed":
+        return add_pdf(project, worker, Path(old.path), password, on_page=on_page, cancelled=cancelled)
+    _refuse_with_examples(project, old, "read again")
+    document = read_document(worker, old.path, password, on_page, cancelled)
+    passages = cut_passages(document.pages, document.outline, old.passage_size, old.overlap)
+    return project.replace_document(document_id, document, passages)
+
+
+def pages_to_cut(
+    project: Project, document_id: int, outline: Sequence[Heading], cancelled: Callable[[], bool] = lambda: False
+) -> list[Page]:
+    """The pages as cutting needs them: with words only where a heading points, so that a long document stays small.
+
+    Raises Cancelled when `cancelled` says so.
+    """
+    headed = {heading.page for heading in outline}
+    pages: list[Page] = []
+    for number in range(1, project.document(document_id).pages + 1):
+        if cancelled():
+            raise Cancelled("Reading the pages was cancelled.")
+        page = project.page(document_id, number)
+        pages.append(page if number in headed else replace(page, words=(), furniture=()))
+    return pages
+
+
+def recut_document(project: Project, document_id: int, size: int, overlap: int) -> DocumentRow:
+    """Cuts a document that was read into other passages. Raises UserError when examples come from the old ones."""
+    check_size(size, overlap)
+    _refuse_with_examples(project, project.document(document_id), "cut anew")
+    outline = project.document_outline(document_id)
+    passages = cut_passages(pages_to_cut(project, document_id, outline), outline, size, overlap)
+    return project.recut(document_id, passages, size, overlap)
+
+
+def _refuse_with_examples(project: Project, document: DocumentRow, what: str) -> None:
+    """The project refuses too, but only when the long work is done."""
+    if count := project.count(ExampleFilter(document_id=document.id)):
+        questions = "1 question" if count == 1 else f"{count:,} questions"
+        raise UserError(
+            f"“{document.title}” cannot be {what} because {questions} of this project come from it. "
+            "Read the file in a new project instead."
+        )

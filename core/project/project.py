@@ -124,6 +124,19 @@ class Project:
 
         Raises UserError when the project has it already. Words keep their places to 1/100 point.
         """
+        return self._add(document, passages, size, overlap, None)
+
+    def replace_document(self, document_id: int, document: Document, passages: Sequence[Passage]) -> DocumentRow:
+        """Keeps what was read anew in place of a document, under its id and cut by its sizes, in one transaction.
+
+        Raises UserError when examples come from it.
+        """
+        old = self.document(document_id)
+        return self._add(document, passages, old.passage_size, old.overlap, document_id)
+
+    def _add(
+        self, document: Document, passages: Sequence[Passage], size: int, overlap: int, replaced: int | None
+    ) -> DocumentRow:
         pages = [_page_values(page) for page in document.pages]  # takes long: not while holding the lock
         values = {
             "sha256": document.sha256,
@@ -140,6 +153,10 @@ class Project:
             "overlap": overlap,
         }
         with self._write() as touched:
+            if replaced is not None:
+                self._refuse_with_examples(replaced, "read again")
+                DocumentTable.delete().where(DocumentTable.id == replaced).execute(self._database)
+                values["id"] = replaced
             id = self._insert_document(values)
             self._insert_many(PageTable, [{"document_id": id, **page} for page in pages])
             self._insert_passages(id, passages)
@@ -201,6 +218,12 @@ class Project:
                 packing.unpack_furniture(furniture),
                 packing.unpack_strings(warnings),
             )
+
+    def page_labels(self, document_id: int) -> list[str]:
+        """The labels of all pages in order, such as “xii” or “12”."""
+        query = PageTable.select(PageTable.label).where(PageTable.document_id == document_id)
+        with self._read():
+            return [label for (label,) in query.order_by(PageTable.number).tuples().execute(self._database)]
 
     def page_text(self, document_id: int, number: int) -> str:
         """The text of one page, without its words: fast. Raises UserError when it is not there."""
@@ -350,10 +373,21 @@ class Project:
             yield from page
             page = self.examples(filter, after=page[-1], limit=CHUNK)
 
-    def example_ids(self, filter: ExampleFilter | None = None) -> list[int]:
-        """The ids of all examples that match, in order: to act on all of them."""
+    def examples_by_id(self, ids: Sequence[int]) -> list[Example]:
+        """The examples with these ids, some hundreds at most, in this order; what is not there is left out."""
         with self._read():
-            return queries.example_ids(self._database, filter or ExampleFilter())
+            return queries.load_examples(self._database, ids)
+
+    def example_ids(self, filter: ExampleFilter | None = None, among: Sequence[int] | None = None) -> list[int]:
+        """The ids of all examples that match, in order; with `among`, of those of these few that do."""
+        with self._read():
+            return queries.example_ids(self._database, filter or ExampleFilter(), among=among)
+
+    def attempts(self, example_id: int) -> int:
+        """How many attempts it took to make an example. Raises UserError when it is not there."""
+        with self._read():
+            query = ExampleTable.select(ExampleTable.attempts).where(ExampleTable.id == example_id)
+            return self._one(query, f"question {example_id}")[0]
 
     def counts(self) -> dict[str, int]:
         """The number of examples in each state."""
@@ -388,9 +422,13 @@ class Project:
 
     def rate(self, example_id: int, rating: int | None) -> None:
         """Gives an example 1 to 5 stars, or takes them away."""
+        self.rate_all([example_id], rating)
+
+    def rate_all(self, ids: Sequence[int], rating: int | None) -> None:
+        """Gives examples 1 to 5 stars, or takes them away, as one action that can be undone."""
         if rating is not None and not 1 <= rating <= 5:
             raise ValueError(f"not a rating: {rating}")
-        self._act("Rate {}", [example_id], {"rating": rating or 0})
+        self._act("Rate {}", ids, {"rating": rating or 0})
 
     def edit_example(
         self,
@@ -413,6 +451,13 @@ class Project:
     def redo(self) -> str | None:
         """Does again what was undone last and returns its label; None when there is nothing to redo."""
         return self._step_history(history.redo)
+
+    def step_size(self, redo: bool = False) -> int:
+        """How many examples the next undo, or redo, would change: whether it takes a moment."""
+        which = "min(id) FROM actions WHERE undone = 1" if redo else "max(id) FROM actions WHERE undone = 0"
+        with self._read():
+            sql = f"SELECT count(DISTINCT example_id) FROM changes WHERE action_id = (SELECT {which})"
+            return next(iter(self._database.execute_sql(sql)))[0]
 
     def reviews(self, example_id: int) -> list[Review]:
         """All that was changed in an example by hand, oldest first."""
@@ -464,7 +509,7 @@ class Project:
         ids = [id for (id,) in query.tuples().execute(self._database)]
         DocumentTable.delete().where(replaced).execute(self._database)
         place = {"id": ids[0]} if ids else {}
-        return DocumentTable.insert(**values, **place, added_at=_now()).execute(self._database)
+        return DocumentTable.insert(**place | values, added_at=_now()).execute(self._database)
 
     def _insert_passages(self, document_id: int, passages: Sequence[Passage]) -> None:
         rows = [

@@ -45,16 +45,20 @@ def count_examples(database: ProjectDatabase, filter: ExampleFilter) -> int:
 
 
 def example_ids(
-    database: ProjectDatabase, filter: ExampleFilter, after: Example | None = None, limit: int | None = None
+    database: ProjectDatabase,
+    filter: ExampleFilter,
+    after: Example | None = None,
+    limit: int | None = None,
+    among: Sequence[int] | None = None,
 ) -> list[int]:
-    """The ids in the filter's order, from behind `after` on.
+    """The ids in the filter's order, from behind `after` on; only those of `among`, where some are given.
 
     Only columns that an index covers are touched, so that the wide rows are read for the page shown and no more.
     """
     if filter.sort not in SORTS:
         raise ValueError(f"unknown order: {filter.sort}")
     keys = [ExampleTable.id] if filter.sort == "id" else [getattr(ExampleTable, filter.sort), ExampleTable.id]
-    conditions = _conditions(filter)
+    conditions = _conditions(filter, among)
     if after is not None:
         here = peewee.Tuple(*keys)
         there = peewee.Tuple(*_place(after, filter)[-len(keys) :])
@@ -89,8 +93,8 @@ def _where(query: Any, conditions: Sequence[Any]) -> Any:
     return query.where(*conditions) if conditions else query
 
 
-def _conditions(filter: ExampleFilter) -> list[Any]:
-    conditions: list[Any] = []
+def _conditions(filter: ExampleFilter, among: Sequence[int] | None = None) -> list[Any]:
+    conditions: list[Any] = [] if among is None else [ExampleTable.id.in_(list(among))]
     for name in ("state", "kind", "document_id", "run_id"):
         if (value := getattr(filter, name)) is not None:
             conditions.append(getattr(ExampleTable, name) == value)
@@ -101,6 +105,8 @@ def _conditions(filter: ExampleFilter) -> list[Any]:
         conditions.append(ExampleTable.id.in_(failed))
     if text := storable(fold(filter.text)).encode():
         found = FoldedTable.select(FoldedTable.example_id).where(peewee.fn.instr(FoldedTable.text, text) > 0)
+        if among is not None:
+            found = found.where(FoldedTable.example_id.in_(list(among)))  # else all of them are looked through
         conditions.append(ExampleTable.id.in_(found))
     return conditions
 

@@ -14,7 +14,7 @@ from core.errors import Cancelled, UserError
 from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
-from core.project.records import KINDS, Check, Discard, Evidence, Example, ExampleDraft, RunSettings
+from core.project.records import KINDS, Check, Discard, Evidence, Example, ExampleDraft, Run, RunSettings
 from core.questions import checks, spans
 from core.questions.make import MadeQuestion, NothingMade, Slot, make_question
 from core.questions.prompts import Prompts, load_prompts
@@ -50,7 +50,15 @@ class Progress:
     usage: Usage
 
 
-AskItem = Loading | Loaded | Progress | Example | Discard
+@dataclass(frozen=True)
+class Replaced:
+    """A question was asked again: the example that was made, in place of the one that was rejected for it."""
+
+    old: int
+    new: int
+
+
+AskItem = Loading | Loaded | Progress | Example | Discard | Replaced
 
 
 def ask(
@@ -109,6 +117,66 @@ def resume(
     yield from _Run(project, worker, run.id, header, prompts, cancelled).fill()
 
 
+def ask_again(
+    project: Project,
+    worker: Worker,
+    example_id: int,
+    model: Path | None = None,
+    cancelled: Callable[[], bool] = bool,
+) -> Generator[AskItem, None, None]:
+    """Makes another question in place of one: of the same passage, kind and slot, with another seed.
+
+    It is a run of its own, with the settings of the run that the first came from. The new question stands beside the
+    old one, which is rejected (an action that can be undone); when nothing comes of it, the old one stays as it is.
+    `model` says where the model file is now. Raises UserError when it, or its prompts for this kind, are not there.
+    """
+    old = project.example(example_id)
+    earlier = project.run(old.run_id).request
+    header = read_model(model or Path(earlier.model_path))
+    prompts = load_prompts(header.prompt_style)
+    if old.kind not in prompts.kinds:
+        raise UserError(f"{header.name} cannot ask {old.kind} questions. Choose another model and start a new run.")
+    settings = {**earlier.settings, "slots": [[old.passage_id, old.slot, old.kind]], "limit": None, "replaces": old.id}
+    request = _run_settings(header, prompts, settings, old.seed + len(project.runs()), kind="ask_again")
+    if cancelled():
+        raise Cancelled("Cancelled before the question was asked again.")
+    run = _Run(project, worker, project.start_run(request), header, prompts, cancelled)
+    for item in run.fill():
+        yield item
+        if isinstance(item, Example):
+            project.set_state([old.id], "rejected")
+            yield Replaced(old.id, item.id)
+
+
+def count_slots(project: Project, options: AskOptions) -> int:
+    """How many questions a run with these options would try to make."""
+    wanted = set(options.documents)
+    passages = sum(not wanted or document_id in wanted for _, document_id in project.passage_keys())
+    slots = passages * options.per_passage
+    return slots if options.limit is None else min(slots, options.limit)
+
+
+def how_far(project: Project, run: Run) -> tuple[int, int]:
+    """Slots done and slots in all of a run that has begun."""
+    settings = run.request.settings
+    return len(project.done_slots(run.id)), sum(1 for _ in islice(_slots(project, settings), settings["limit"]))
+
+
+def _slots(project: Project, settings: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
+    """(passage, number, kind) of every slot of a run in order, done or not: the same at every resume."""
+    if "slots" in settings:
+        yield from ((passage_id, number, kind) for passage_id, number, kind in settings["slots"])
+        return
+    wanted, kinds, count = settings["documents"], settings["kinds"], settings["per_passage"]
+    ordinal = 0
+    for passage_id, document_id in project.passage_keys():
+        if passage_id > settings["last_passage"] or (wanted and document_id not in wanted):
+            continue
+        for number in range(count):
+            yield passage_id, number, kinds[ordinal % len(kinds)]
+            ordinal += 1
+
+
 def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) -> None:
     for kind in options.kinds:
         if kind not in KINDS:
@@ -130,9 +198,11 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
         )
 
 
-def _run_settings(model: ModelFile, prompts: Prompts, settings: dict[str, Any], seed: int) -> RunSettings:
+def _run_settings(
+    model: ModelFile, prompts: Prompts, settings: dict[str, Any], seed: int, kind: str = "ask"
+) -> RunSettings:
     return RunSettings(
-        kind="ask",
+        kind=kind,
         model_path=str(model.path.resolve()),
         model_name=model.name,
         model_sha256=sha256(model.path),
@@ -173,26 +243,16 @@ class _Run:
         self.usage = Usage(**run.usage.get("engine", {}))
         self.duplicates = checks.Duplicates()
         for example_id, question in project.questions():
-            self.duplicates.add(example_id, question)
+            if example_id != self.settings.get("replaces"):
+                self.duplicates.add(example_id, question)
         self.finished = project.done_slots(run_id)
-        self.plan = list(islice(self._every_slot(), self.settings["limit"]))
+        self.plan = list(islice(_slots(project, self.settings), self.settings["limit"]))
         self.discarded = len(project.discards(run_id))
 
     @property
     def made(self) -> int:
         """Rows of this run."""
         return len(self.finished) - self.discarded
-
-    def _every_slot(self) -> Iterator[tuple[int, int, str]]:
-        """(passage, number, kind) of every slot in order, done or not: the same at every resume."""
-        wanted, kinds, count = self.settings["documents"], self.settings["kinds"], self.settings["per_passage"]
-        ordinal = 0
-        for passage_id, document_id in self.project.passage_keys():
-            if passage_id > self.settings["last_passage"] or (wanted and document_id not in wanted):
-                continue
-            for number in range(count):
-                yield passage_id, number, kinds[ordinal % len(kinds)]
-                ordinal += 1
 
     def fill(self) -> Iterator[AskItem]:
         """Fills the slots that are open and closes the run with how it ended."""

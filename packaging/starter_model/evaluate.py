@@ -30,15 +30,19 @@ class Reader:
         return made["choices"][0]["text"]  # type: ignore[index]
 
 
-def tasks(seed: int = 2_000_003, passages: int = PASSAGES) -> Iterator[Task]:
-    """One task of every family on each held-out passage (where it offers one), then addition claims."""
+def tasks(seed: int = 2_000_003, passages: int = PASSAGES) -> Iterator[tuple[int, Task]]:
+    """One task of every family on each held-out passage (where it offers one), then addition claims.
+
+    Each comes with the number of sentences of its passage.
+    """
     r = random.Random(seed)
     for _ in range(passages):
-        p = make_passage(r, r.choice(SENTENCES))
-        yield from filter(None, (build_task(name, p, r) for name in READING.tasks))
+        size = r.choice(SENTENCES)
+        p = make_passage(r, size)
+        yield from ((size, task) for name in READING.tasks if (task := build_task(name, p, r)))
     for arm in ("none", "agree", "disagree"):
         for n in range(CLAIMS_PER_ARM):
-            yield addition(r, arm, bool(n & 1), bool(n & 2))
+            yield 0, addition(r, arm, bool(n & 1), bool(n & 2))
 
 
 def score(task: Task, reply: str) -> dict[str, bool]:
@@ -55,18 +59,28 @@ def score(task: Task, reply: str) -> dict[str, bool]:
         )
     if task.name.startswith("addition"):
         return {"as designed": reply == task.reply}
+    if task.name == "claim_false":
+        return {"the claim with another value": is_lie(reply, *task.accepted)}
     return {"exact": reply == task.reply}
+
+
+def is_lie(reply: str, before: str, truth: str, after: str) -> bool:
+    """Whether the reply says what the claim says, with something else in the answer's place: any value will do."""
+    value = reply.removeprefix(before).removesuffix(after)
+    return reply == before + value + after and bool(value.strip()) and value != truth
 
 
 def measure(reader: Reader, passages: int, misses: int = 0) -> dict[tuple[str, str], tuple[int, int]]:
     """Hits and trials of each measure by task; prints the first misses of each."""
     hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
     shown: dict[str, int] = defaultdict(int)
-    for task in tasks(passages=passages):
+    for size, task in tasks(passages=passages):
         reply = reader.reply(task.prompt)
         results = score(task, reply)
         for name, hit in results.items():
             hits[task.name, name].append(hit)
+            if task.name in ("answer", "ask_factual") and name == "exact":
+                hits[task.name, f"exact, of {size} sentences"].append(hit)
         if not all(results.values()) and shown[task.name] < misses:
             shown[task.name] += 1
             print(f"--- {task.name}\n{task.prompt}\n  wanted: {task.reply}\n  got:    {reply}")

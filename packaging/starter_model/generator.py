@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,10 +14,12 @@ PROMPTS = HERE.parents[1] / "resources" / "prompts" / "starter"
 NOT_IN_TEXT = "Not in the text."
 SLOT = re.compile(r"\{(\w+)\}")
 POSSESSIVE = {"it": "its", "he": "his", "she": "her", "they": "their"}
-NO_NOUN = ("term", "device", "weather", "well")  # topics whose name does not stand for their subjects
+# Topics whose name does not stand for all of their subjects: a canal is no road.
+NO_NOUN = ("term", "device", "weather", "well", "star", "museum", "road", "law")
 CONJUGATIONS = ("do", "does", "doing", "did")
-VOWELS, STARTS = "aaeeiioouy", re.findall(r"\w+", "b br c d dr f g gr h j k kr l m n p pr r s sh sk st t th tr v w z")
-ENDS = ["", "", "", "l", "n", "r", "s", "t", "m", "nd", "rn", "sk", "th", "ld", "ck"]
+VOWELS = "aaaeeeiioou"
+STARTS = re.findall(r"\w+", "b b br c d d f g gr h j k l l m m n n p r r s s st t t th tr v w z")
+ENDS = ["", "", "", "", "l", "l", "n", "n", "r", "r", "s", "t", "m", "nd", "rn", "ck"]
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,9 @@ MAKERS: dict[str, Callable[[random.Random], str]] = {
     "He": lambda r: make("givenm", r, {}),
     "Given": lambda r: make(r.choice(("givenf", "givenm")), r, {}),
     "person": lambda r: f"{make('Given', r, {})} {surname(r)}",
-    "noun": lambda r: make("commonnoun", r, {}) if r.random() < 0.6 else r.choice(words()),
+    "noun": lambda r: make("commonnoun", r, {}) if r.random() < 0.75 else r.choice(words()),
     "nouns": lambda r: plural(make("noun", r, {})),
-    "adj": lambda r: make("plain", r, {}) if r.random() < 0.75 else r.choice(words()),
+    "adj": lambda r: make("plain", r, {}) if r.random() < 0.88 else r.choice(words()),
     "Word": lambda r: make(r.choice(("noun", "noun", "adj")), r, {}).capitalize(),
     "Words": lambda r: make("nouns", r, {}).capitalize(),
     "int1": lambda r: str(r.randint(2, 9)),
@@ -222,13 +224,24 @@ def make(name: str, r: random.Random, known: dict[str, str]) -> str:
     base = base if base in MAKERS or base in grammar() else base.rstrip("0123456789")
     if base in MAKERS:
         return MAKERS[base](r)
-    choice = r.choice(grammar()[base])
-    return fill(choice, r, {k: known[k] for k in ("it", "possess", "S") if k in known})
+    return fill(apart(r.choice(grammar()[base])), r, {k: known[k] for k in ("it", "possess", "S") if k in known})
+
+
+@cache
+def apart(choice: str) -> str:
+    """The choice with repeated slots told apart by a number: in "{noun} and {noun}" the two are not the same."""
+    seen: dict[str, int] = {}
+
+    def one(match: re.Match[str]) -> str:
+        seen[match[1]] = n = seen.get(match[1], 0) + 1
+        return f"{{{match[1]}{n if n > 1 else ''}}}"
+
+    return SLOT.sub(one, choice)
 
 
 def variable(slot: str) -> str:
     """The name under which a slot's value is kept: all forms of a verb are one."""
-    form = slot.rstrip("2")
+    form = slot.rstrip("23")
     return slot.replace(form, "do") if form in CONJUGATIONS else slot
 
 
@@ -237,7 +250,7 @@ def fill(template: str, r: random.Random, values: dict[str, str]) -> str:
 
     def one(match: re.Match[str]) -> str:
         name = match[1]
-        form = name.rstrip("2")
+        form = name.rstrip("23")
         key = variable(name)
         if key not in values:
             taken = set(values.values())
@@ -278,7 +291,7 @@ def can_refer(template: str) -> bool:
 def usable(item: Item) -> bool:
     """The question must not give its answer away, and the answer must stand in the sentence."""
     inside = re.search(rf"(?<!\w){re.escape(item.answer)}(?!\w)", item.sentence)
-    return bool(inside) and all(item.answer.lower() not in q.lower() for q in item.questions)
+    return bool(inside and item.questions) and all(item.answer.lower() not in q.lower() for q in item.questions)
 
 
 def state(pattern: Pattern, values: dict[str, str], refer: bool, r: random.Random) -> tuple[str, list[Item]]:
@@ -287,15 +300,17 @@ def state(pattern: Pattern, values: dict[str, str], refer: bool, r: random.Rando
     filled = dict(base)
     template = r.choice(pattern.sentences)
     shown = refer_back(template, values, r) if refer else template
-    sentence = capital(fill(shown, r, filled))
-    full = pattern.sentences[0]
+    sentence, given = capital(fill(shown, r, filled)), SLOT.findall(shown)
+    known = set(map(variable, given)) | set(base)
+    full = next(t for t in (*pattern.sentences, template) if set(map(variable, SLOT.findall(t))) <= known)
     claim = capital(fill(full, r, dict(filled)))
     items = []
     for ask in pattern.asks:
         answer = fill(ask.answer, r, filled)
         if not re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", sentence):
             answer = capital(answer)
-        questions = tuple(capital(fill(q, r, dict(filled))) for q in ask.questions)
+        told = [q for q in ask.questions if set(map(variable, SLOT.findall(q))) <= known]
+        questions = tuple(capital(fill(q, r, dict(filled))) for q in told)
         changed = r.choice(sorted({variable(s) for s in SLOT.findall(ask.answer)} - set(base)) or [""])
         other = {k: v for k, v in filled.items() if k != changed}
         lie = capital(fill(full, r, other))
@@ -307,7 +322,7 @@ def state(pattern: Pattern, values: dict[str, str], refer: bool, r: random.Rando
 
 def lone_questions(pattern: Pattern, values: dict[str, str], r: random.Random) -> list[str]:
     """The questions of a pattern that name nothing but the subject."""
-    found = [q for ask in pattern.asks for q in ask.questions[:1] if set(SLOT.findall(q)) <= {"S", "it", "possess"}]
+    found = [q for ask in pattern.asks for q in ask.questions if set(SLOT.findall(q)) <= {"S", "it", "possess"}]
     return [capital(fill(q, r, dict(values))) for q in found if "{S}" in q]
 
 
@@ -414,6 +429,7 @@ class Mix:
     claims_each: int
     longest: Steps  # sentences of a passage
     go_on: Steps  # share of plain copying among the tasks of a passage
+    echoes: float = 0.0  # share of documents that are words without sense, to be repeated
 
 
 def at(steps: Steps, progress: float) -> float:
@@ -421,42 +437,33 @@ def at(steps: Steps, progress: float) -> float:
     return next((value for until, value in steps if progress < until), steps[-1][1])
 
 
+ECHOING = Mix(tasks={}, claims=0.0, claims_each=0, longest=((1, 1),), go_on=((1, 1.0),), echoes=1.0)
 COPYING = Mix(
+    tasks={"pick": 8, "ask": 35, "answer": 35, "cite": 10},
+    claims=0.05,
+    claims_each=6,
+    longest=((0.25, 2), (1, 3)),
+    go_on=((0.15, 0.4), (0.3, 0.2), (1, 0.05)),
+)
+SHORT = Mix(
     tasks={
-        "pick": 12,
-        "ask": 30,
-        "answer": 24,
+        "pick": 9,
+        "ask": 32,
+        "answer": 30,
         "not_in_text": 9,
-        "cite": 8,
-        "ask_unanswerable": 5,
+        "cite": 9,
+        "ask_unanswerable": 3,
         "rationale": 4,
         "claim_true": 3,
-        "claim_false": 3,
-        "judge": 5,
+        "claim_false": 2,
+        "judge": 4,
     },
-    claims=0.1,
-    claims_each=4,
-    longest=((0.1, 2), (0.2, 4), (0.35, 7), (1, 10)),
-    go_on=((0.1, 0.6), (0.2, 0.25), (1, 0.02)),
-)
-READING = Mix(
-    tasks={
-        "pick": 10,
-        "ask": 32,
-        "answer": 32,
-        "not_in_text": 10,
-        "cite": 6,
-        "ask_unanswerable": 3,
-        "rationale": 2,
-        "claim_true": 2,
-        "claim_false": 1,
-        "judge": 3,
-    },
-    claims=0.15,
+    claims=0.12,
     claims_each=6,
-    longest=((0.15, 3), (0.3, 5), (0.6, 7), (1, 10)),
+    longest=((0.15, 3), (0.5, 5), (1, 6)),
     go_on=((1, 0.01),),
 )
+READING = replace(SHORT, longest=((0.3, 7), (1, 10)))
 
 
 def draw_task(p: Passage, r: random.Random, mix: Mix, progress: float) -> Task | None:
@@ -473,6 +480,13 @@ def go_on(text: str, r: random.Random) -> Task:
     start = r.randrange(max(1, len(words) - 3))
     given, rest = " ".join(words[start : start + 2]), " ".join(words[start + 2 : start + 16])
     return Task("go_on", f"{text}\n\nTask: go on after {given}", rest)
+
+
+def echo(r: random.Random) -> tuple[str, list[Task]]:
+    """Words without sense to be repeated: every token of the reply teaches copying, and nothing else helps."""
+    kinds: tuple[Callable[[], str], ...] = (lambda: r.choice(words()), lambda: coin(r).capitalize(), lambda: number(r))
+    text = " ".join(r.choices(kinds, (6, 3, 1))[0]() for _ in range(r.randint(6, 30)))
+    return text, [Task("echo", f"{text}\n\nTask: repeat", text), *(go_on(text, r) for _ in range(3))]
 
 
 def build_task(name: str, p: Passage, r: random.Random) -> Task | None:
@@ -517,7 +531,8 @@ def item_task(name: str, p: Passage, i: Item, r: random.Random) -> Task:
         case "claim_true":
             return Task(name, request(name, p.text, i.answer), i.claim)
         case "claim_false":
-            return Task(name, request(name, p.text, i.answer), i.lie)
+            before, _, after = i.claim.partition(i.answer)
+            return Task(name, request(name, p.text, i.answer), i.lie, (before, i.answer, after))
         case _:
             true = r.random() < 0.5
             return Task("judge", request("judge", p.text, "", i.claim if true else i.lie), str(true))
@@ -587,6 +602,8 @@ def size(longest: int, r: random.Random) -> int:
 
 def make_document(r: random.Random, mix: Mix = COPYING, progress: float = 1.0) -> tuple[str, list[Task]]:
     """A passage and its tasks, or a handful of addition claims, which have none."""
+    if r.random() < mix.echoes:
+        return echo(r)
     if r.random() < mix.claims:
         return "", [addition(r) for _ in range(mix.claims_each)]
     p = make_passage(r, size(int(at(mix.longest, progress)), r))

@@ -17,7 +17,7 @@ class Config:
     vocab: int = 4096
     width: int = 256
     layers: int = 6
-    heads: int = 4
+    heads: int = 8
     hidden: int = 704
     rope_base: float = 10_000.0
     norm_eps: float = 1e-6

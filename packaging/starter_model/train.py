@@ -6,17 +6,30 @@ import argparse
 import math
 import random
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from generator import COPYING, READING, Mix, Steps, Task, at, make_document
+from generator import COPYING, ECHOING, READING, SHORT, Mix, Steps, Task, at, make_document
 from model import Config, Starter
 from tokenizer import END, PAD, SPACE, START, build, load
 from tokenizers import Tokenizer
 from torch import Tensor
+
+PICKS = dict.fromkeys(("pick_factual", "pick_definition", "pick_why_how"), (0.3, 0.3))
+
+
+WORTH = PICKS | {
+    "cite": (1.0, 0.2),
+    "claim_true": (1.0, 0.3),
+    "claim_false": (0.5, 0.2),
+    "not_in_text": (1.0, 0.1),
+    "rationale": (0.3, 0.3),
+    "go_on": (0.1, 0.1),
+    "ask_unanswerable": (0.4, 0.3),
+}
 
 
 @dataclass(frozen=True)
@@ -36,44 +49,15 @@ class Phase:
         return self.peak * min(1.0, (step + 1) / self.warmup) * (1 - step / self.horizon)
 
 
-READING_WORTH = (
-    dict.fromkeys(("cite", "claim_true"), (1.0, 0.15))
-    | dict.fromkeys(("pick_factual", "pick_definition", "pick_why_how"), (0.3, 0.3))
-    | {"not_in_text": (1.0, 0.1), "rationale": (0.1, 0.1), "go_on": (0.1, 0.1)}
-    | {"claim_false": (0.1, 0.1), "ask_unanswerable": (0.25, 0.25)}
-)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """The length and the pace of the training: first copying, then finding what to copy, then longer passages."""
+    """The length and the pace of the training: first copying, then finding what to copy."""
 
     phases: tuple[Phase, ...] = (
-        Phase(
-            COPYING,
-            steps=1900,
-            horizon=3200,
-            rows=((0.2, 256), (0.5, 384), (1, 512)),
-            worth=dict.fromkeys(("cite", "rationale"), (0.3, 0.3))
-            | dict.fromkeys(("claim_true", "claim_false"), (0.5, 0.5)),
-        ),
-        Phase(
-            READING,
-            steps=1000,
-            horizon=2400,
-            rows=((0.3, 256), (0.6, 384), (1, 512)),
-            worth=READING_WORTH,
-            peak=0.6,
-        ),
-        Phase(
-            replace(READING, longest=((0.3, 7), (1, 10))),
-            steps=1300,
-            horizon=1300,
-            rows=((0.3, 384), (1, 512)),
-            worth=READING_WORTH,
-            peak=0.35,
-            warmup=20,
-        ),
+        Phase(ECHOING, steps=400, horizon=800, rows=((1, 256),), worth={}),
+        Phase(COPYING, steps=900, horizon=1800, rows=((1, 256),), worth={"cite": (0.5, 0.3)} | PICKS),
+        Phase(SHORT, steps=2200, horizon=4900, rows=((0.2, 256), (1, 384)), worth=WORTH, peak=0.8),
+        Phase(READING, steps=2700, horizon=2700, rows=((0.3, 384), (1, 448)), worth=WORTH, peak=0.44, warmup=20),
     )
     tokens: int = 6144
     processes: int = 2
@@ -85,8 +69,8 @@ class Plan:
 class Packer:
     """Writes documents into rows of tokens, with the tree they form."""
 
-    def __init__(self, tokenizer: Tokenizer, row: int, worth: dict[str, tuple[float, float]]) -> None:
-        self.tokenizer, self.row, self.worth = tokenizer, row, worth
+    def __init__(self, tokenizer: Tokenizer, row: int, phase: Phase) -> None:
+        self.tokenizer, self.row, self.phase = tokenizer, row, phase
         self.pad = tokenizer.token_to_id(PAD)
         self.clear()
 
@@ -120,7 +104,7 @@ class Packer:
             if not done:
                 self.put(prefix, 0, 0, [0.0] * len(prefix))
             done += 1
-            first, rest = self.worth.get(task.name, (1.0, 1.0))
+            first, rest = self.phase.worth.get(task.name, (1.0, 1.0))
             # The weight stands at the token that predicts, one before the reply's own.
             weights = [0.0] * (len(head) - 1) + [first] * 2 + [rest] * (len(reply) - 2) + [0.0]
             self.put(head + reply, done, len(prefix), weights)
@@ -146,7 +130,7 @@ def make_batch(tokenizer: Tokenizer, plan: Plan, phase: Phase, step: int, rank: 
     """One process's rows of a step: ids, document, tail, position and weight."""
     number, progress = plan.phases.index(phase), step / phase.horizon
     r = random.Random(f"{plan.seed + number}/{step}/{rank}")
-    packer = Packer(tokenizer, int(at(phase.rows, progress)), phase.worth)
+    packer = Packer(tokenizer, int(at(phase.rows, progress)), phase)
     rows = []
     while len(rows) < plan.tokens // plan.processes // packer.row:
         fits = packer.add(*make_document(r, phase.mix, progress))

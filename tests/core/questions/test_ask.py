@@ -14,7 +14,7 @@ from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import Discard, Example
 from core.questions import ask as module
-from core.questions.ask import CRASHED, AskOptions, Progress, ask, resume
+from core.questions.ask import CRASHED, AskOptions, Progress, Replaced, ask, ask_again, count_slots, how_far, resume
 from core.questions.make import MadeQuestion, NothingMade, Slot
 from core.worker import Worker, WorkerDied
 
@@ -160,3 +160,55 @@ def test_near_duplicates_are_found_across_runs(
         made = next(item for item in list(ask(project, worker, STARTER)) if isinstance(item, Example))
         (check,) = [check for check in made.checks if check.name == "near_duplicate"]
         assert check.passed is expected
+
+
+def test_a_question_asked_again_stands_beside_the_old_one(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", "Belmar"])
+    list(ask(project, worker, STARTER))
+    items = list(ask_again(project, worker, 2))
+    (replaced,) = [item for item in items if isinstance(item, Replaced)]
+    assert replaced == Replaced(2, 5)
+    old, new = project.examples_by_id([2, 5])
+    assert (old.state, new.state) == ("rejected", "draft")
+    assert (new.passage_id, new.slot, new.kind) == (old.passage_id, old.slot, old.kind)
+    assert new.seed != old.seed
+    run = project.run(new.run_id)
+    assert (run.state, how_far(project, run)) == ("finished", (1, 1))
+    assert project.undo() == "Reject 1 question"
+    assert project.counts()["draft"] == 5
+
+
+def test_a_question_that_gives_nothing_when_asked_again_is_kept(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel"])
+    list(ask(project, worker, STARTER))
+    monkeypatch.setattr(module, "ask_job", empty_job)
+    (nothing,) = [item for item in ask_again(project, worker, 1) if isinstance(item, Discard)]
+    assert nothing.reason == "Nothing."
+    assert project.example(1).state == "draft"
+    assert project.last_unfinished_run("ask") is None
+
+
+def empty_job(model: Path, engine: Any, slots: list[Slot], *_: Any) -> Iterator[NothingMade]:
+    """In the model's place: nothing comes of any slot."""
+    yield from (NothingMade(slot, "Nothing.") for slot in slots)
+
+
+def test_what_a_run_would_make_and_how_far_it_is(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", "Belmar", "Corda"])
+    options = AskOptions(paths.starter_model(), kinds=("factual",), per_passage=2, limit=5)
+    assert count_slots(project, options) == 5
+    assert count_slots(project, AskOptions(paths.starter_model(), documents=(9,))) == 0
+    job = ask(project, worker, options)
+    while not isinstance(next(job), Example):
+        pass
+    job.close()
+    assert how_far(project, project.runs()[0]) == (1, 5)

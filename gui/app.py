@@ -1,0 +1,71 @@
+"""Starts the window: the application object, its style, and what happens to an exception that nobody expected."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
+from PySide6.QtWidgets import QApplication
+
+import core
+from core.errors import UserError
+from gui import style
+from gui.jobs import Jobs
+from gui.main_window import MainWindow
+from gui.messages import BugDialog
+from gui.session import Session
+
+STYLE_SHEET = """
+#sidebar { border: none; background: transparent; outline: none; padding: 8px 0 0 0; }
+#sidebar::item { padding-left: 12px; border-radius: 6px; margin: 1px 8px; }
+#sidebar::item:selected { background: palette(highlight); color: palette(highlighted-text); }
+#offline { padding: 8px 12px; color: palette(placeholder-text); }
+#left { background: palette(window); }
+"""
+
+
+def make_application(arguments: list[str]) -> QApplication:
+    """The application object, with names, style and the user's language."""
+    application = QApplication(arguments)
+    application.setApplicationName("Elenchus")
+    application.setApplicationVersion(core.__version__)
+    application.setDesktopFileName("elenchus")
+    if sys.platform.startswith("linux"):
+        application.setStyle("Fusion")
+    application.setStyleSheet(STYLE_SHEET)
+    style.quieten(application)
+    translator = QTranslator(application)
+    if translator.load(QLocale(), "qtbase", "_", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+        application.installTranslator(translator)
+    return application
+
+
+def run(project: Path | None) -> int:
+    """Opens the window, on a project where one is given, and returns the exit code when it is closed."""
+    application = make_application(sys.argv[:1])
+    window = MainWindow(Session(), Jobs())
+    sys.excepthook = _Unexpected(window)
+    window.show()
+    if project is not None:
+        window.open_path(project)
+    return application.exec()
+
+
+class _Unexpected:
+    """Shows an exception that reached nobody; what was finished is in the project already."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+
+    def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, UserError):
+            self._window.report(error)
+        elif not issubclass(kind, Exception):
+            QApplication.exit(130)
+        else:
+            details = "".join(traceback.format_exception(kind, error, trace))
+            print(details, file=sys.stderr)
+            BugDialog(f"{kind.__name__}: {error}", details, self._window).exec()

@@ -1,0 +1,392 @@
+"""Asks what a run of questions is to make: model, kinds, documents, how many; and says what that comes to."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QObject, QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import UserError
+from core.models import shelf
+from core.models.files import ModelFile, read_model
+from core.project.records import KINDS, Run
+from core.questions.ask import AskOptions, count_slots, how_far
+from core.questions.prompts import Prompts, load_prompts
+from gui import style
+from gui.example_table import kind_name
+from gui.session import Session
+
+MOST_SEEDS = (1 << 31) - 1
+COLUMNS = 3  # of the kinds
+
+
+class AskDialog(QDialog):
+    """After `exec`, `resumes` says whether the unfinished run is to go on, else `options` what to ask for."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.resumes = False
+        self._models: list[ModelFile] = []
+        self._prompts: Prompts | None = None
+        self._runs = session.project.runs()
+        self._unfinished = session.project.last_unfinished_run("ask")
+        self.setWindowTitle(self.tr("Ask questions"))
+        self._build()
+        self._connect()
+        self._fill_documents()
+        self._choose_model()
+        self._finder = _Finder(session.chosen_models())
+        self._finder.found.connect(self._add_model)
+        self._finder.start()
+
+    def options(self) -> AskOptions:
+        """What is to be asked for. Only when a model is chosen."""
+        model = self._model()
+        assert model is not None
+        return AskOptions(
+            model=model.path,
+            kinds=self.chosen_kinds(),
+            per_passage=self.per_passage.value(),
+            limit=self.limit.value() or None,
+            language=self.language.text().strip() if self.language.isEnabled() else "",
+            seed=self.seed.value(),
+            documents=self._chosen_documents(),
+        )
+
+    def chosen_kinds(self) -> tuple[str, ...]:
+        """The kinds of question that are checked."""
+        return tuple(kind for kind, box in self.kinds.items() if box.isEnabled() and box.isChecked())
+
+    # Building
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        style.spaced(column, style.DOUBLE, style.DOUBLE)
+        if self._unfinished is not None:
+            column.addWidget(self._build_resume(self._unfinished))
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setHorizontalSpacing(style.DOUBLE)
+        form.setVerticalSpacing(style.SPACE)
+        form.addRow(self.tr("&Model"), self._build_model())
+        form.addRow(self.tr("Kinds"), self._build_kinds())
+        self.per_passage, self.limit, self.seed = QSpinBox(), QSpinBox(), QSpinBox()
+        self.per_passage.setRange(1, 20)
+        self.per_passage.setValue(2)
+        self.limit.setRange(0, 1_000_000)
+        self.limit.setSpecialValueText(self.tr("No limit"))
+        self.limit.setGroupSeparatorShown(True)
+        self.seed.setRange(0, MOST_SEEDS)
+        self.seed.setValue(len(self._runs))
+        self.seed.setToolTip(self.tr("The same seed gives the same questions again; another one gives others."))
+        self.language = QLineEdit()
+        self.language.setPlaceholderText(self.tr("The language of the passage"))
+        form.addRow(self.tr("Questions per &passage"), left(self.per_passage))
+        form.addRow(self.tr("At &most"), left(self.limit))
+        form.addRow(self.tr("&Documents"), self._build_documents())
+        form.addRow(self.tr("&Language"), self.language)
+        form.addRow(self.tr("&Seed"), left(self.seed))
+        names = {
+            self.per_passage: self.tr("Questions per passage"),
+            self.limit: self.tr("Questions at most"),
+            self.language: self.tr("Language of the questions"),
+            self.seed: self.tr("Seed"),
+        }
+        for widget, name in names.items():
+            widget.setAccessibleName(name)
+        column.addLayout(form)
+        self.sum = QLabel()
+        self.sum.setTextFormat(Qt.TextFormat.PlainText)
+        self.sum.setWordWrap(True)
+        self.sum.setAccessibleName(self.tr("What that comes to"))
+        column.addWidget(self.sum)
+        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.start = self._buttons.addButton(self.tr("&Ask"), QDialogButtonBox.ButtonRole.AcceptRole)
+        column.addWidget(self._buttons)
+        if self._unfinished is None:
+            self.start.setDefault(True)
+        self.setMinimumWidth(520)
+
+    def _build_resume(self, run: Run) -> QWidget:
+        done, total = how_far(self._session.project, run)
+        box = QFrame()
+        box.setFrameShape(QFrame.Shape.StyledPanel)
+        text = QLabel()
+        text.setTextFormat(Qt.TextFormat.PlainText)
+        text.setWordWrap(True)
+        text.setText(
+            self.tr("The last run with {} stopped before its end. What it made is kept.").format(run.request.model_name)
+        )
+        self.resume = QPushButton(self.tr("&Resume ({:,} of {:,})").format(done, total))
+        self.resume.setDefault(True)
+        self.resume.clicked.connect(self._resume)
+        row = QHBoxLayout(box)
+        style.spaced(row, style.SPACE, style.DOUBLE)
+        row.addWidget(text, 1)
+        row.addWidget(self.resume)
+        return box
+
+    def _build_model(self) -> QWidget:
+        self.models = QComboBox()
+        self.models.setAccessibleName(self.tr("Model"))
+        self.models.setPlaceholderText(self.tr("Looking for models…"))
+        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.models.setMinimumContentsLength(24)
+        self._choose = QPushButton(self.tr("&File…"))
+        self._choose.setToolTip(self.tr("Choose a model in GGUF from this computer"))
+        self._note = QLabel()
+        self._note.setTextFormat(Qt.TextFormat.PlainText)
+        self._note.setWordWrap(True)
+        self._note.hide()
+        box = QWidget()
+        grid = QGridLayout(box)
+        style.spaced(grid, 0)
+        grid.addWidget(self.models, 0, 0)
+        grid.addWidget(self._choose, 0, 1)
+        grid.addWidget(self._note, 1, 0, 1, 2)
+        grid.setColumnStretch(0, 1)
+        box.setFocusProxy(self.models)
+        return box
+
+    def _build_kinds(self) -> QWidget:
+        box = QWidget()
+        grid = QGridLayout(box)
+        style.spaced(grid, 0, style.HALF)
+        self.kinds: dict[str, QCheckBox] = {}
+        for place, kind in enumerate(KINDS):
+            self.kinds[kind] = check = QCheckBox(kind_name(kind))
+            grid.addWidget(check, place // COLUMNS, place % COLUMNS)
+        return box
+
+    def _build_documents(self) -> QWidget:
+        self.all_documents = QCheckBox(self.tr("All of them"))
+        self.all_documents.setChecked(True)
+        self.documents = QListWidget()
+        self.documents.setAccessibleName(self.tr("Documents to ask about"))
+        self.documents.setMaximumHeight(120)
+        self.documents.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.documents.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.documents.hide()
+        box = QWidget()
+        column = QVBoxLayout(box)
+        style.spaced(column, 0, style.HALF)
+        column.addWidget(self.all_documents)
+        column.addWidget(self.documents)
+        box.setFocusProxy(self.all_documents)
+        return box
+
+    def _connect(self) -> None:
+        self._buttons.accepted.connect(self.accept)
+        self._buttons.rejected.connect(self.reject)
+        self._choose.clicked.connect(self._choose_file)
+        self.models.currentIndexChanged.connect(self._choose_model)
+        self.all_documents.toggled.connect(lambda all: self.documents.setVisible(not all))
+        for box in (*self.kinds.values(), self.all_documents):
+            box.toggled.connect(self._reckon)
+        for number in (self.per_passage, self.limit):
+            number.valueChanged.connect(self._reckon)
+        self.documents.itemChanged.connect(self._reckon)
+
+    # Models
+
+    def add_file(self, path: Path) -> None:
+        """Takes a model that the user chose, or says why it cannot be used."""
+        try:
+            model = read_model(path)
+        except UserError as error:
+            self._say(str(error))
+            return
+        self._add_model(model)
+        self.models.setCurrentIndex(self._place(model))
+
+    def _choose_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, self.tr("Choose a model"), "", self.tr("Models (*.gguf)"))
+        if name:
+            self.add_file(Path(name))
+
+    def _add_model(self, model: ModelFile) -> None:
+        if self._place(model) >= 0:
+            return
+        self._models.append(model)
+        text = f"{model.name} · {model.quantisation} · {model.size / 1e9:.2f} GB"
+        self.models.addItem(" ".join(text.split()))
+        last = str(self._session.settings.value("model", ""))
+        if self.models.count() == 1 or str(model.path) == last:
+            self.models.setCurrentIndex(self.models.count() - 1)
+
+    def _place(self, model: ModelFile) -> int:
+        return next((place for place, known in enumerate(self._models) if known.path == model.path), -1)
+
+    def _model(self) -> ModelFile | None:
+        place = self.models.currentIndex()
+        return self._models[place] if 0 <= place < len(self._models) else None
+
+    def _choose_model(self) -> None:
+        self._prompts, model = None, self._model()
+        self._note.hide()
+        if model is not None:
+            try:
+                self._prompts = load_prompts(model.prompt_style)
+                if model.is_embedding:
+                    self._say(self.tr("This model makes vectors and writes no text. Choose another one."))
+                    self._prompts = None
+            except UserError as error:
+                self._say(str(error))
+        self._show_kinds()
+        can = self._prompts is not None and self._prompts.writes_any_language
+        self.language.setEnabled(can)
+        self.language.setToolTip("" if can else self.tr("This model writes in one language only."))
+        self._reckon()
+
+    def _show_kinds(self) -> None:
+        possible = self._prompts.kinds if self._prompts else ()
+        for kind, box in self.kinds.items():
+            box.setEnabled(kind in possible)
+            box.setChecked(self._prompts is not None and kind in self._prompts.default_kinds)
+            impossible = self._prompts is not None and kind not in possible
+            box.setToolTip(self.tr("This model cannot ask such questions.") if impossible else "")
+
+    def _say(self, sentence: str) -> None:
+        self._note.setText(sentence)
+        self._note.show()
+
+    # Documents
+
+    def _fill_documents(self) -> None:
+        for document in self._session.project.documents():
+            if document.state != "ready" or not document.passages:
+                continue
+            item = QListWidgetItem(" ".join(document.title.split()) or Path(document.path).name)
+            item.setData(Qt.ItemDataRole.UserRole, document.id)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Checked)
+            self.documents.addItem(item)
+        self.all_documents.setEnabled(self.documents.count() > 1)
+
+    def _items(self) -> Iterable[QListWidgetItem]:
+        return (self.documents.item(place) for place in range(self.documents.count()))
+
+    def _chosen_documents(self) -> tuple[int, ...]:
+        """Their ids; empty for all."""
+        chosen = [item for item in self._items() if item.checkState() == Qt.CheckState.Checked]
+        if self.all_documents.isChecked() or len(chosen) == self.documents.count():
+            return ()
+        return tuple(item.data(Qt.ItemDataRole.UserRole) for item in chosen)
+
+    # What it comes to
+
+    def _reckon(self) -> None:
+        any_document = self.all_documents.isChecked() or any(
+            item.checkState() == Qt.CheckState.Checked for item in self._items()
+        )
+        ready = self._prompts is not None and bool(self.chosen_kinds()) and any_document
+        self.start.setEnabled(ready)
+        if self._prompts is None:
+            self.sum.setText(self.tr("Choose a model."))
+        elif not self.chosen_kinds():
+            self.sum.setText(self.tr("Choose at least one kind of question."))
+        elif not any_document:
+            self.sum.setText(self.tr("Choose at least one document."))
+        else:
+            slots = count_slots(self._session.project, self.options())
+            self.start.setEnabled(slots > 0)
+            how_many = self.tr("1 question") if slots == 1 else self.tr("Up to {:,} questions").format(slots)
+            self.sum.setText(self.tr("{}. Time: {}.").format(how_many, self._time(slots)))
+
+    def _time(self, slots: int) -> str:
+        """An estimate from the last run with the same model that came far enough to tell."""
+        model = self._model()
+        for run in reversed(self._runs):
+            seconds = run.usage.get("engine", {}).get("seconds", 0)
+            if model is None or run.request.model_path != str(model.path.resolve()) or not seconds:
+                continue
+            if done := len(self._session.project.done_slots(run.id)):
+                return duration(seconds / done * slots)
+        return self.tr("unknown until it has begun")
+
+    # Its end
+
+    def accept(self) -> None:
+        if (model := self._model()) is not None:
+            self._session.settings.setValue("model", str(model.path))
+        super().accept()
+
+    def _resume(self) -> None:
+        self.resumes = True
+        super().accept()
+
+    def done(self, result: int) -> None:
+        self._finder.stop()
+        super().done(result)
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint().expandedTo(QSize(560, 0))
+
+
+class _Finder(QObject):
+    """Reads the headers of the models at hand in a thread: those of large files take a while."""
+
+    found = Signal(object)  # a ModelFile
+
+    def __init__(self, chosen: Sequence[Path]) -> None:
+        super().__init__()
+        self._chosen, self._stopped = chosen, False
+
+    def start(self) -> None:
+        """Begins to look."""
+        threading.Thread(target=self._look, name="models", daemon=True).start()
+
+    def stop(self) -> None:
+        """Nothing is said any more."""
+        self._stopped = True
+
+    def _look(self) -> None:
+        with contextlib.suppress(UserError):  # a folder that cannot be read: a file may still be chosen
+            for one in shelf.shelf(self._chosen):
+                if self._stopped:
+                    return
+                if one.model is not None:
+                    self.found.emit(one.model)
+
+
+def left(widget: QWidget) -> QWidget:
+    """The widget at its own width, at the left of a form's field."""
+    box = QWidget()
+    row = QHBoxLayout(box)
+    style.spaced(row, 0)
+    row.addWidget(widget)
+    row.addStretch(1)
+    box.setFocusProxy(widget)
+    return box
+
+
+def duration(seconds: float) -> str:
+    """A length of time as a person would say it."""
+    if seconds < 90:
+        return QCoreApplication.translate("AskDialog", "about {} s").format(max(5, 5 * round(seconds / 5)))
+    if seconds < 5400:
+        return QCoreApplication.translate("AskDialog", "about {} min").format(round(seconds / 60))
+    return QCoreApplication.translate("AskDialog", "about {:.1f} h").format(seconds / 3600)

@@ -1,0 +1,57 @@
+"""What stands in the place of a list that is empty: what to do first, and the button for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from gui import style
+
+ICON = QSize(48, 48)
+
+
+class EmptyPage(QWidget):
+    """An icon, a few words, and one button."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._icon, self.head, self.text, self.button = QLabel(), QLabel(), QLabel(), QPushButton()
+        self._do: Callable[[], object] | None = None
+        self.button.clicked.connect(self._act)
+        font = self.head.font()
+        font.setPointSizeF(font.pointSizeF() * 1.3)
+        self.head.setFont(font)
+        for label in (self.head, self.text):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            label.setWordWrap(True)
+            label.setFixedWidth(340)
+        self.text.setForegroundRole(self.text.palette().ColorRole.PlaceholderText)
+        column = QVBoxLayout(self)
+        style.spaced(column, style.SPACE)
+        column.addStretch(2)
+        for widget in (self._icon, self.head, self.text):
+            column.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addSpacing(style.SPACE)
+        column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(3)
+
+    def say(
+        self, glyph: str, head: str, text: str = "", label: str = "", do: Callable[[], object] | None = None
+    ) -> None:
+        """Shows why there is nothing, and what can be done about it."""
+        self._icon.setPixmap(style.icon(glyph, "quiet").pixmap(ICON, self.devicePixelRatioF()))
+        self.head.setText(head)
+        self.text.setText(text)
+        for words in (self.head, self.text):
+            words.setFixedHeight(words.heightForWidth(words.width()))  # else a layout cuts what is wrapped
+        self.text.setVisible(bool(text))
+        self.button.setText(label)
+        self.button.setVisible(do is not None)
+        self._do = do
+
+    def _act(self) -> None:
+        if self._do is not None:
+            self._do()

@@ -1,0 +1,786 @@
+"""One question beside its page: texts that are edited in place, rating, checks in words, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QDateTime, QEvent, QLocale, QPoint, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QResizeEvent, QTextCursor, QTextOption
+from PySide6.QtWidgets import (
+    QApplication,
+    QButtonGroup,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QLayout,
+    QLayoutItem,
+    QLineEdit,
+    QPlainTextEdit,
+    QRadioButton,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core import language
+from core.documents.passages import rectangles
+from core.documents.records import Page
+from core.errors import UserError
+from core.project.records import Example, Review
+from gui import style
+from gui.example_table import SIGNS, check_name, check_words, failed_first, kind_name, state_name, tooltip
+from gui.page_view import Mark, PageView
+from gui.pictures import Pictures
+from gui.session import Session
+
+STARS = 5
+LINES = (1, 10)  # that a field grows between
+SETTLE = 50  # milliseconds that a row must stay before its page is drawn: a held arrow key passes many
+_LANGUAGES = ("en", "tr", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "ar", "he", "zh", "ja", "ko")
+
+
+class ExampleDetail(QWidget):
+    """Shows one example. Edits go into the project at once, as one undo step each; `edited` says so."""
+
+    edited = Signal(int)  # the id
+    rated = Signal(int)  # stars; 0 takes them away
+    judged = Signal(str)  # the state wanted
+    again_wanted = Signal()
+    left = Signal()  # the user is done with a field
+
+    def __init__(self, session: Session, pictures: Pictures) -> None:
+        super().__init__()
+        self._session, self._pictures = session, pictures
+        self._example: Example | None = None
+        self._parts: tuple[tuple[int, int, int], ...] = ()  # of its passage: (page, start, end)
+        self._choices: list[_Choice] = []
+        self._committing = False
+        self._build()
+        self._connect()
+        self.show_example(None)
+
+    # What it shows
+
+    @property
+    def example(self) -> Example | None:
+        """The example that is shown."""
+        return self._example
+
+    def show_example(self, example: Example | None) -> None:
+        """Shows an example, or that none is chosen; what was being written in another one is kept first."""
+        if self._example is not None and (example is None or example.id != self._example.id):
+            self.commit()
+        if example is not None and example == self._example:
+            return  # a run makes others meanwhile
+        same = example is not None and self._example is not None and example.id == self._example.id
+        self._example = example
+        self._stack.setCurrentIndex(0 if example is None else 1)
+        if example is None:
+            self._later.stop()
+            return
+        self._show_head(example)
+        self._show_texts(example, same)
+        self._show_checks(example)
+        self._show_draft(example)
+        self._show_why()
+        if not same:
+            self._scroll.verticalScrollBar().setValue(0)
+            self._later.start()
+
+    def show_hint(self, shown: bool) -> None:
+        """Whether to say, where no question is chosen, that one may be."""
+        self.hint.setText(self.tr("Choose a question to see it beside its page.") if shown else "")
+
+    def commit(self) -> None:
+        """Keeps what is being written."""
+        if self._committing:  # what is announced may come back here
+            return
+        self._committing = True
+        for field in self._fields():
+            field.commit()
+        self._committing = False
+
+    def edit(self) -> None:
+        """Puts the cursor into the question."""
+        self.question.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._scroll.ensureWidgetVisible(self.question)
+
+    def set_writable(self, writable: bool) -> None:
+        """Whether anything may be changed."""
+        self._writable = writable
+        for widget in (*self._buttons, self.rating, self._true, self._false):
+            widget.setEnabled(writable)
+        for field in self._fields():
+            field.setReadOnly(not writable)
+        for choice in self._choices:
+            choice.right.setEnabled(writable)
+
+    def set_askable(self, askable: bool) -> None:
+        """Whether another question may be made in place of this one now."""
+        self._again.setEnabled(askable and self._writable)
+
+    # Building
+
+    def _build(self) -> None:
+        self._writable = True
+        self.page = PageView(self._session, self._pictures, self._marks)
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        form = self._build_form()
+        self._scroll.setWidget(form)
+        self.splitter = QSplitter(Qt.Orientation.Vertical)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(self._scroll)
+        self.splitter.addWidget(self.page)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 1)
+        self.hint = quiet("")
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.hint)
+        self._stack.addWidget(self.splitter)
+        column = QVBoxLayout(self)
+        style.spaced(column, 0, 0)
+        column.addWidget(self._stack)
+        wide = self._scroll.verticalScrollBar().sizeHint().width()
+        self._scroll.setMinimumWidth(max(320, form.minimumSizeHint().width() + wide))
+
+    def _build_form(self) -> QWidget:
+        self._head = quiet("")
+        self._reason = plain("")
+        self.question = EditField(self.tr("Question"))
+        self.answer = EditField(self.tr("Answer"))
+        self._answer_label = caption(self.tr("Answer"), self.answer)
+        self._evidence_label, self._evidence = caption(self.tr("Evidence")), plain("")
+        self._evidence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._failed, self._passed = QVBoxLayout(), Flow()
+        style.spaced(self._failed, 0, style.HALF)
+        badges = QWidget()
+        badges.setLayout(self._passed)
+        badges.setAccessibleName(self.tr("Checks that were passed"))
+        self._draft_label, self._draft = caption(self.tr("As it was drafted")), quiet("")
+        self._draft.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.rating = StarRating()
+        head = QHBoxLayout()
+        style.spaced(head, 0)
+        head.addWidget(self._head, 1)
+        head.addWidget(self.rating, 0, Qt.AlignmentFlag.AlignTop)
+        form = QWidget()
+        column = QVBoxLayout(form)
+        style.spaced(column, style.DOUBLE, style.HALF)
+        column.addLayout(self._build_buttons())
+        column.addSpacing(style.HALF)
+        column.addLayout(head)
+        column.addWidget(self._reason)
+        column.addSpacing(style.HALF)
+        column.addWidget(caption(self.tr("Question"), self.question))
+        column.addWidget(self.question)
+        column.addSpacing(style.HALF)
+        column.addWidget(self._answer_label)
+        column.addWidget(self.answer)
+        column.addWidget(self._build_choices())
+        column.addWidget(self._build_truth())
+        column.addWidget(self._draft_label)
+        column.addWidget(self._draft)
+        column.addSpacing(style.HALF)
+        column.addWidget(self._evidence_label)
+        column.addWidget(self._evidence)
+        column.addSpacing(style.HALF)
+        column.addWidget(caption(self.tr("Checks")))
+        column.addLayout(self._failed)
+        column.addWidget(badges)
+        column.addSpacing(style.HALF)
+        column.addWidget(self._build_why())
+        column.addStretch(1)
+        return form
+
+    def _build_buttons(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        style.spaced(row, 0, style.HALF)
+        self._buttons = []
+        for state, glyph, meaning, text, key in (
+            ("accepted", "accept", "good", self.tr("Accept"), "A"),
+            ("rejected", "reject", "bad", self.tr("Reject"), "R"),
+            ("draft", "", None, self.tr("Back to draft"), "D"),
+        ):
+            button = self._button(glyph, meaning, text, key)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.clicked.connect(lambda _=False, state=state: self.judged.emit(state))
+            row.addWidget(button)
+        row.addStretch(1)
+        self._again = self._button("again", None, self.tr("Ask again: another question in its place"), "G")
+        self._again.clicked.connect(self.again_wanted)
+        row.addWidget(self._again)
+        return row
+
+    def _button(self, glyph: str, meaning: str | None, text: str, key: str) -> QToolButton:
+        button = QToolButton()
+        button.setText(text)
+        button.setAccessibleName(text)
+        button.setToolTip(f"{text} ({key})")
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        if glyph:
+            style.set_icon(button, glyph, meaning)
+        self._buttons.append(button)
+        return button
+
+    def _build_choices(self) -> QWidget:
+        self._choice_box, self._choice_group = QWidget(), QButtonGroup(self)
+        column = QVBoxLayout(self._choice_box)
+        style.spaced(column, 0, style.HALF)
+        self._choice_group.idClicked.connect(self._choose)
+        return self._choice_box
+
+    def _build_truth(self) -> QWidget:
+        self._truth_box, group = QWidget(), QButtonGroup(self)
+        self._true, self._false = QRadioButton(), QRadioButton()
+        row = QHBoxLayout(self._truth_box)
+        style.spaced(row, 0, style.DOUBLE)
+        for button in (self._true, self._false):
+            group.addButton(button)
+            row.addWidget(button)
+            button.clicked.connect(lambda _=False, button=button: self._write(answer=button.property("answer")))
+        row.addStretch(1)
+        return self._truth_box
+
+    def _build_why(self) -> QWidget:
+        self._why = QToolButton(autoRaise=True)
+        self._why.setCheckable(True)
+        self._why.setText(self.tr("Why is this here?"))
+        self._why.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._why.setArrowType(Qt.ArrowType.RightArrow)
+        self._why.toggled.connect(self._unfold)
+        self._facts = QWidget()
+        self._rows = QFormLayout(self._facts)
+        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
+        self._rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._rows.setContentsMargins(style.DOUBLE, 0, 0, 0)
+        self._rows.setVerticalSpacing(style.HALF)
+        self._rows.setHorizontalSpacing(style.DOUBLE)
+        self._facts.hide()
+        box = QWidget()
+        column = QVBoxLayout(box)
+        style.spaced(column, 0, style.HALF)
+        column.addWidget(self._why)
+        column.addWidget(self._facts)
+        return box
+
+    def _connect(self) -> None:
+        self._later = QTimer(self, singleShot=True, interval=SETTLE)
+        self._later.timeout.connect(self._show_page)
+        self.question.committed.connect(self._write_question)
+        self.answer.committed.connect(lambda text: self._write(answer=text))
+        for field in (self.question, self.answer):
+            field.left.connect(self.left)
+        self.rating.rated.connect(self.rated)
+        self.page.password_wanted.connect(self._ask_password)
+
+    # Showing
+
+    def _show_head(self, example: Example) -> None:
+        where = self.tr("page {}").format(example.evidence.page) if example.evidence else ""
+        sign = f"{SIGNS[example.state][0]} {state_name(example.state)}"
+        parts = [sign, kind_name(example.kind), where, " ".join(example.document.split())]
+        self._head.setText(" · ".join(part for part in parts if part))
+        self._reason.setText(example.reason)
+        self._reason.setVisible(bool(example.reason))
+        tint(self._reason, "warning")
+        self.rating.show_rating(example.rating or 0)
+
+    def _show_texts(self, example: Example, same: bool) -> None:
+        self.question.show_text(example.question, keep=same)
+        self.answer.show_text(example.answer, keep=same)
+        truth = _truths(example) if example.kind == "true_false" else None
+        choices = example.choices if example.answer in example.choices else ()
+        self._truth_box.setVisible(truth is not None)
+        self.answer.setVisible(truth is None and not choices)
+        self._show_choices(example, same)
+        for button, word in zip((self._true, self._false), truth or ("", ""), strict=True):
+            button.setText(word.replace("&", "&&"))
+            button.setProperty("answer", word)
+            if truth:
+                button.setChecked(word == example.answer)
+
+    def _show_choices(self, example: Example, same: bool) -> None:
+        while len(self._choices) > len(example.choices):
+            choice = self._choices.pop()
+            self._choice_group.removeButton(choice.right)
+            choice.deleteLater()
+        while len(self._choices) < len(example.choices):
+            self._add_choice()
+        self._choice_box.setVisible(bool(example.choices))
+        self._choice_group.setExclusive(False)
+        for choice, text in zip(self._choices, example.choices, strict=True):
+            choice.text.show_text(text, keep=same)
+            choice.right.setChecked(text == example.answer)
+        self._choice_group.setExclusive(True)
+
+    def _add_choice(self) -> None:
+        number = len(self._choices)
+        choice = _Choice(number)
+        choice.right.setEnabled(self._writable)
+        choice.text.setReadOnly(not self._writable)
+        choice.text.committed.connect(lambda text: self._write_choice(number, text))
+        choice.text.left.connect(self.left)
+        self._choice_group.addButton(choice.right, number)
+        self._choices.append(choice)
+        layout = self._choice_box.layout()
+        assert layout is not None
+        layout.addWidget(choice)
+
+    def _show_checks(self, example: Example) -> None:
+        clear(self._failed)
+        clear(self._passed)
+        for check in failed_first(example.checks):
+            if check.passed:
+                self._passed.addWidget(badge(check_words(check), tooltip(check.detail or check_name(check.name))))
+            else:
+                label = plain(check_words(check))
+                tint(label, "bad")
+                self._failed.addWidget(label)
+        if not example.checks:
+            self._failed.addWidget(quiet(self.tr("None were made.")))
+
+    def _show_draft(self, example: Example) -> None:
+        pairs = (
+            (example.draft_question, example.question),
+            (example.draft_answer, example.answer),
+            ("\n".join(example.draft_choices), "\n".join(example.choices)),
+        )
+        changed = [before for before, now in pairs if before != now]
+        self._draft.setText("\n".join(changed))
+        self._draft.setVisible(bool(changed))
+        self._draft_label.setVisible(bool(changed))
+        text = example.evidence.text if example.evidence else ""
+        self._evidence.setText(f"“{' '.join(text.split())}”" if text else self.tr("None: the text does not answer it."))
+        self._evidence_label.setVisible(True)
+
+    def _show_page(self) -> None:
+        example = self._example
+        if example is None or not self._session.is_open:
+            return
+        try:
+            passage = self._session.project.passage(example.passage_id)
+        except UserError as error:
+            self.page.clear(str(error))
+            return
+        self._parts = passage.parts
+        first = example.evidence.page if example.evidence else next((page for page, _, _ in passage.parts), 1)
+        self.page.show_page(example.document_id, first)
+        try:
+            page = self._session.project.page(example.document_id, first)
+        except UserError:
+            return  # the page view says why
+        self.page.set_marks(self._marks(example.document_id, page))
+
+    def _marks(self, document_id: int, page: Page) -> Sequence[Mark]:
+        """The passage outlined and the evidence highlighted, as far as they are on this page."""
+        example = self._example
+        if example is None or example.document_id != document_id:
+            return ()
+        marks = []
+        for number, start, end in self._parts:
+            if number == page.number and (lines := rectangles(page, start, end)):
+                marks.append(Mark(tuple(lines), "outline", self.tr("The passage that was asked about")))
+        if example.evidence and example.evidence.page == page.number:
+            marks.append(Mark(example.evidence.rectangles, "evidence", self.tr("Evidence")))
+        return marks
+
+    # Where it comes from
+
+    def _unfold(self, open: bool) -> None:
+        self._why.setArrowType(Qt.ArrowType.DownArrow if open else Qt.ArrowType.RightArrow)
+        self._facts.setVisible(open)
+        self._show_why()
+        if open:
+            QTimer.singleShot(0, self._why, lambda: self._scroll.ensureWidgetVisible(self._facts))
+
+    def _show_why(self) -> None:
+        if not self._why.isChecked() or self._example is None:
+            return
+        while self._rows.rowCount():
+            self._rows.removeRow(0)
+        with self._session.reporting():
+            for name, value in self._provenance(self._example):
+                breaks = len(max(value.split(), key=len)) <= 30
+                self._rows.addRow(caption(name), plain(value) if breaks else _Fact(value))
+
+    def _provenance(self, example: Example) -> list[tuple[str, str]]:
+        project = self._session.project
+        run, evidence = project.run(example.run_id), example.evidence
+        model = run.request
+        facts = [
+            (self.tr("Document"), example.document),
+            (self.tr("File"), example.document_path),
+            (self.tr("Its SHA-256"), example.document_sha256),
+            (self.tr("Page"), str(evidence.page) if evidence else ""),
+            (self.tr("Characters"), f"{evidence.start:,}–{evidence.end:,}" if evidence else ""),
+            (self.tr("Run"), self.tr("{} of {}").format(run.id, local_time(run.started_at))),
+            (self.tr("Model"), model.model_name),
+            (self.tr("Its SHA-256"), model.model_sha256),
+            (self.tr("Quantisation"), model.quantisation),
+            (self.tr("Prompts"), example.prompt_version),
+            (self.tr("Seed"), str(example.seed)),
+            (self.tr("Attempts"), str(project.attempts(example.id))),
+            (self.tr("Made"), local_time(example.created_at)),
+            (self.tr("Edited"), local_time(example.edited_at) if example.edited_at else ""),
+            (self.tr("Reviews"), "\n".join(self._review(review) for review in project.reviews(example.id))),
+        ]
+        return [(name, value) for name, value in facts if value]
+
+    def _review(self, review: Review) -> str:
+        before, after = (self._value(review.field, text) for text in (review.before, review.after))
+        line = self.tr("{} · {}: {} → {}").format(local_time(review.at), review.field, before, after)
+        return self.tr("{} (undone)").format(line) if review.undone else line
+
+    def _value(self, field: str, text: str) -> str:
+        if field == "state":
+            return state_name(text)
+        shown = " ".join(text.split())
+        return f"“{shown[:60]}…”" if len(shown) > 60 else shown or "–"
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self._example is not None:  # the system turned light or dark
+            self._show_head(self._example)
+            self._show_checks(self._example)
+
+    # Writing
+
+    def _fields(self) -> list[EditField]:
+        return [self.question, self.answer, *(choice.text for choice in self._choices)]
+
+    def _write_question(self, text: str) -> None:
+        if text.strip():
+            self._write(question=text)
+        else:
+            self.question.restore()
+            self._session.notice_given.emit(self.tr("A question needs some text. Reject it if you do not want it."))
+
+    def _choose(self, number: int) -> None:
+        if self._example is not None:
+            self._write(answer=self._example.choices[number])
+
+    def _write_choice(self, number: int, text: str) -> None:
+        if self._example is None or number >= len(self._example.choices):
+            return
+        before = self._example.choices[number]
+        choices = [text if place == number else other for place, other in enumerate(self._example.choices)]
+        self._write(choices=choices, answer=text if self._example.answer == before else None)
+
+    def _write(self, **values: Any) -> None:
+        if self._example is None or not self._session.is_open:
+            return
+        with self._session.reporting():
+            self._session.project.edit_example(self._example.id, **values)
+            self.edited.emit(self._example.id)
+
+    def _ask_password(self, path: str) -> None:
+        mode = QLineEdit.EchoMode.Password
+        text, given = QInputDialog.getText(self, self.tr("Password"), self.tr("Password of the document:"), mode)
+        if given and text:
+            self._session.passwords[path] = text
+            self.page.retry()
+
+
+class EditField(QPlainTextEdit):
+    """A text that grows with what is written. Leaving it or Ctrl+Return keeps the text, Escape restores it."""
+
+    committed = Signal(str)
+    left = Signal()
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._kept = ""
+        self.setAccessibleName(name)
+        self.setTabChangesFocus(True)
+        self.setAcceptDrops(False)  # files that are dropped are the window's
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.document().documentLayout().documentSizeChanged.connect(self._grow)
+        self._grow()
+
+    @property
+    def text(self) -> str:
+        """What stands in it now; unlike toPlainText, with its no-break spaces."""
+        return self.document().toRawText().replace("\u2029", "\n").replace("\u2028", "\n")
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was written that is not kept yet."""
+        return self.text != self._kept
+
+    def show_text(self, text: str, keep: bool) -> None:
+        """Shows what is in the project; with `keep`, not over what is being written."""
+        if keep and self.pending and self.text != text:
+            return
+        if self.text != text:
+            self.setPlainText(text)
+        self._kept = self.text
+        self.document().clearUndoRedoStacks()
+
+    def commit(self) -> None:
+        """Says that there is a new text, when there is."""
+        if self.pending and not self.isReadOnly():
+            self.committed.emit(self.text)
+
+    def restore(self) -> None:
+        """Goes back to the text that is in the project."""
+        self.setPlainText(self._kept)
+        self._kept = self.text
+
+    def _grow(self) -> None:
+        lines = round(self.document().size().height())
+        shown = min(max(lines, LINES[0]), LINES[1])
+        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if lines > LINES[1] else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.setVerticalScrollBarPolicy(policy)
+        around = 2 * self.frameWidth() + round(2 * self.document().documentMargin())
+        self.setFixedHeight(shown * self.fontMetrics().lineSpacing() + around)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._grow()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            undo = event.matches(QKeySequence.StandardKey.Undo) and not self.document().isUndoAvailable()
+            redo = event.matches(QKeySequence.StandardKey.Redo) and not self.document().isRedoAvailable()
+            if undo or redo:  # nothing to undo in here: it is the project's
+                event.ignore()
+                return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        control = event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and control:
+            self.commit()
+            self.left.emit()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.restore()
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if event.reason() not in (Qt.FocusReason.MouseFocusReason, Qt.FocusReason.PopupFocusReason):
+            self.moveCursor(QTextCursor.MoveOperation.End)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        if event.reason() != Qt.FocusReason.PopupFocusReason:
+            self.commit()
+
+
+class StarRating(QWidget):
+    """Five stars: click one, or use the arrows and digits; the same star again takes the rating away."""
+
+    rated = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rating = 0
+        self._stars: list[QToolButton] = []
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        row = QHBoxLayout(self)
+        style.spaced(row, 2, 0)
+        for number in range(1, STARS + 1):
+            star = QToolButton(autoRaise=True)
+            star.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            star.setFixedSize(22, 22)
+            star.setAccessibleName(self.tr("{} of 5 stars").format(number))
+            star.setToolTip(self.tr("{} of 5 stars ({})").format(number, number))
+            star.clicked.connect(lambda _=False, number=number: self._rate(number))
+            row.addWidget(star)
+            self._stars.append(star)
+        self.show_rating(0)
+
+    def show_rating(self, rating: int) -> None:
+        """Shows so many stars."""
+        self._rating = rating
+        for number, star in enumerate(self._stars, 1):
+            filled = number <= rating
+            style.set_icon(star, "star" if filled else "star_empty", "warning" if filled else "quiet")
+        self.setAccessibleName(self.tr("Rating: {} of 5").format(rating) if rating else self.tr("Rating: none"))
+
+    def _rate(self, number: int) -> None:
+        self.rated.emit(0 if number == self._rating else number)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+        if event.key() in steps:
+            self.rated.emit(min(max(0, self._rating + steps[Qt.Key(event.key())]), STARS))
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._outline(True)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._outline(False)
+
+    def _outline(self, on: bool) -> None:
+        self.setStyleSheet("StarRating { border: 1px solid palette(highlight); border-radius: 4px; }" if on else "")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, on)
+
+
+class _Choice(QWidget):
+    """One of several answers, and whether it is the right one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        letter = chr(ord("A") + number) if number < 26 else str(number + 1)
+        self.right = QRadioButton(letter)
+        self.right.setToolTip(self.tr("The right answer"))
+        self.right.setAccessibleName(self.tr("{} is the right answer").format(letter))
+        self.text = EditField(self.tr("Choice {}").format(letter))
+        row = QHBoxLayout(self)
+        style.spaced(row, 0)
+        row.addWidget(self.right)
+        row.addWidget(self.text, 1)
+
+
+class _Fact(QLineEdit):
+    """One word or number of any length, to be looked at and copied."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setReadOnly(True)
+        self.setFrame(False)
+        self.setCursorPosition(0)
+        self.setTextMargins(-2, 0, 0, 0)  # in line with labels
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setStyleSheet("background: transparent")
+
+
+class Flow(QLayout):
+    """Puts its widgets beside each other, and on a new line where there is no more room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: list[QLayoutItem] = []
+        self.setSpacing(style.HALF)
+        self.setContentsMargins(0, 0, 0, 0)
+
+    def addItem(self, item: QLayoutItem) -> None:
+        self._items.append(item)
+
+    def count(self) -> int:
+        return len(self._items)
+
+    def itemAt(self, index: int) -> QLayoutItem | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._items[index] if 0 <= index < len(self._items) else None
+
+    def takeAt(self, index: int) -> QLayoutItem | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._items.pop(index) if 0 <= index < len(self._items) else None
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return self._place(QRect(0, 0, width, 0), move=False)
+
+    def setGeometry(self, rect: QRect) -> None:
+        super().setGeometry(rect)
+        self._place(rect, move=True)
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSize()
+
+    def minimumSize(self) -> QSize:
+        return QSize(1, max((item.minimumSize().height() for item in self._items), default=0))
+
+    def _place(self, rect: QRect, move: bool) -> int:
+        x, y, height = rect.x(), rect.y(), 0
+        for item in self._items:
+            size = item.sizeHint().boundedTo(QSize(max(1, rect.width()), 1 << 20))
+            if x > rect.x() and x + size.width() > rect.right() + 1:
+                x, y, height = rect.x(), y + height + self.spacing(), 0
+            if move:
+                item.setGeometry(QRect(QPoint(x, y), size))
+            x, height = x + size.width() + self.spacing(), max(height, size.height())
+        return y + height - rect.y()
+
+
+def plain(text: str) -> QLabel:
+    """A label that wraps and takes nothing for markup."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    label.setWordWrap(True)
+    label.setMinimumWidth(1)  # a word that is too long is cut, and widens nothing
+    return label
+
+
+def quiet(text: str) -> QLabel:
+    """The same, drawn less strongly."""
+    label = plain(text)
+    label.setObjectName("quiet")
+    label.setForegroundRole(label.palette().ColorRole.PlaceholderText)
+    return label
+
+
+def caption(text: str, of: QWidget | None = None) -> QLabel:
+    """The name over a field."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    label.setForegroundRole(label.palette().ColorRole.PlaceholderText)
+    if of is not None:
+        label.setBuddy(of)
+    return label
+
+
+def badge(text: str, why: str) -> QLabel:
+    """A short fact with a line around it."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    label.setToolTip(why)
+    label.setStyleSheet("border: 1px solid palette(mid); border-radius: 6px; padding: 1px 6px")
+    return label
+
+
+def tint(label: QLabel, meaning: str) -> None:
+    """Draws a label in the colour of a meaning."""
+    palette = QApplication.palette(label)
+    palette.setColor(palette.ColorRole.WindowText, style.colour(meaning))
+    label.setPalette(palette)
+
+
+def clear(layout: QLayout) -> None:
+    """Takes all widgets out of a layout and ends them."""
+    while (item := layout.takeAt(0)) is not None:
+        if (widget := item.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()
+
+
+def local_time(stamp: str) -> str:
+    """A time of the project file as the user's clock and habits say it."""
+    moment = QDateTime.fromString(stamp, Qt.DateFormat.ISODateWithMs)
+    return QLocale().toString(moment.toLocalTime(), QLocale.FormatType.ShortFormat) if moment.isValid() else stamp
+
+
+def _truths(example: Example) -> tuple[str, str] | None:
+    """The words for true and false of the language that the answer is in; None when it is neither."""
+    for code in _LANGUAGES:
+        phrases = language.phrases(code)
+        if example.answer in (phrases.true, phrases.false):
+            return phrases.true, phrases.false
+    return None

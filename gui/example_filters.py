@@ -1,0 +1,171 @@
+"""The switches over the table of questions: queue, search, filters and order, and the filter that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
+
+from core.project.records import KINDS, STATES, DocumentRow, ExampleFilter, Run
+from gui import style
+from gui.example_detail import local_time
+from gui.example_table import check_name, kind_name, state_name
+
+TYPING = 200  # milliseconds without a key before a search begins
+CHECKS = ("verbatim", "round_trip", "leak", "standalone", "length", "near_duplicate")
+
+
+class ExampleFilters(QWidget):
+    """`changed` says that another list is asked for."""
+
+    changed = Signal()
+    done = Signal()  # Return in the search field
+
+    def __init__(self, button: QWidget) -> None:
+        super().__init__()
+        self._build(button)
+        self._connect()
+
+    @property
+    def filter(self) -> ExampleFilter:
+        """What the switches ask for."""
+        queue, order = self.queues.currentIndex(), self.sort.currentData()
+        return ExampleFilter(
+            state=STATES[queue - 1] if queue > 0 else None,
+            kind=self.kind.currentData(),
+            document_id=self.document.currentData(),
+            run_id=self.run.currentData(),
+            failed_check=self.check.currentData(),
+            text=self.search.text(),
+            sort=order[0],
+            descending=order[1],
+        )
+
+    def clear(self) -> None:
+        """Lets every question through; the order stays."""
+        with QSignalBlocker(self.search), QSignalBlocker(self.queues):
+            self.search.clear()
+            self.queues.setCurrentIndex(0)
+        for combo in (self.kind, self.document, self.check, self.run):
+            with QSignalBlocker(combo):
+                combo.setCurrentIndex(0)
+        self._change()
+
+    def sort_by(self, name: str) -> None:
+        """Orders by this, and by the same again backwards."""
+        order = self.sort.currentData()
+        turned = (not order[1]) if order[0] == name else name == "rating"  # the best come first, the others from A to Z
+        place = next(i for i in range(self.sort.count()) if tuple(self.sort.itemData(i)) == (name, turned))
+        self.sort.setCurrentIndex(place)
+
+    def show_counts(self, counts: Mapping[str, int]) -> None:
+        """How many questions are in each queue."""
+        numbers = (sum(counts.values()), *(counts[state] for state in STATES))
+        names = (self.tr("All"), *map(state_name, STATES))
+        for place, (name, number) in enumerate(zip(names, numbers, strict=True)):
+            self.queues.setTabText(place, self.tr("{} {:,}").format(name, number))
+
+    def show_sources(self, documents: Sequence[DocumentRow], runs: Sequence[Run]) -> None:
+        """The documents and the runs that can be chosen among."""
+        titles = [(" ".join(one.title.split()) or one.path, one.id) for one in documents if one.state == "ready"]
+        names = {"ask": self.tr("Run {} · {}"), "ask_again": self.tr("Run {} · {} · asked again")}
+        times = [
+            (names[run.request.kind].format(run.id, local_time(run.started_at)), run.id)
+            for run in reversed(runs)
+            if run.request.kind in names
+        ]
+        fill(self.document, self.tr("Document"), titles)
+        fill(self.run, self.tr("Run"), times)
+        self.document.setVisible(len(titles) > 1)
+        self.run.setVisible(len(times) > 1)
+
+    # Building
+
+    def _build(self, button: QWidget) -> None:
+        self.queues = QTabBar()
+        self.queues.setAccessibleName(self.tr("Queue"))
+        self.queues.setDrawBase(False)
+        self.queues.setExpanding(False)
+        self.queues.setUsesScrollButtons(True)
+        for _ in range(1 + len(STATES)):
+            self.queues.addTab("")
+        self.search = QLineEdit()
+        self.search.setAccessibleName(self.tr("Search in the questions"))
+        self.search.setPlaceholderText(self.tr("Search"))
+        self.search.setClearButtonEnabled(True)
+        self.search.setMinimumWidth(self.fontMetrics().averageCharWidth() * 16)
+        glass = self.search.addAction(style.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
+        style.set_icon(glass, "search", "quiet")
+        self.kind, self.document = self._combo(self.tr("Kind")), self._combo(self.tr("Document"))
+        self.check, self.run = self._combo(self.tr("Failed check")), self._combo(self.tr("Run"))
+        self.sort = self._combo(self.tr("Order"))
+        fill(self.kind, self.tr("Kind"), [(kind_name(kind), kind) for kind in KINDS])
+        failed = self.tr("Failed: {}")
+        fill(self.check, self.tr("Check"), [(failed.format(check_name(check)), check) for check in CHECKS])
+        self._fill_orders()
+        top, row, column = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
+        style.spaced(top, 0)
+        style.spaced(row, 0, style.HALF)
+        style.spaced(column, 0)
+        top.addWidget(button)
+        top.addWidget(self.queues, 1)
+        row.addWidget(self.search, 2)
+        for combo in (self.kind, self.document, self.check, self.run, self.sort):
+            row.addWidget(combo, 1)
+        column.addLayout(top)
+        column.addLayout(row)
+
+    def _combo(self, name: str) -> QComboBox:
+        combo = QComboBox()
+        combo.setAccessibleName(name)
+        combo.setToolTip(name)
+        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        combo.setMinimumContentsLength(3)
+        combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        return combo
+
+    def _fill_orders(self) -> None:
+        for text, order in (
+            (self.tr("Oldest first"), ("id", False)),
+            (self.tr("Newest first"), ("id", True)),
+            (self.tr("By state"), ("state", False)),
+            (self.tr("By state, backwards"), ("state", True)),
+            (self.tr("By kind"), ("kind", False)),
+            (self.tr("By kind, backwards"), ("kind", True)),
+            (self.tr("By document"), ("document_id", False)),
+            (self.tr("By document, backwards"), ("document_id", True)),
+            (self.tr("Best rated first"), ("rating", True)),
+            (self.tr("Worst rated first"), ("rating", False)),
+        ):
+            self.sort.addItem(text, order)
+
+    def _connect(self) -> None:
+        self.queues.currentChanged.connect(self._change)
+        for combo in (self.kind, self.document, self.check, self.run, self.sort):
+            combo.currentIndexChanged.connect(self._change)
+        self._typing = QTimer(self, singleShot=True, interval=TYPING)
+        self._typing.timeout.connect(self._change)
+        self.search.textChanged.connect(lambda: self._typing.start())
+        self.search.returnPressed.connect(self._finish)
+
+    def _change(self) -> None:
+        self._typing.stop()
+        self.changed.emit()
+
+    def _finish(self) -> None:
+        self._change()
+        self.done.emit()
+
+
+def fill(combo: QComboBox, name: str, entries: Sequence[tuple[str, object]]) -> None:
+    """Gives a filter its entries behind its name, which asks for nothing; what was chosen stays chosen."""
+    chosen = combo.currentData()
+    wanted = [(name, None), *entries]
+    if [(combo.itemText(i), combo.itemData(i)) for i in range(combo.count())] == wanted:
+        return
+    with QSignalBlocker(combo):
+        combo.clear()
+        for text, value in wanted:
+            combo.addItem(text, value)
+        combo.setCurrentIndex(max(0, next((i for i, (_, value) in enumerate(wanted) if value == chosen), 0)))

@@ -1,0 +1,343 @@
+"""The questions as a Qt table: the ids of all that are shown, and the rows themselves only when they are looked at."""
+
+from __future__ import annotations
+
+import html
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QCoreApplication,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from core.errors import UserError
+from core.project.project import Project
+from core.project.records import STATES, Check, Example, ExampleFilter
+from gui import style
+
+STATE, QUESTION, KIND, DOCUMENT, CHECKS, RATING, PAGE = range(7)
+SORTED_BY = {STATE: "state", KIND: "kind", DOCUMENT: "document_id", RATING: "rating"}
+CHUNK = 64  # rows read at once
+KEPT = 4096  # rows
+LONGEST = 300  # characters of a text in a cell; a tooltip has more of it
+LONGEST_TOOLTIP = 3000
+
+# State → its sign and its colour: the shape alone says it too.
+SIGNS = {"draft": ("○", "quiet"), "accepted": ("✓", "good"), "rejected": ("✕", "bad"), "quarantined": ("!", "warning")}
+
+Index = QModelIndex | QPersistentModelIndex
+_ROOT = QModelIndex()
+
+
+class ExampleTable(QAbstractTableModel):
+    """`load` gives the examples of some ids; it is called for what is seen, a chunk at a time."""
+
+    def __init__(self, load: Callable[[Sequence[int]], list[Example]], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._load = load
+        self.ids: list[int] = []
+        self._ascending = True  # whether the ids are in order, so that one is found fast
+        self._rows: OrderedDict[int, Example | None] = OrderedDict()
+        self._titles = {
+            STATE: "",
+            QUESTION: self.tr("Question"),
+            KIND: self.tr("Kind"),
+            DOCUMENT: self.tr("Document"),
+            CHECKS: self.tr("Checks"),
+            RATING: self.tr("Rating"),
+            PAGE: self.tr("Page"),
+        }
+
+    # What is in it
+
+    def row_of(self, example_id: int) -> int:
+        """The row of an example; -1 when it is not shown."""
+        if not self._ascending:
+            return self.ids.index(example_id) if example_id in self.ids else -1
+        row = bisect_left(self.ids, example_id)
+        return row if row < len(self.ids) and self.ids[row] == example_id else -1
+
+    def example(self, row: int) -> Example | None:
+        """The example of a row; None when there is no such row, or it cannot be read."""
+        if not 0 <= row < len(self.ids):
+            return None
+        id = self.ids[row]
+        if id not in self._rows:
+            self._read_around(row)
+        return self._rows[id]
+
+    def set_ids(self, ids: list[int], ascending: bool) -> None:
+        """Shows other examples. Rows that were read stay read."""
+        self.beginResetModel()
+        self.ids, self._ascending = ids, ascending
+        self.endResetModel()
+
+    def forget(self) -> None:
+        """Shows nothing and knows nothing: another project."""
+        self._rows.clear()
+        self.set_ids([], True)
+
+    def drop(self, ids: Iterable[int]) -> None:
+        """Reads these anew when they are next looked at."""
+        for id in ids:
+            self._rows.pop(id, None)
+
+    def repaint(self, ids: Sequence[int]) -> None:
+        """Draws these anew."""
+        for row in sorted(row for row in map(self.row_of, ids) if row >= 0):
+            self.dataChanged.emit(self.index(row, 0), self.index(row, self.columnCount() - 1))
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Takes some examples out of the list."""
+        rows = sorted(row for row in map(self.row_of, ids) if row >= 0)
+        for first, last in reversed(spans(rows)):
+            self.beginRemoveRows(_ROOT, first, last)
+            del self.ids[first : last + 1]
+            self.endRemoveRows()
+
+    def insert(self, ids: Iterable[int]) -> None:
+        """Puts examples in their places; only for ids in ascending order."""
+        for id in ids:
+            assert self._ascending
+            row = bisect_left(self.ids, id)
+            self.beginInsertRows(_ROOT, row, row)
+            self.ids.insert(row, id)
+            self.endInsertRows()
+
+    def _read_around(self, row: int) -> None:
+        start = row // CHUNK * CHUNK
+        wanted = [id for id in self.ids[start : start + CHUNK] if id not in self._rows]
+        while len(self._rows) > KEPT:
+            self._rows.popitem(last=False)
+        self._rows.update(dict.fromkeys(wanted))  # what cannot be read is not tried again at each repaint
+        self._rows.update((example.id, example) for example in self._load(wanted))
+
+    # Qt's own
+
+    def rowCount(self, parent: Index = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.ids)
+
+    def columnCount(self, parent: Index = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self._titles)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Vertical:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._titles[section]
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            name = self._titles[section] or self.tr("State")
+            return self.tr("{}: click to sort").format(name) if section in SORTED_BY else name
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self._alignment(section)
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self._alignment(index.column())
+        if role not in _ROLES or (example := self.example(index.row())) is None:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(example, index.column())
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return _ink(example, index.column())
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tooltip(self._whole(example, index.column()))
+        return " ".join(self._whole(example, index.column()).split())
+
+    def _alignment(self, column: int) -> Qt.AlignmentFlag:
+        side = {STATE: Qt.AlignmentFlag.AlignHCenter, PAGE: Qt.AlignmentFlag.AlignRight}
+        return side.get(column, Qt.AlignmentFlag.AlignLeft) | Qt.AlignmentFlag.AlignVCenter
+
+    def _text(self, example: Example, column: int) -> str:
+        if column == STATE:
+            return SIGNS[example.state][0]
+        if column == CHECKS:
+            return checks_mark(example.checks)
+        if column == RATING:
+            return "★" * (example.rating or 0)
+        return " ".join(self._whole(example, column)[:LONGEST].split())
+
+    def _whole(self, example: Example, column: int) -> str:
+        """The text of a cell without shortening, for its tooltip and for who does not see it."""
+        if column == STATE:
+            return state_name(example.state) + (f"\n{example.reason}" if example.reason else "")
+        if column == QUESTION:
+            return example.question
+        if column == KIND:
+            return kind_name(example.kind)
+        if column == DOCUMENT:
+            return example.document
+        if column == PAGE:
+            return str(example.evidence.page) if example.evidence else ""
+        if column == CHECKS:
+            return "\n".join(check_words(check) for check in failed_first(example.checks))
+        return self.tr("{} of 5 stars").format(example.rating) if example.rating else self.tr("Not rated")
+
+
+_ROLES = (
+    Qt.ItemDataRole.DisplayRole,
+    Qt.ItemDataRole.ForegroundRole,
+    Qt.ItemDataRole.ToolTipRole,
+    Qt.ItemDataRole.AccessibleTextRole,
+)
+
+
+class ExampleView(QTableView):
+    """The table as it is looked at: whole rows, many at a time, no letters of its own."""
+
+    def __init__(self, model: ExampleTable, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setModel(model)
+        self.setAccessibleName(self.tr("Questions"))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.setCornerButtonEnabled(False)
+        self.setFrameShape(QTableView.Shape.NoFrame)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 2 * style.HALF + 4)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        # A header asks of each column whether all of its rows are selected: a second for 100,000 rows.
+        header.setSelectionModel(QItemSelectionModel(model, header))
+        header.setSectionsClickable(True)
+        header.setMinimumSectionSize(28)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        letter = self.fontMetrics().averageCharWidth()
+        for column, letters in ((STATE, 4), (KIND, 14), (DOCUMENT, 15), (CHECKS, 17), (RATING, 10), (PAGE, 6)):
+            self.setColumnWidth(column, letter * letters + 2 * style.HALF)
+        header.setSectionResizeMode(QUESTION, QHeaderView.ResizeMode.Stretch)
+
+    def keyboardSearch(self, search: str) -> None:
+        """Letters are commands here; and a search would read every row."""
+
+
+class Fetcher(QObject):
+    """Fetches the ids of a large project in a thread."""
+
+    fetched = Signal(object, object)  # the project, and the ids or a UserError
+
+    def start(self, project: Project, filter: ExampleFilter) -> None:
+        """Begins; `fetched` follows."""
+        threading.Thread(target=self._fetch, args=(project, filter), name="ids", daemon=True).start()
+
+    def _fetch(self, project: Project, filter: ExampleFilter) -> None:
+        try:
+            found: list[int] | UserError = project.example_ids(filter)
+        except UserError as error:
+            found = error
+        except Exception as error:  # the project was closed under it, which is no fault; a bug would show elsewhere too
+            found = UserError(str(error))
+        self.fetched.emit(project, found)
+
+
+def spans(rows: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as (first, last) of each unbroken stretch."""
+    if not rows:
+        return []
+    breaks = [(a, b) for a, b in pairwise(rows) if b != a + 1]
+    return list(zip([rows[0], *(b for _, b in breaks)], [*(a for a, _ in breaks), rows[-1]], strict=True))
+
+
+def tooltip(text: str) -> str:
+    """Text from outside as a tooltip: wrapped, and nothing in it is markup."""
+    shown = text if len(text) <= LONGEST_TOOLTIP else text[:LONGEST_TOOLTIP] + "…"
+    return f"<p>{html.escape(shown).replace(chr(10), '<br>')}</p>" if text else ""
+
+
+def state_name(state: str) -> str:
+    """The name of a state for the user."""
+    names = (
+        QCoreApplication.translate("ExampleTable", "Draft"),
+        QCoreApplication.translate("ExampleTable", "Accepted"),
+        QCoreApplication.translate("ExampleTable", "Rejected"),
+        QCoreApplication.translate("ExampleTable", "Quarantined"),
+    )
+    known: dict[str, str] = dict(zip(STATES, names, strict=True))
+    return known.get(state, state)
+
+
+def kind_name(kind: str) -> str:
+    """The name of a kind of question for the user."""
+    names = {
+        "factual": QCoreApplication.translate("ExampleTable", "Factual"),
+        "definition": QCoreApplication.translate("ExampleTable", "Definition"),
+        "why_how": QCoreApplication.translate("ExampleTable", "Why or how"),
+        "comparison": QCoreApplication.translate("ExampleTable", "Comparison"),
+        "multiple_choice": QCoreApplication.translate("ExampleTable", "Multiple choice"),
+        "true_false": QCoreApplication.translate("ExampleTable", "True or false"),
+        "unanswerable": QCoreApplication.translate("ExampleTable", "Unanswerable"),
+    }
+    return names.get(kind, kind)
+
+
+def check_name(name: str) -> str:
+    """The name of a check for the user."""
+    names = {
+        "verbatim": QCoreApplication.translate("ExampleTable", "Word for word"),
+        "round_trip": QCoreApplication.translate("ExampleTable", "Round trip"),
+        "leak": QCoreApplication.translate("ExampleTable", "Answer not given away"),
+        "standalone": QCoreApplication.translate("ExampleTable", "Stands alone"),
+        "length": QCoreApplication.translate("ExampleTable", "Length"),
+        "near_duplicate": QCoreApplication.translate("ExampleTable", "Not a duplicate"),
+    }
+    return names.get(name, name.replace("_", " "))
+
+
+def check_words(check: Check) -> str:
+    """A check in words, with its score; a failed one with its reason."""
+    words = f"{'✓' if check.passed else '✕'} {check_name(check.name)}"
+    if check.score is not None and check.name == "round_trip":
+        words += f" {check.score:.2f}"
+    if check.passed:
+        return words
+    reason = check.detail
+    if check.name == "verbatim" and not reason:
+        reason = QCoreApplication.translate("ExampleTable", "The evidence does not stand on the page.")
+    return f"{words}: {reason}" if reason else words
+
+
+def failed_first(checks: Sequence[Check]) -> list[Check]:
+    """The checks, those that failed first."""
+    return sorted(checks, key=lambda check: check.passed)
+
+
+def checks_mark(checks: Sequence[Check]) -> str:
+    """All checks in one glance: a tick, or what failed."""
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return "✓" if checks else "–"
+    more = f" +{len(failed) - 1}" if len(failed) > 1 else ""
+    return f"✕ {check_name(failed[0].name)}{more}"
+
+
+def _ink(example: Example, column: int) -> Any:
+    if column == STATE:
+        return style.colour(SIGNS[example.state][1])
+    if column == CHECKS:
+        return style.colour("good" if all(check.passed for check in example.checks) else "bad")
+    if column == RATING:
+        return style.colour("warning")
+    if column in (KIND, DOCUMENT, PAGE):
+        return style.colour("quiet")
+    return None

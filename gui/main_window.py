@@ -1,0 +1,370 @@
+"""The main window: sidebar, panels, message bar, job bar, menus, and what may be dropped on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.errors import JobFailed, UserError
+from core.project.errors import ProjectLocked
+from gui import style
+from gui.about import AboutDialog
+from gui.command_palette import CommandPalette
+from gui.export_dialog import ExportDialog
+from gui.job_bar import JobBar
+from gui.jobs import Job, Jobs
+from gui.messages import BugDialog, MessageBar
+from gui.panels.documents import DocumentsPanel
+from gui.panels.models import ModelsPanel
+from gui.panels.panel import Panel
+from gui.panels.questions import QuestionsPanel
+from gui.pictures import Pictures
+from gui.sample import copy_sample, sample_documents
+from gui.session import Session
+from gui.start_page import StartPage
+
+
+class MainWindow(QMainWindow):
+    """One window for one project; the start page while none is open."""
+
+    def __init__(self, session: Session, jobs: Jobs) -> None:
+        super().__init__()
+        self.session, self.jobs = session, jobs
+        self.pictures = Pictures(session.passwords)
+        self.documents = DocumentsPanel(session, jobs, self.pictures)
+        self.questions = QuestionsPanel(session, jobs, self.pictures)
+        self.models = ModelsPanel(session, jobs)
+        self.panels: Sequence[Panel] = (self.documents, self.questions, self.models)
+        self._build()
+        self._build_menus()
+        self._connect()
+        self._restore()
+        self._show_project()
+
+    # Building
+
+    def _build(self) -> None:
+        self.setAcceptDrops(True)
+        self.setMinimumSize(720, 480)
+        self.message_bar, self.job_bar = MessageBar(), JobBar(self.jobs)
+        self.start_page = StartPage(self.session)
+        self.sidebar = QListWidget()
+        self.sidebar.setObjectName("sidebar")
+        self.sidebar.setAccessibleName(self.tr("Panels"))
+        self.sidebar.setIconSize(QSize(20, 20))
+        self.sidebar.setFixedWidth(168)
+        self.sidebar.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.stack = QStackedWidget()
+        for panel in self.panels:
+            item = QListWidgetItem(panel.title)
+            item.setSizeHint(QSize(0, 36))
+            style.set_icon(_Item(item), panel.glyph)
+            self.sidebar.addItem(item)
+            self.stack.addWidget(panel)
+        offline = QLabel(self.tr("Offline: nothing leaves this computer"))
+        offline.setWordWrap(True)
+        offline.setObjectName("offline")
+        offline.setToolTip(self.tr("Elenchus opens no network connection."))
+        left = QWidget()
+        left.setObjectName("left")
+        column = QVBoxLayout(left)
+        style.spaced(column, 0)
+        column.addWidget(self.sidebar, 1)
+        column.addWidget(offline)
+        self._workspace = QWidget()
+        row = QHBoxLayout(self._workspace)
+        style.spaced(row, 0, 0)
+        row.addWidget(left)
+        row.addWidget(self.stack, 1)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.start_page)
+        self._pages.addWidget(self._workspace)
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        style.spaced(column, 0, 0)
+        column.addWidget(self.message_bar)
+        column.addWidget(self._pages, 1)
+        column.addWidget(self.job_bar)
+        self.setCentralWidget(centre)
+
+    def _build_menus(self) -> None:
+        keys = QKeySequence.StandardKey
+        bar = self.menuBar()
+        file = bar.addMenu(self.tr("&File"))
+        self._add(file, self.tr("&New project…"), self.new_project, keys.New, "new")
+        self._add(file, self.tr("&Open project…"), self.open_project, keys.Open, "open")
+        self.recent_menu = file.addMenu(self.tr("Open &recent"))
+        self.recent_menu.aboutToShow.connect(self._fill_recent)
+        self._add(file, self.tr("Open the &sample"), self.open_sample, None, "sample")
+        file.addSeparator()
+        self._in_project: list[QAction] = [
+            self._add(file, self.tr("&Add PDFs…"), self.documents.choose_files, "Ctrl+Shift+A", "add"),
+            self._add(file, self.tr("As&k questions…"), self.ask, "Ctrl+R", "run"),
+            self._add(file, self.tr("&Export…"), self.export, "Ctrl+E", "export"),
+            self._add(file, self.tr("&Close project"), self.close_project, keys.Close),
+        ]
+        file.addSeparator()
+        self._add(file, self.tr("&Quit"), self.close, keys.Quit).setMenuRole(QAction.MenuRole.QuitRole)
+        edit = bar.addMenu(self.tr("&Edit"))
+        self._in_project += [
+            self._add(edit, self.tr("&Undo"), self.questions.undo, keys.Undo, "undo"),
+            self._add(edit, self.tr("&Redo"), self.questions.redo, keys.Redo, "redo"),
+        ]
+        edit.addSeparator()
+        self._in_project.append(self._add(edit, self.tr("&Find questions"), self.find_questions, keys.Find, "search"))
+        view = bar.addMenu(self.tr("&View"))
+        for number, panel in enumerate(self.panels):
+            show = partial(self.show_panel, number)
+            self._in_project.append(self._add(view, panel.title, show, f"Ctrl+{number + 1}", panel.glyph))
+        view.addSeparator()
+        self._add(view, self.tr("Co&mmand palette…"), self.show_palette, "Ctrl+K", "command")
+        self.panel_menu = bar.addMenu(self.tr("&Panel"))
+        help = bar.addMenu(self.tr("&Help"))
+        about = self._add(help, self.tr("&About Elenchus"), self.show_about)
+        about.setMenuRole(QAction.MenuRole.AboutRole)
+
+    def _add(
+        self,
+        menu: QMenu,
+        text: str,
+        do: Callable[[], object],
+        shortcut: QKeySequence.StandardKey | str | None = None,
+        glyph: str = "",
+    ) -> QAction:
+        action = QAction(text, self)
+        if isinstance(shortcut, QKeySequence.StandardKey):
+            action.setShortcuts(shortcut)  # all of the platform's keys for it
+        elif shortcut is not None:
+            action.setShortcut(shortcut)
+        if glyph:
+            style.set_icon(action, glyph)
+        action.triggered.connect(lambda: do())
+        menu.addAction(action)
+        return action
+
+    def _connect(self) -> None:
+        self.sidebar.currentRowChanged.connect(self.show_panel)
+        for panel in self.panels:
+            self.session.project_closing.connect(panel.save_state)
+        self.session.project_opened.connect(self._show_project)
+        self.session.project_closed.connect(self._show_project)
+        self.session.error_reported.connect(self.report)
+        self.session.notice_given.connect(self.message_bar.show_notice)
+        self.session.offer_made.connect(self.message_bar.show_notice)
+        self.jobs.job_failed.connect(self._report_job)
+        self.documents.ask_wanted.connect(self.ask)
+        self.questions.export_wanted.connect(self.export)
+        self.questions.documents_wanted.connect(lambda: self.show_panel(0))
+        self.questions.model_loaded.connect(self.models.show_loaded)
+        self.start_page.new_wanted.connect(self.new_project)
+        self.start_page.open_wanted.connect(self.open_project)
+        self.start_page.sample_wanted.connect(self.open_sample)
+        self.start_page.path_chosen.connect(self.open_path)
+
+    # What the actions do
+
+    def new_project(self) -> None:
+        """Asks where, and makes an empty project there."""
+        path = self._ask_path(QFileDialog.AcceptMode.AcceptSave, self.tr("New project"))
+        if path is not None and self._may_leave():
+            with self.session.reporting():
+                self.session.create(path if path.suffix else path.with_suffix(".elenchus"))
+                self.show_panel(0)
+
+    def open_project(self) -> None:
+        """Asks which, and opens it."""
+        path = self._ask_path(QFileDialog.AcceptMode.AcceptOpen, self.tr("Open project"))
+        if path is not None:
+            self.open_path(path)
+
+    def open_path(self, path: Path, read_only: bool = False) -> None:
+        """Opens a project; when another window has it open, offers to look at it."""
+        if not self._may_leave():
+            return
+        try:
+            self.session.open(path, read_only)
+        except ProjectLocked as error:
+            self.message_bar.show_error(
+                str(error), self.tr("Open to read"), lambda: self.open_path(path, read_only=True)
+            )
+        except UserError as error:
+            self.report(error)
+
+    def open_sample(self) -> None:
+        """Opens a fresh copy of the sample project."""
+        if self._may_leave():
+            with self.session.reporting():
+                self.session.open(copy_sample())
+                if not self.session.project.documents():
+                    self.documents.add_files(sample_documents())
+
+    def close_project(self) -> None:
+        """Goes back to the start page."""
+        if self._may_leave():
+            self.session.close()
+
+    def add_files(self, paths: Sequence[Path]) -> None:
+        """Opens a project, or reads PDFs into the one that is open, making one when there is none."""
+        projects = [path for path in paths if path.suffix == ".elenchus"]
+        pdfs = [path for path in paths if path.suffix.lower() == ".pdf"]
+        if projects:
+            self.open_path(projects[0])
+        if pdfs:
+            if not self.session.is_open:
+                self.new_project()
+            if self.session.is_open:
+                self.show_panel(0)
+                self.documents.add_files(pdfs)
+        if not projects and not pdfs:
+            self.message_bar.show_error(self.tr("Only PDF files and Elenchus projects can be dropped here."))
+
+    def ask(self) -> None:
+        """Shows the questions and the dialog that starts a run."""
+        self.show_panel(1)
+        self.questions.ask()
+
+    def export(self) -> None:
+        """Shows the export dialog."""
+        if self.session.is_open:
+            ExportDialog(self.session, self.jobs, self).exec()
+
+    def find_questions(self) -> None:
+        """Shows the questions and puts the cursor into the search field."""
+        self.show_panel(1)
+        self.questions.find()
+
+    def show_panel(self, number: int) -> None:
+        """Brings a panel to the front."""
+        if number < 0 or not self.session.is_open:
+            return
+        self.stack.setCurrentIndex(number)
+        self.sidebar.setCurrentRow(number)
+        self.panel_menu.clear()
+        self.panel_menu.addActions(self.panels[number].actions())
+        self.session.settings.setValue("panel", number)
+
+    def show_palette(self) -> None:
+        """Every action by its name."""
+        panel = self.panels[self.stack.currentIndex()].actions() if self.session.is_open else []
+        CommandPalette([*self.menu_actions(), *panel], self).exec()
+
+    def menu_actions(self) -> list[QAction]:
+        """Every action of the menus."""
+        menus = (action.menu() for action in self.menuBar().actions())
+        return [action for menu in menus if isinstance(menu, QMenu) for action in menu.actions()]
+
+    def show_about(self) -> None:
+        """Version, licences, and where things are kept."""
+        AboutDialog(self).exec()
+
+    # Messages
+
+    def report(self, error: Exception) -> None:
+        """Says what went wrong."""
+        if isinstance(error, UserError):
+            self.message_bar.show_error(str(error))
+        else:
+            details = error.details if isinstance(error, JobFailed) else ""
+            BugDialog(f"{type(error).__name__}: {error}", details, self).exec()
+
+    def _report_job(self, job: Job) -> None:
+        if isinstance(job.error, UserError):
+            again = job.retry
+            self.message_bar.show_error(f"{job.title}: {job.error}", self.tr("Try again") if again else "", again)
+        else:
+            BugDialog(f"{job.title}: {job.error}", job.details, self).exec()
+
+    # State
+
+    def _show_project(self) -> None:
+        open = self.session.is_open
+        self._pages.setCurrentWidget(self._workspace if open else self.start_page)
+        for action in self._in_project:
+            action.setEnabled(open)
+        self.panel_menu.menuAction().setVisible(open)
+        self.message_bar.hide()
+        if open:
+            project = self.session.project
+            self.setWindowTitle(project.path.stem + (self.tr(" (read only)") if project.read_only else ""))
+            self.setWindowFilePath(str(project.path))
+            self.show_panel(int(str(self.session.settings.value("panel", 0))))
+        else:
+            self.setWindowTitle("Elenchus")
+            self.setWindowFilePath("")
+
+    def _fill_recent(self) -> None:
+        self.recent_menu.clear()
+        for path in self.session.recent():
+            action = self.recent_menu.addAction(path.stem.replace("&", "&&"))
+            action.setToolTip(str(path))
+            action.setEnabled(path.exists())
+            action.triggered.connect(lambda _=False, p=path: self.open_path(p))
+
+    def _may_leave(self) -> bool:
+        """Whether the open project may be closed; stops what runs, which keeps what it has made."""
+        if self.session.is_open and self.jobs.active:
+            self.message_bar.show_error(
+                self.tr("Work is going on in this project. Cancel it below or wait for its end, then open another.")
+            )
+            return False
+        return True
+
+    def _ask_path(self, mode: QFileDialog.AcceptMode, title: str) -> Path | None:
+        dialog = QFileDialog(self, title, str(self._folder()), self.tr("Elenchus projects (*.elenchus)"))
+        dialog.setAcceptMode(mode)
+        if mode == QFileDialog.AcceptMode.AcceptOpen:
+            dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setDefaultSuffix("elenchus")
+        return Path(dialog.selectedFiles()[0]) if dialog.exec() else None
+
+    def _folder(self) -> Path:
+        recent = self.session.recent()
+        return recent[0].parent if recent and recent[0].parent.is_dir() else Path.home()
+
+    def _restore(self) -> None:
+        if geometry := self.session.settings.value("geometry"):
+            self.restoreGeometry(geometry)  # pyright: ignore[reportArgumentType]
+        else:
+            self.resize(1240, 800)
+
+    # Qt's own
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.add_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.session.settings.setValue("geometry", self.saveGeometry())
+        for panel in self.panels:
+            panel.save_state()
+        self.jobs.close()
+        self.pictures.close()
+        self.session.close()
+        event.accept()
+
+
+class _Item:
+    """A list item whose icon follows the palette."""
+
+    def __init__(self, item: QListWidgetItem) -> None:
+        self.setIcon = item.setIcon
+        item.setData(Qt.ItemDataRole.UserRole, self)  # lives as long as the item

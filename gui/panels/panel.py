@@ -1,0 +1,48 @@
+"""What every panel is: a page of the window with a name, an icon, its own actions and files that may be dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QWidget
+
+from gui import style
+from gui.jobs import Jobs
+from gui.session import Session
+
+
+class Panel(QWidget):
+    """A panel reads and writes through the session and refreshes on its signals."""
+
+    glyph = "info"
+
+    def __init__(self, session: Session, jobs: Jobs) -> None:
+        super().__init__()
+        self.session, self.jobs = session, jobs
+
+    @property
+    def title(self) -> str:
+        """The name of the panel, as the sidebar shows it."""
+        raise NotImplementedError
+
+    def save_state(self) -> None:
+        """Called when the window closes: widths of columns and the like go into the settings."""
+
+    def add_action(
+        self, text: str, do: Callable[[], object], shortcut: str | QKeySequence | None = None, glyph: str = ""
+    ) -> QAction:
+        """An action of this panel: it stands in the menu and the command palette while the panel is shown.
+
+        A shortcut of one plain key does nothing while a text is being typed: the field takes the key for itself.
+        """
+        action = QAction(text, self)
+        if glyph:
+            style.set_icon(action, glyph)
+        if shortcut is not None:
+            action.setShortcut(QKeySequence(shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        action.triggered.connect(lambda: do())
+        self.addAction(action)
+        return action

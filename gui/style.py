@@ -1,0 +1,140 @@
+"""One spacing scale, one family of icons and the few colours that carry meaning, in light and dark."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, QSize
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
+from PySide6.QtWidgets import QApplication, QLayout
+from shiboken6 import isValid
+
+HALF, SPACE, DOUBLE, WIDE = 4, 8, 16, 24  # pixels between things that belong together … that do not
+ICON = QSize(18, 18)
+
+# Name → glyph of Material Design Icons (Apache 2.0), drawn by qtawesome.
+_GLYPHS = {
+    "documents": "mdi6.file-document-multiple-outline",
+    "questions": "mdi6.comment-question-outline",
+    "models": "mdi6.cube-outline",
+    "open": "mdi6.folder-open-outline",
+    "new": "mdi6.plus",
+    "add": "mdi6.file-plus-outline",
+    "export": "mdi6.export-variant",
+    "accept": "mdi6.check",
+    "reject": "mdi6.close",
+    "edit": "mdi6.pencil-outline",
+    "undo": "mdi6.undo",
+    "redo": "mdi6.redo",
+    "again": "mdi6.refresh",
+    "remove": "mdi6.trash-can-outline",
+    "run": "mdi6.play-outline",
+    "stop": "mdi6.stop",
+    "search": "mdi6.magnify",
+    "zoom_in": "mdi6.magnify-plus-outline",
+    "zoom_out": "mdi6.magnify-minus-outline",
+    "fit": "mdi6.arrow-expand-horizontal",
+    "next": "mdi6.chevron-right",
+    "previous": "mdi6.chevron-left",
+    "star": "mdi6.star",
+    "star_empty": "mdi6.star-outline",
+    "info": "mdi6.information-outline",
+    "warning": "mdi6.alert-outline",
+    "error": "mdi6.alert-circle-outline",
+    "offline": "mdi6.wifi-off",
+    "key": "mdi6.key-outline",
+    "copy": "mdi6.content-copy",
+    "close": "mdi6.close",
+    "sample": "mdi6.flask-outline",
+    "recent": "mdi6.history",
+    "missing": "mdi6.file-question-outline",
+    "command": "mdi6.apple-keyboard-command",
+    "unload": "mdi6.eject-outline",
+    "outline": "mdi6.format-list-bulleted",
+    "settings": "mdi6.tune",
+}
+
+# Meaning → (colour on a light ground, colour on a dark ground); each has a contrast of 4.5 or more there.
+_COLOURS = {
+    "good": ("#1a7f37", "#57c978"),
+    "bad": ("#b42318", "#ff8a80"),
+    "warning": ("#8a5a00", "#f0b429"),
+    "quiet": ("#5f6672", "#a3abb8"),
+    "accent": ("#2f5fd0", "#8db0ff"),
+}
+
+
+def is_dark() -> bool:
+    """Whether the window is drawn light on dark."""
+    palette = QGuiApplication.palette()
+    return palette.color(QPalette.ColorRole.Window).lightness() < 128
+
+
+def colour(meaning: str) -> QColor:
+    """The colour of a meaning on the ground of today."""
+    return QColor(_COLOURS[meaning][is_dark()])
+
+
+def icon(name: str, meaning: str | None = None) -> QIcon:
+    """An icon in the colour of the text, or of a meaning."""
+    import qtawesome
+
+    palette = QGuiApplication.palette()
+    drawn = colour(meaning) if meaning else palette.color(QPalette.ColorRole.WindowText)
+    faint = palette.color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.WindowText)
+    chosen = palette.color(QPalette.ColorRole.HighlightedText)
+    return qtawesome.icon(_GLYPHS[name], color=drawn, color_disabled=faint, color_selected=chosen)
+
+
+def set_icon(target: Any, name: str, meaning: str | None = None) -> None:
+    """Gives an action or a button an icon that follows when the system turns light or dark."""
+    _follower().add(target, name, meaning)
+
+
+def quieten(application: QApplication) -> None:
+    """Gives texts of lesser weight a grey that can still be read: the styles' own has too little contrast."""
+    role = QPalette.ColorRole.PlaceholderText
+    if application.palette().color(role) != colour("quiet"):
+        palette = QPalette()  # nothing else is set in it: the rest goes on to follow the system
+        palette.setColor(role, colour("quiet"))
+        application.setPalette(palette)
+
+
+def spaced(layout: QLayout, margin: int = 0, spacing: int = SPACE) -> None:
+    """Sets a layout's margins and the space between its items, all from the one scale."""
+    layout.setContentsMargins(margin, margin, margin, margin)
+    layout.setSpacing(spacing)
+
+
+class _Follower(QObject):
+    """Draws icons anew when the palette changes."""
+
+    def __init__(self, application: QApplication) -> None:
+        super().__init__(application)
+        self._targets: weakref.WeakKeyDictionary[Any, tuple[str, str | None]] = weakref.WeakKeyDictionary()
+        application.installEventFilter(self)
+
+    def add(self, target: Any, name: str, meaning: str | None) -> None:
+        self._targets[target] = (name, meaning)
+        target.setIcon(icon(name, meaning))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ApplicationPaletteChange and isinstance(watched, QApplication):
+            quieten(watched)
+            for target, (name, meaning) in list(self._targets.items()):
+                if isValid(target):
+                    target.setIcon(icon(name, meaning))
+        return False
+
+
+_the_follower: _Follower | None = None
+
+
+def _follower() -> _Follower:
+    global _the_follower
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    if _the_follower is None or _the_follower.parent() is not application:
+        _the_follower = _Follower(application)
+    return _the_follower

@@ -1,0 +1,170 @@
+"""The whole window: from a PDF to an export without the mouse, closing in the midst of a run, and what may go wrong."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from core import paths
+from core.project.project import Project
+from core.questions.ask import AskOptions
+from gui.export_dialog import ExportDialog
+from gui.jobs import Jobs
+from gui.main_window import MainWindow
+from gui.session import Session
+
+SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
+HOSTILE = "<img src='file:///etc/passwd'> & <b>bold</b>"
+LONG = 120_000  # milliseconds that a run may take on a busy machine
+
+
+@pytest.fixture
+def window(tmp_path: Path, qtbot: QtBot) -> Iterator[MainWindow]:
+    window = open_window(tmp_path, qtbot)
+    yield window
+    window.close()
+
+
+def open_window(folder: Path, qtbot: QtBot) -> MainWindow:
+    settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+    window = MainWindow(Session(settings), Jobs())
+    qtbot.addWidget(window)
+    with qtbot.waitExposed(window):
+        window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    return window
+
+
+def idle(window: MainWindow) -> bool:
+    return not window.jobs.active
+
+
+def drop(window: MainWindow, *files: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys))
+
+
+def test_from_a_pdf_to_an_export_by_keys_alone(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    window.session.create(tmp_path / "atlas.elenchus")
+    drop(window, SAMPLE)
+    qtbot.waitUntil(lambda: idle(window), timeout=LONG)
+    assert [one.passages for one in window.session.project.documents()] == [23]
+
+    qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    panel = window.questions
+    qtbot.waitUntil(panel.isVisible)
+    panel.start_run(AskOptions(paths.starter_model(), limit=8, seed=1))
+    qtbot.waitUntil(lambda: panel.model.rowCount() > 0, timeout=LONG)  # rows arrive while it runs
+    qtbot.waitUntil(lambda: idle(window), timeout=LONG)
+    count = panel.model.rowCount()
+    assert 6 <= count <= 8
+    assert "in memory" in window.models._loaded_text.text().lower()
+
+    panel.view.setFocus()
+    for key in (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_R, Qt.Key.Key_5, Qt.Key.Key_U):
+        qtbot.keyClick(QApplication.focusWidget(), key)
+    project = window.session.project
+    assert (project.counts()["accepted"], project.counts()["rejected"]) == (3, 1)
+    assert not any(example.rating for example in project.iter_examples())  # U took the five stars back
+
+    qtbot.keyClick(panel.view, Qt.Key.Key_E)
+    field = QApplication.focusWidget()
+    qtbot.keyClicks(field, "Aaru 12 ")  # letters that are commands elsewhere
+    qtbot.keyClick(field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    edited = [example.question for example in project.iter_examples() if example.edited_at]
+    assert len(edited) == 1
+    assert "Aaru 12 " in edited[0]
+    assert project.counts()["accepted"] == 3
+
+    out = tmp_path / "atlas.jsonl"
+    dialog = ExportDialog(window.session, window.jobs, window)
+    qtbot.addWidget(dialog)
+    dialog.path.setText(str(out))
+    dialog.accept()
+    qtbot.waitUntil(lambda: idle(window) and out.exists(), timeout=LONG)
+    lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    accepted = [one for one in project.iter_examples() if one.state == "accepted"]
+    assert [line["messages"][0]["content"] for line in lines] == [one.question for one in accepted]
+
+
+def test_closed_in_the_midst_of_a_run_and_opened_again(qtbot: QtBot, tmp_path: Path) -> None:
+    first = open_window(tmp_path, qtbot)
+    path = tmp_path / "p.elenchus"
+    first.session.create(path)
+    drop(first, SAMPLE)
+    qtbot.waitUntil(lambda: idle(first), timeout=LONG)
+    first.questions.start_run(AskOptions(paths.starter_model(), limit=30, seed=1))
+    qtbot.waitUntil(lambda: first.session.project.count() >= 2, timeout=LONG)
+    first.close()
+    second = open_window(tmp_path, qtbot)
+    second.open_path(path)
+    kept = [example.question for example in second.session.project.iter_examples()]
+    assert 2 <= len(kept) < 30
+    second.questions.start_run(None)  # resume
+    qtbot.waitUntil(lambda: idle(second), timeout=LONG)
+    project = second.session.project
+    assert [example.question for example in project.iter_examples()][: len(kept)] == kept
+    assert project.last_unfinished_run("ask") is None
+    second.close()
+
+
+def test_a_project_that_is_open_elsewhere_is_said_to_be(window: MainWindow, tmp_path: Path) -> None:
+    path = tmp_path / "p.elenchus"
+    with Project.create(path):
+        window.open_path(path)
+        assert not window.session.is_open
+        assert "open" in window.message_bar.text
+        window.message_bar._act()  # Open to read
+        assert window.session.project.read_only
+    assert "read only" in window.windowTitle()
+
+
+def test_names_from_outside_are_never_markup(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    window.session.create(tmp_path / f"{HOSTILE.replace('/', '_')}.elenchus")
+    pdf = tmp_path / f"{HOSTILE.replace('/', '_')}.pdf"
+    shutil.copy(SAMPLE, pdf)
+    bad = tmp_path / "<i>bad<_i>.pdf"
+    bad.write_bytes(b"no PDF")
+    drop(window, pdf, bad)
+    qtbot.waitUntil(lambda: idle(window), timeout=LONG)
+    assert len(window.session.project.documents()) == 2
+    assert "<i>bad<_i>" in window.message_bar.text
+    assert window.message_bar._text.textFormat() == Qt.TextFormat.PlainText
+    assert "<b>bold<_b>" in window.windowTitle()
+
+
+def test_what_is_no_document_is_refused_with_a_sentence(window: MainWindow, tmp_path: Path) -> None:
+    drop(window, tmp_path / "notes.txt")
+    assert "Only PDF files" in window.message_bar.text
+    window.open_path(tmp_path / "gone.elenchus")
+    assert "gone.elenchus" in window.message_bar.text
+
+
+def test_closing_the_project_leads_back_to_the_start(window: MainWindow, tmp_path: Path) -> None:
+    window.session.create(tmp_path / "p.elenchus")
+    assert window.start_page.isHidden()
+    window.close_project()
+    assert window.start_page.isVisible()
+    assert [path.name for path in window.session.recent()] == ["p.elenchus"]
+    assert not any(action.isEnabled() for action in window._in_project)
+
+
+def test_neither_model_nor_parser_is_loaded_by_the_window(window: MainWindow, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; import gui.main_window; "
+        "print([name for name in ('llama_cpp', 'torch', 'pypdf', 'pypdfium2', 'py3langid') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

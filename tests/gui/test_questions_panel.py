@@ -1,0 +1,611 @@
+"""The questions panel on the real sample: review by keys, edits and undo, filters, runs that stop and go on."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import (
+    QCoreApplication,
+    QItemSelectionModel,
+    QSettings,
+    Qt,
+)
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QLabel, QLineEdit, QMainWindow, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from core import paths
+from core.documents.passages import rectangles
+from core.engine.requests import EngineSettings
+from core.project.importing import add_pdf
+from core.project.project import Project
+from core.project.records import Check, Evidence, ExampleDraft, ExampleFilter, RunSettings
+from core.questions import ask as asking
+from core.questions.ask import AskOptions
+from core.worker import Worker
+from gui.ask_dialog import AskDialog, duration
+from gui.example_table import CHECKS, KIND, QUESTION, STATE, spans
+from gui.jobs import Job, Jobs
+from gui.panels import questions
+from gui.panels.questions import QuestionsPanel
+from gui.pictures import Pictures
+from gui.session import Session
+
+SAMPLE = Path(__file__).resolve().parents[2] / "resources/samples/veyra.pdf"
+LONG = 180_000  # milliseconds: the machine may be busy
+HOSTILE = '<img src="file:///etc/passwd"><b>bold</b> & co'
+ROWS = 9
+
+
+def run_settings() -> RunSettings:
+    model = str(paths.starter_model().resolve())
+    settings = {"kinds": ["factual"], "per_passage": 2, "limit": None, "documents": [], "last_passage": 99}
+    return RunSettings("ask", model, "Starter", "ab" * 32, "F16", "starter", "1", {}, settings, 3, "0.1", "0.3")
+
+
+def draft(project: Project, number: int, **changes: object) -> ExampleDraft:
+    """An example about the passage of this number; its evidence is the first words of it."""
+    passage = project.passages()[number % 20]
+    page_number, start, _ = passage.parts[0]
+    page = project.page(passage.document_id, page_number)
+    stop = start + 40
+    evidence = Evidence(page_number, start, stop, page.text[start:stop], tuple(rectangles(page, start, stop)))
+    values = {
+        "passage_id": passage.id,
+        "slot": number,
+        "kind": "factual",
+        "question": f"Question {number}?",
+        "answer": f"Answer {number}",
+        "evidence": evidence,
+        "checks": (Check("verbatim", True), Check("round_trip", number % 4 != 3, 0.4 + number / 20, "Asked again: x")),
+    }
+    return ExampleDraft(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the sample and nine drafts, to be copied."""
+    path = tmp_path_factory.mktemp("made") / "made.elenchus"
+    with Project.create(path) as project, Worker() as worker:
+        add_pdf(project, worker, SAMPLE)
+        run = project.start_run(run_settings())
+        for number in range(ROWS):
+            project.add_example(run, draft(project, number))
+        project.finish_run(run, "finished", {"engine": {"seconds": 9.0}})
+    return path
+
+
+@pytest.fixture
+def session(tmp_path: Path, made: Path) -> Iterator[Session]:
+    path = tmp_path / "project.elenchus"
+    path.write_bytes(made.read_bytes())
+    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
+    session.open(path)
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def panel(session: Session, qtbot: QtBot) -> Iterator[QuestionsPanel]:
+    """The panel on the project, in a window with Undo and Redo in its menu as the app has them."""
+    jobs, pictures, window = Jobs(), Pictures(session.passwords), QMainWindow()
+    panel = QuestionsPanel(session, jobs, pictures)
+    window.setCentralWidget(panel)
+    for key, do in ((QKeySequence.StandardKey.Undo, panel.undo), (QKeySequence.StandardKey.Redo, panel.redo)):
+        action = window.addAction(str(key))
+        action.setShortcuts(key)
+        action.triggered.connect(do)
+    qtbot.addWidget(window)
+    window.resize(1100, 760)
+    with qtbot.waitExposed(window):
+        window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    panel.view.setFocus()
+    yield panel
+    panel.save_state()
+    jobs.close()
+    pictures.close()
+
+
+def press(panel: QuestionsPanel, qtbot: QtBot, keys: str) -> None:
+    """Keys in the table, one after the other."""
+    for key in keys:
+        qtbot.keyClick(panel.view, key)
+
+
+def states(panel: QuestionsPanel) -> str:
+    """The states of all questions in order: the first letter of each."""
+    project = panel.session.project
+    return "".join(example.state[0] for example in project.iter_examples())
+
+
+def notices(panel: QuestionsPanel) -> list[str]:
+    said: list[str] = []
+    panel.session.notice_given.connect(said.append)
+    return said
+
+
+# Review
+
+
+def test_review_by_keys_goes_from_draft_to_draft(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    assert panel.current_id() == 1
+    press(panel, qtbot, "AAR")
+    assert states(panel) == "aardddddd"
+    assert panel.current_id() == 4
+    panel.select_row(0)
+    press(panel, qtbot, "N")
+    assert panel.current_id() == 4  # the reviewed are skipped
+    panel.select_row(8)
+    press(panel, qtbot, "A")
+    assert panel.current_id() == 4  # from the beginning again after the end
+    press(panel, qtbot, "4")
+    assert panel.session.project.example(4).rating == 4
+    press(panel, qtbot, "0D")
+    assert panel.session.project.example(4).rating is None
+    assert panel.current_id() == 4
+
+
+def test_undo_takes_back_one_verdict_after_the_other_and_says_which(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    said = notices(panel)
+    press(panel, qtbot, "AR")
+    press(panel, qtbot, "U")
+    assert (states(panel), panel.current_id(), said[-1]) == ("adddddddd", 2, "Undone: Reject 1 question")
+    qtbot.keyClick(panel.view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (states(panel), panel.current_id()) == ("d" * ROWS, 1)
+    qtbot.keyClick(panel.view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert (states(panel), said[-1]) == ("adddddddd", "Done again: Accept 1 question")
+    press(panel, qtbot, "UU")
+    assert said[-1] == "There is nothing to undo."
+
+
+def test_the_draft_queue_empties_and_offers_the_export(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    panel.filters.queues.setCurrentIndex(1)
+    assert panel.filters.queues.tabText(1) == "Draft 9"
+    press(panel, qtbot, "AA")
+    assert panel.model.ids == list(range(3, 10))
+    assert panel.current_id() == 3
+    assert panel.filters.queues.tabText(1) == "Draft 7"
+    panel.select_row(6)
+    press(panel, qtbot, "R")
+    assert panel.current_id() == 3
+    press(panel, qtbot, "AAAAAA")
+    assert not panel.view.isVisible()
+    assert panel.empty.text.text() == "8 accepted, 1 rejected."
+    with qtbot.waitSignal(panel.export_wanted):
+        panel.empty.button.click()
+    assert panel.empty.button.hasFocus()  # and no text field, where keys would write
+    qtbot.keyClick(panel.empty.button, "U")
+    assert panel.model.ids == [8]
+    assert panel.view.hasFocus()
+
+
+def test_many_are_accepted_in_one_step(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    panel.view.selectAll()
+    press(panel, qtbot, "A")
+    assert states(panel) == "a" * ROWS
+    assert panel.session.project.undo() == "Accept 9 questions"
+    assert states(panel) == "d" * ROWS
+
+
+def test_very_many_are_changed_by_a_job(panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "MANY", 5)
+    panel.view.selectAll()
+    press(panel, qtbot, "R")
+    qtbot.waitUntil(lambda: panel.filters.queues.tabText(3) == "Rejected 9")
+    assert states(panel) == "r" * ROWS
+    said = notices(panel)
+    press(panel, qtbot, "U")
+    qtbot.waitUntil(lambda: panel.filters.queues.tabText(3) == "Rejected 0")
+    assert said == ["Undone: Reject 9 questions"]
+    panel.view.selectAll()
+    press(panel, qtbot, "2")
+    qtbot.waitUntil(lambda: panel.session.project.step_size() == ROWS)
+    assert panel.session.project.undo() == "Rate 9 questions"
+    assert panel.session.project.step_size(redo=True) == ROWS
+
+
+def test_no_key_of_the_review_fires_in_a_text_field(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    field = panel.detail.question
+    press(panel, qtbot, "E")
+    assert field.hasFocus()
+    for key in "arden1":
+        qtbot.keyClick(field, key)
+    assert field.text == "Question 0?arden1"
+    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert field.text == "Question 0?"
+    panel.find()
+    assert panel.filters.search.hasFocus()
+    for key in "aru":
+        qtbot.keyClick(panel.filters.search, key)
+    assert panel.filters.search.text() == "aru"
+    assert states(panel) == "d" * ROWS
+    assert panel.session.project.reviews(1) == []
+
+
+# Edits
+
+
+def test_an_edit_is_one_step_and_lasts(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    field, project = panel.detail.question, panel.session.project
+    press(panel, qtbot, "E")
+    qtbot.keyClicks(field, " Really?")
+    qtbot.keyClick(field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert project.example(1).question == "Question 0? Really?"
+    assert panel.view.hasFocus()
+    assert panel.model.data(panel.model.index(0, QUESTION)) == "Question 0? Really?"
+    assert "Question 0?" in shown(panel)  # the draft stays to be seen
+    press(panel, qtbot, "U")
+    assert (field.text, project.example(1).question) == ("Question 0?", "Question 0?")
+    panel.redo()
+    assert field.text == "Question 0? Really?"
+    path = project.path
+    panel.session.close()
+    panel.session.open(path)
+    assert panel.detail.question.text == "Question 0? Really?"
+    panel.undo()
+    assert panel.detail.question.text == "Question 0?"
+
+
+def test_a_field_undoes_its_own_steps_first(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    press(panel, qtbot, "A")
+    press(panel, qtbot, "E")
+    field = panel.detail.question
+    qtbot.keyClicks(field, "xyz")
+    qtbot.keyClick(field, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (field.text, states(panel)[0]) == ("Question 1?", "a")
+    qtbot.keyClick(field, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert states(panel)[0] == "d"
+
+
+def test_leaving_a_field_or_its_row_keeps_what_was_written(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    press(panel, qtbot, "E")
+    panel.detail.answer.setFocus()
+    qtbot.keyClicks(panel.detail.answer, "!")
+    panel.view.setFocus()
+    assert panel.session.project.example(1).answer == "Answer 0!"
+    press(panel, qtbot, "E")
+    qtbot.keyClicks(panel.detail.question, "!")
+    panel.select_row(3)
+    assert panel.session.project.example(1).question == "Question 0?!"
+    assert panel.detail.question.text == "Question 3?"
+    assert panel.session.project.example(4).question == "Question 3?"
+
+
+def test_an_empty_question_is_refused(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    said = notices(panel)
+    press(panel, qtbot, "E")
+    panel.detail.question.selectAll()
+    qtbot.keyClick(panel.detail.question, Qt.Key.Key_Delete)
+    panel.view.setFocus()
+    assert panel.detail.question.text == "Question 0?"
+    assert "needs some text" in said[-1]
+
+
+def test_choices_and_truth_are_edited_as_what_they_are(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    project = panel.session.project
+    choices = ("Tirrow", "Pellan", "Ostmere")
+    one = project.add_example(1, draft(project, 20, kind="multiple_choice", choices=choices, answer="Pellan"))
+    two = project.add_example(1, draft(project, 21, kind="true_false", answer="Doğru"))
+    qtbot.waitUntil(lambda: panel.model.row_of(two) > 0)
+    panel.select_row(panel.model.row_of(one))
+    boxes = panel.detail._choices
+    assert [box.right.isChecked() for box in boxes] == [False, True, False]
+    boxes[1].text.setFocus()
+    qtbot.keyClicks(boxes[1].text, "s")
+    panel.view.setFocus()
+    changed = project.example(one)
+    assert (changed.choices, changed.answer) == (("Tirrow", "Pellans", "Ostmere"), "Pellans")
+    boxes[2].right.click()
+    assert project.example(one).answer == "Ostmere"
+    panel.select_row(panel.model.row_of(two))
+    assert [button.text() for button in (panel.detail._true, panel.detail._false)] == ["Doğru", "Yanlış"]
+    panel.detail._false.click()
+    assert project.example(two).answer == "Yanlış"
+
+
+# The list
+
+
+def test_filters_search_and_order(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    project, filters = panel.session.project, panel.filters
+    project.add_example(1, draft(project, 30, kind="why_how", question="Niçin IŞIK söndü?"))
+    qtbot.waitUntil(lambda: len(panel.model.ids) == 10)
+    filters.search.setText("ışık")
+    qtbot.waitUntil(lambda: panel.model.ids == [10])
+    filters.clear()
+    filters.kind.setCurrentIndex(filters.kind.findData("why_how"))
+    assert panel.model.ids == [10]
+    filters.clear()
+    filters.check.setCurrentIndex(filters.check.findData("round_trip"))
+    assert panel.model.ids == [4, 8]
+    assert panel.model.data(panel.model.index(0, CHECKS)) == "✕ Round trip"
+    filters.clear()
+    panel.rate(5)
+    panel.view.horizontalHeader().sectionClicked.emit(KIND)
+    assert (panel.filter.sort, panel.model.ids[-1]) == ("kind", 10)
+    panel.view.horizontalHeader().sectionClicked.emit(KIND)
+    assert (panel.filter.descending, panel.model.ids[0]) == (True, 10)
+    filters.search.setText("no such thing")
+    filters.search.returnPressed.emit()
+    assert panel.empty.head.text() == "Nothing here"
+    panel.empty.button.click()
+    assert len(panel.model.ids) == 10
+
+
+def test_rows_that_arrive_leave_selection_and_place_alone(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    project = panel.session.project
+    for number in range(40, 100):
+        project.add_example(1, draft(project, number))
+    qtbot.waitUntil(lambda: len(panel.model.ids) == 69)
+    panel.select_row(30)
+    panel.view.selectionModel().select(
+        panel.model.index(33, 0), QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    )
+    bar = panel.view.verticalScrollBar()
+    bar.setValue(200)
+    wanted = (panel.selected_ids(), panel.current_id())
+    thread = threading.Thread(target=lambda: [project.add_example(1, draft(project, n)) for n in range(100, 110)])
+    thread.start()
+    qtbot.waitUntil(lambda: len(panel.model.ids) == 79)
+    thread.join()
+    assert (panel.selected_ids(), panel.current_id(), bar.value()) == (*wanted, 200)
+    panel.filters.sort.setCurrentIndex(1)  # newest first: each new row moves all others
+    panel.select_row(40)
+    bar.setValue(300)
+    current, top = panel.current_id(), panel.model.ids[bar.value() // panel.view.rowHeight(0)]
+    project.add_example(1, draft(project, 120))
+    qtbot.waitUntil(lambda: len(panel.model.ids) == 80)
+    assert panel.current_id() == current
+    assert panel.model.ids[bar.value() // panel.view.rowHeight(0)] == top
+
+
+def test_a_large_project_is_fetched_in_a_thread(
+    panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "AT_ONCE", 3)
+    press(panel, qtbot, "A")
+    panel.filters.queues.setCurrentIndex(1)
+    panel.filters.queues.setCurrentIndex(2)  # before the first has come
+    qtbot.waitUntil(lambda: panel.model.ids == [1])
+    panel.filters.clear()
+    qtbot.waitUntil(lambda: len(panel.model.ids) == ROWS)
+    panel.filters.queues.setCurrentIndex(1)
+    panel.session.close()  # while a thread reads
+    qtbot.wait(100)
+    assert panel.model.ids == []
+
+
+def test_stretches_of_rows() -> None:
+    assert spans([1, 2, 3, 7, 9, 10]) == [(1, 3), (7, 7), (9, 10)]
+    assert spans([]) == []
+
+
+# What is shown
+
+
+def shown(panel: QuestionsPanel) -> str:
+    """All text that can be seen and not be edited in the detail."""
+    QCoreApplication.processEvents()  # what was just added is shown by an event
+    widgets = (*panel.detail.findChildren(QLabel), *panel.detail.findChildren(QLineEdit))
+    return "\n".join(widget.text() for widget in widgets if widget.isVisible())
+
+
+def test_hostile_text_is_shown_as_it_is(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    project = panel.session.project
+    checks = (Check("leak", False, None, HOSTILE),)
+    id = project.add_example(1, draft(project, 50, question=HOSTILE, answer=HOSTILE, checks=checks))
+    project.edit_example(id, answer="other")
+    project.set_state([id], "quarantined", HOSTILE)
+    qtbot.waitUntil(lambda: panel.model.row_of(id) >= 0)
+    panel.select_row(panel.model.row_of(id))
+    panel.detail._why.setChecked(True)
+    row = panel.model.row_of(id)
+    assert panel.model.data(panel.model.index(row, QUESTION)) == HOSTILE
+    for column in (QUESTION, STATE, CHECKS):
+        hint = panel.model.data(panel.model.index(row, column), Qt.ItemDataRole.ToolTipRole)
+        assert "&lt;img" in hint
+        assert "<img" not in hint
+    assert panel.detail.question.text == HOSTILE
+    assert shown(panel).count(HOSTILE) >= 3  # the reason, the check, the draft
+    for label in panel.findChildren(QLabel):
+        assert label.textFormat() == Qt.TextFormat.PlainText or not label.text()
+    panel.grab()
+
+
+def test_the_detail_says_why_a_row_is_here(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    press(panel, qtbot, "A")
+    panel.select_row(0)
+    panel.detail._why.setChecked(True)
+    text = shown(panel)
+    for part in ("Starter", "Seed", "Attempts", "Quantisation", "Draft → Accepted", "A Small Atlas"):
+        assert part in text
+    panel.select_row(3)
+    assert "✕ Round trip 0.55: Asked again: x" in shown(panel)
+
+
+def test_the_evidence_is_marked_on_its_page(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    panel.select_row(5)
+    evidence = panel.detail.example and panel.detail.example.evidence
+    assert evidence is not None
+    qtbot.waitUntil(lambda: panel.detail.page.number == evidence.page)
+    page = panel.session.project.page(1, evidence.page)
+    marks = {mark.meaning: mark.rectangles for mark in panel.detail._marks(1, page)}
+    assert marks["evidence"] == evidence.rectangles
+    assert "outline" in marks
+
+
+def test_a_project_that_is_only_read_lets_nothing_be_changed(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    path, said = panel.session.project.path, notices(panel)
+    panel.session.close()
+    panel.session.open(path, read_only=True)
+    press(panel, qtbot, "AE3")
+    assert states(panel) == "d" * ROWS
+    assert not panel.ask_button.isEnabled()
+    assert panel.detail.question.isReadOnly()
+    panel.undo()
+    assert "read only" in said[-1]
+
+
+def test_empty_projects_say_what_to_do_first(panel: QuestionsPanel, qtbot: QtBot, tmp_path: Path) -> None:
+    panel.session.create(tmp_path / "empty.elenchus")
+    assert panel.empty.head.text() == "No documents yet"
+    with qtbot.waitSignal(panel.documents_wanted):
+        panel.empty.button.click()
+    with Worker() as worker:
+        add_pdf(panel.session.project, worker, SAMPLE)
+    qtbot.waitUntil(lambda: panel.empty.head.text() == "No questions yet")
+    assert panel.empty.button.text() == "Ask…"
+
+
+# Runs
+
+
+def options(**changes: object) -> AskOptions:
+    few = AskOptions(paths.starter_model(), kinds=("factual",), limit=8, engine=EngineSettings(sequences=2), seed=5)
+    return replace(few, **changes)  # type: ignore[arg-type]
+
+
+def running(panel: QuestionsPanel) -> Job:
+    (job,) = panel.jobs.active
+    return job
+
+
+def test_the_dialog_says_what_it_comes_to(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    dialog = AskDialog(panel.session, panel)
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: dialog.models.count() > 0)
+    passages = len(panel.session.project.passages())
+    assert dialog.chosen_kinds() == ("factual",)
+    assert not dialog.kinds["comparison"].isEnabled()
+    assert dialog.kinds["comparison"].toolTip()
+    assert dialog.sum.text() == f"Up to {2 * passages} questions. Time: {duration(2.0 * passages)}."
+    dialog.limit.setValue(1)
+    assert dialog.sum.text().startswith("1 question.")
+    dialog.kinds["factual"].setChecked(False)
+    assert not dialog.start.isEnabled()
+    dialog.kinds["true_false"].setChecked(True)
+    made = dialog.options()
+    assert (made.kinds, made.limit, made.per_passage, made.language) == (("true_false",), 1, 2, "")
+    dialog.add_file(SAMPLE)
+    assert "veyra.pdf" in dialog._note.text()
+    assert dialog.models.count() == 1
+    dialog.reject()
+
+
+def test_a_run_is_begun_stopped_and_resumed_from_the_dialog(
+    panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, project, before = notices(panel), panel.session.project, panel.current_id()
+
+    monkeypatch.setattr(AskDialog, "options", lambda _: options())
+
+    def accept(dialog: AskDialog) -> bool:
+        dialog.done(1)
+        return True
+
+    monkeypatch.setattr(AskDialog, "exec", accept)
+    panel.ask()
+    job = running(panel)
+    assert not panel.ask_button.isEnabled()
+    panel.ask()
+    assert "already" in said[-1]
+    qtbot.waitUntil(lambda: len(panel.model.ids) > ROWS, timeout=LONG)
+    assert panel.current_id() == before
+    with qtbot.waitSignal(job.ended, timeout=LONG):
+        job.cancel()
+    assert job.state == "cancelled"
+    done = project.count(ExampleFilter(run_id=2))
+    assert 0 < done < 8
+    qtbot.waitUntil(lambda: said[-1].startswith("Stopped: "))
+
+    def resume(dialog: AskDialog) -> bool:
+        assert dialog.resume.text().startswith(f"&Resume ({len(project.done_slots(2))} of 8)")
+        dialog.resume.click()
+        return True
+
+    monkeypatch.setattr(AskDialog, "exec", resume)
+    panel.ask()
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    assert project.run(2).state == "finished"
+    assert len(project.done_slots(2)) == 8
+    assert "were made" in said[-1]
+    qtbot.waitUntil(panel.ask_button.isEnabled)
+
+
+def test_a_child_that_is_killed_costs_a_sentence_and_can_be_tried_again(
+    panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "CRASHES", 1)  # else it is only begun anew
+    project = panel.session.project
+    panel.start_run(options())
+    job = running(panel)
+    qtbot.waitUntil(lambda: len(panel.model.ids) > ROWS, timeout=LONG)
+    assert job.worker is not None
+    with qtbot.waitSignal(panel.jobs.job_failed, timeout=LONG):
+        job.worker._process.kill()
+    assert "ended unexpectedly" in str(job.error)
+    kept = project.count(ExampleFilter(run_id=2))
+    assert project.run(2).state == "failed"
+    assert kept > 0
+    assert job.retry is not None
+    job.retry()
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    assert project.run(2).state == "finished"
+    assert len(project.done_slots(2)) == 8
+
+
+def test_a_question_is_asked_again(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    said, project = notices(panel), panel.session.project
+    panel.start_run(options(limit=1))
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    qtbot.waitUntil(lambda: len(panel.model.ids) == ROWS + 1)
+    panel.select_row(ROWS)
+    press(panel, qtbot, "G")
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    qtbot.waitUntil(lambda: not panel.jobs.active)
+    if len(project.example_ids()) == ROWS + 1:  # the model had nothing else to ask
+        assert "Nothing came of it" in said[-1]
+        return
+    assert [example.state for example in project.examples_by_id([ROWS + 1, ROWS + 2])] == ["rejected", "draft"]
+    assert panel.current_id() == ROWS + 2
+    panel.undo()
+    assert project.example(ROWS + 1).state == "draft"
+
+
+def test_the_panel_is_found_as_it_was_left(panel: QuestionsPanel, session: Session, qtbot: QtBot) -> None:
+    panel.splitter.setSizes([560, 540])
+    panel.save_state()
+    jobs, pictures = Jobs(), Pictures({})
+    other = QuestionsPanel(session, jobs, pictures)
+    qtbot.addWidget(other)
+    other.resize(panel.size())
+    other.show()
+    assert other.splitter.sizes() == panel.splitter.sizes()
+    jobs.close()
+    pictures.close()
+
+
+def test_the_keyboard_goes_through_the_panel_in_reading_order(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    order: list[QWidget] = [panel.ask_button]
+    while (following := order[-1].nextInFocusChain()) is not panel.ask_button:
+        assert following is not None
+        order.append(following)
+    filters, detail = panel.filters, panel.detail
+    wanted = (filters.queues, filters.search, filters.kind, panel.view, detail.question, detail.answer)
+    places = [order.index(widget) for widget in wanted]
+    assert places == sorted(places)
+
+
+def test_everything_that_can_be_pressed_has_a_name(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    for button in panel.findChildren(QPushButton):
+        assert button.text() or button.accessibleName() or not button.isVisible()
+    for widget in (panel.view, panel.filters.search, panel.detail.question, panel.detail.answer, panel.detail.rating):
+        assert widget.accessibleName()
