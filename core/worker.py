@@ -114,7 +114,7 @@ class Worker:
         """Begins a job. Only one runs at a time."""
         if self._busy:
             raise RuntimeError("the worker is busy")
-        if self._process is None or not self._process.is_alive():
+        if not self.alive:
             self._spawn()
         assert self._jobs is not None
         self._memory_limit = memory_limit and memory_limit + self._memory()
@@ -152,6 +152,11 @@ class Worker:
     def busy(self) -> bool:
         """Whether a job is running."""
         return self._busy
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a child, with all that jobs have left warm in it."""
+        return self._process is not None and self._process.is_alive()
 
     def cancel(self) -> None:
         """Asks the job to stop; its process is killed when it has not stopped after a moment."""

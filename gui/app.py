@@ -24,6 +24,7 @@ STYLE_SHEET = """
 #sidebar::item:selected { background: palette(highlight); color: palette(highlighted-text); }
 #offline { padding: 8px 12px; color: palette(placeholder-text); }
 #left { background: palette(window); }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 """
 
 
@@ -59,6 +60,7 @@ class _Unexpected:
 
     def __init__(self, window: MainWindow) -> None:
         self._window = window
+        self._told = False  # whether a window that tells of one is open
 
     def __call__(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, UserError):
@@ -68,4 +70,13 @@ class _Unexpected:
         else:
             details = "".join(traceback.format_exception(kind, error, trace))
             print(details, file=sys.stderr)
-            BugDialog(f"{kind.__name__}: {error}", details, self._window).exec()
+            self._tell(f"{kind.__name__}: {error}", details)
+
+    def _tell(self, message: str, details: str) -> None:
+        if self._told:  # what fails at each repaint fails below this window too
+            return
+        self._told = True
+        dialog = BugDialog(message, details, self._window)
+        dialog.exec()
+        dialog.deleteLater()
+        self._told = False

@@ -36,6 +36,9 @@ class AskRun(QObject):
         except WorkerDied as error:
             sentence = self.tr("The model's process ended unexpectedly. What it had made is kept; try again to go on.")
             raise UserError(sentence) from error
+        finally:
+            if job.worker is not None and not job.worker.alive:
+                job.report(None)  # the model went with the child
 
     def _items(self, job: Job) -> Iterator[AskItem]:
         assert job.worker is not None

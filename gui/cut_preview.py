@@ -39,13 +39,16 @@ class CutPreview(QWidget):
         self._build(recut)
         self._size.valueChanged.connect(self._change)
         self._overlap.valueChanged.connect(self._change)
+        self._size.editingFinished.connect(self._limit_overlap)
         self._pause.timeout.connect(self.preview)
+        session.project_closing.connect(self.clear)
         self._cutter.passages_cut.connect(self._show_preview)
 
     @property
     def numbers(self) -> tuple[int, int]:
         """The longest passage and the overlap, in characters."""
-        return self._size.value(), self._overlap.value()
+        size = self._size.value()
+        return size, min(self._overlap.value(), size - 1)
 
     @property
     def is_changed(self) -> bool:
@@ -92,9 +95,13 @@ class CutPreview(QWidget):
         return marks
 
     def _change(self) -> None:
-        self._overlap.setMaximum(self._size.value() - 1)
+        self._overlap.setMaximum(max(self._overlap.value(), self._size.value() - 1))
         self._pause.start()
         self.numbers_changed.emit()
+
+    def _limit_overlap(self) -> None:
+        """Not at each digit: on the way to 1,500 stands 150, which would cut an overlap of 200 down for good."""
+        self._overlap.setMaximum(self._size.value() - 1)
 
     def _show_preview(self, passages: list[Passage]) -> None:
         if self.is_changed:

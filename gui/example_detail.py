@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QDateTime, QEvent, QLocale, QPoint, QRect, QSize, Qt, QTimer, Signal
@@ -13,7 +14,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
-    QInputDialog,
     QLabel,
     QLayout,
     QLayoutItem,
@@ -35,9 +35,10 @@ from core.documents.records import Page
 from core.errors import UserError
 from core.project.records import Example, Review
 from gui import style
-from gui.example_table import SIGNS, check_name, check_words, failed_first, kind_name, state_name, tooltip
+from gui.example_table import check_name, check_words, failed_first, kind_name, state_name, state_sign, tooltip
 from gui.page_view import Mark, PageView
 from gui.pictures import Pictures
+from gui.reading import ask_password
 from gui.session import Session
 
 STARS = 5
@@ -142,8 +143,9 @@ class ExampleDetail(QWidget):
         self.splitter.setChildrenCollapsible(False)
         self.splitter.addWidget(self._scroll)
         self.splitter.addWidget(self.page)
-        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(0, 0)
         self.splitter.setStretchFactor(1, 1)
+        self.splitter.setSizes([350, 450])
         self.hint = quiet("")
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._stack = QStackedWidget()
@@ -290,7 +292,7 @@ class ExampleDetail(QWidget):
 
     def _show_head(self, example: Example) -> None:
         where = self.tr("page {}").format(example.evidence.page) if example.evidence else ""
-        sign = f"{SIGNS[example.state][0]} {state_name(example.state)}"
+        sign = f"{state_sign(example.state)[0]} {state_name(example.state)}"
         parts = [sign, kind_name(example.kind), where, " ".join(example.document.split())]
         self._head.setText(" · ".join(part for part in parts if part))
         self._reason.setText(example.reason)
@@ -413,7 +415,7 @@ class ExampleDetail(QWidget):
             self._rows.removeRow(0)
         with self._session.reporting():
             for name, value in self._provenance(self._example):
-                breaks = len(max(value.split(), key=len)) <= 30
+                breaks = max(map(len, value.split()), default=0) <= 30
                 self._rows.addRow(caption(name), plain(value) if breaks else _Fact(value))
 
     def _provenance(self, example: Example) -> list[tuple[str, str]]:
@@ -487,10 +489,9 @@ class ExampleDetail(QWidget):
             self.edited.emit(self._example.id)
 
     def _ask_password(self, path: str) -> None:
-        mode = QLineEdit.EchoMode.Password
-        text, given = QInputDialog.getText(self, self.tr("Password"), self.tr("Password of the document:"), mode)
-        if given and text:
-            self._session.passwords[path] = text
+        passwords = self._session.passwords
+        if password := ask_password(Path(path).name, path in passwords, self):
+            passwords[path] = password
             self.page.retry()
 
 

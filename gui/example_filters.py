@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
 
 from core.project.records import KINDS, STATES, DocumentRow, ExampleFilter, Run
@@ -123,6 +124,8 @@ class ExampleFilters(QWidget):
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         combo.setMinimumContentsLength(3)
         combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        for typed_into in (combo, combo.view()):
+            typed_into.installEventFilter(self)
         return combo
 
     def _fill_orders(self) -> None:
@@ -156,6 +159,16 @@ class ExampleFilters(QWidget):
     def _finish(self) -> None:
         self._change()
         self.done.emit()
+
+    # Qt's own
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            commands = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+            if event.text().strip() and event.text().isprintable() and not event.modifiers() & commands:
+                event.accept()  # chooses an entry by its first letters, and is no command
+                return True
+        return super().eventFilter(watched, event)
 
 
 def fill(combo: QComboBox, name: str, entries: Sequence[tuple[str, object]]) -> None:

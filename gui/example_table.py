@@ -31,11 +31,12 @@ STATE, QUESTION, KIND, DOCUMENT, CHECKS, RATING, PAGE = range(7)
 SORTED_BY = {STATE: "state", KIND: "kind", DOCUMENT: "document_id", RATING: "rating"}
 CHUNK = 64  # rows read at once
 KEPT = 4096  # rows
+MANY = 500  # ids that are looked for one by one in a list that is in order
 LONGEST = 300  # characters of a text in a cell; a tooltip has more of it
 LONGEST_TOOLTIP = 3000
 
 # State → its sign and its colour: the shape alone says it too.
-SIGNS = {"draft": ("○", "quiet"), "accepted": ("✓", "good"), "rejected": ("✕", "bad"), "quarantined": ("!", "warning")}
+_SIGNS = {"draft": ("○", "quiet"), "accepted": ("✓", "good"), "rejected": ("✕", "bad"), "quarantined": ("!", "warning")}
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -69,6 +70,13 @@ class ExampleTable(QAbstractTableModel):
         row = bisect_left(self.ids, example_id)
         return row if row < len(self.ids) and self.ids[row] == example_id else -1
 
+    def rows_of(self, ids: Iterable[int]) -> list[int]:
+        """The rows of those that are shown, from the top."""
+        wanted = set(ids)
+        if len(wanted) > (MANY if self._ascending else 2):  # in one pass, and not in one each
+            return [row for row, id in enumerate(self.ids) if id in wanted]
+        return sorted(row for row in map(self.row_of, wanted) if row >= 0)
+
     def example(self, row: int) -> Example | None:
         """The example of a row; None when there is no such row, or it cannot be read."""
         if not 0 <= row < len(self.ids):
@@ -96,13 +104,12 @@ class ExampleTable(QAbstractTableModel):
 
     def repaint(self, ids: Sequence[int]) -> None:
         """Draws these anew."""
-        for row in sorted(row for row in map(self.row_of, ids) if row >= 0):
+        for row in self.rows_of(ids):
             self.dataChanged.emit(self.index(row, 0), self.index(row, self.columnCount() - 1))
 
     def remove(self, ids: Iterable[int]) -> None:
         """Takes some examples out of the list."""
-        rows = sorted(row for row in map(self.row_of, ids) if row >= 0)
-        for first, last in reversed(spans(rows)):
+        for first, last in reversed(spans(self.rows_of(ids))):
             self.beginRemoveRows(_ROOT, first, last)
             del self.ids[first : last + 1]
             self.endRemoveRows()
@@ -163,7 +170,7 @@ class ExampleTable(QAbstractTableModel):
 
     def _text(self, example: Example, column: int) -> str:
         if column == STATE:
-            return SIGNS[example.state][0]
+            return state_sign(example.state)[0]
         if column == CHECKS:
             return checks_mark(example.checks)
         if column == RATING:
@@ -277,6 +284,11 @@ def state_name(state: str) -> str:
     return known.get(state, state)
 
 
+def state_sign(state: str) -> tuple[str, str]:
+    """The sign of a state and its colour; of one that only a newer version knows too."""
+    return _SIGNS.get(state, ("?", "quiet"))
+
+
 def kind_name(kind: str) -> str:
     """The name of a kind of question for the user."""
     names = {
@@ -333,7 +345,7 @@ def checks_mark(checks: Sequence[Check]) -> str:
 
 def _ink(example: Example, column: int) -> Any:
     if column == STATE:
-        return style.colour(SIGNS[example.state][1])
+        return style.colour(state_sign(example.state)[1])
     if column == CHECKS:
         return style.colour("good" if all(check.passed for check in example.checks) else "bad")
     if column == RATING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,7 @@ class ExportDialog(QDialog):
     @property
     def wish(self) -> Wish:
         """What is chosen now."""
-        path = Path(self.path.text().strip()).expanduser()
+        path = Path(os.path.expanduser(self.path.text().strip()))  # Path's own raises where there is no such user
         return Wish(path, self.format, self.state.currentData(), not self.provenance.isChecked())
 
     @property
@@ -248,7 +249,7 @@ class ExportDialog(QDialog):
 
     def _show_target(self) -> None:
         wish, count = self.wish, self._counts[self.state.currentData()]
-        replaced = wish.path.is_file()
+        replaced = os.path.isfile(wish.path)  # while it is typed, it may be a place that nobody may look at
         self.replaced.setText(self.tr("This file is there already and will be replaced.") if replaced else "")
         self.replaced.setVisible(replaced)
         self.button.setEnabled(bool(count and self.path.text().strip()))
@@ -268,12 +269,12 @@ class ExportDialog(QDialog):
     def _default_path(self) -> Path:
         project = self._session.project.path
         folder = Path(str(self._session.settings.value("export/folder", "") or project.parent))
-        folder = folder if folder.is_dir() else project.parent
+        folder = folder if os.path.isdir(folder) else project.parent
         stem, suffix = f"{project.stem}-{self.format}", ".jsonl"
         if self.format == "csv":
             stem, suffix = f"{project.stem}-questions", ".csv"
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        return next(path for name in names if not (path := folder / f"{name}{suffix}").exists())
+        return next(path for name in names if not os.path.exists(path := folder / f"{name}{suffix}"))
 
     # What the user does
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -38,6 +41,8 @@ from gui.pictures import Pictures
 from gui.sample import copy_sample, sample_documents
 from gui.session import Session
 from gui.start_page import StartPage
+
+SUFFIX = ".elenchus"
 
 
 class MainWindow(QMainWindow):
@@ -133,11 +138,35 @@ class MainWindow(QMainWindow):
             show = partial(self.show_panel, number)
             self._in_project.append(self._add(view, panel.title, show, f"Ctrl+{number + 1}", panel.glyph))
         view.addSeparator()
+        view.addMenu(self._appearance_menu())
         self._add(view, self.tr("Co&mmand palette…"), self.show_palette, "Ctrl+K", "command")
         self.panel_menu = bar.addMenu(self.tr("&Panel"))
         help = bar.addMenu(self.tr("&Help"))
         about = self._add(help, self.tr("&About Elenchus"), self.show_about)
         about.setMenuRole(QAction.MenuRole.AboutRole)
+
+    def _appearance_menu(self) -> QMenu:
+        menu, group = QMenu(self.tr("&Appearance"), self), QActionGroup(self)
+        kept = str(self.session.settings.value("appearance", "Unknown"))
+        for text, scheme in (
+            (self.tr("&Like the system"), Qt.ColorScheme.Unknown),
+            (self.tr("Li&ght"), Qt.ColorScheme.Light),
+            (self.tr("&Dark"), Qt.ColorScheme.Dark),
+        ):
+            action = self._add(menu, text, partial(self.set_appearance, scheme))
+            action.setCheckable(True)
+            action.setChecked(scheme.name == kept)
+            group.addAction(action)
+            if action.isChecked() and scheme != Qt.ColorScheme.Unknown:
+                self.set_appearance(scheme)
+        return menu
+
+    def set_appearance(self, scheme: Qt.ColorScheme) -> None:
+        """Draws the window light, dark, or as the system is, from now on."""
+        self.session.settings.setValue("appearance", scheme.name)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            style.set_scheme(application, scheme)
 
     def _add(
         self,
@@ -184,7 +213,8 @@ class MainWindow(QMainWindow):
         path = self._ask_path(QFileDialog.AcceptMode.AcceptSave, self.tr("New project"))
         if path is not None and self._may_leave():
             with self.session.reporting():
-                self.session.create(path if path.suffix else path.with_suffix(".elenchus"))
+                named = path.suffix.lower() == SUFFIX  # “v1.2” has a suffix too, but not this one
+                self.session.create(path if named else path.with_name(path.name + SUFFIX))
                 self.show_panel(0)
 
     def open_project(self) -> None:
@@ -221,10 +251,12 @@ class MainWindow(QMainWindow):
 
     def add_files(self, paths: Sequence[Path]) -> None:
         """Opens a project, or reads PDFs into the one that is open, making one when there is none."""
-        projects = [path for path in paths if path.suffix == ".elenchus"]
+        projects = [path for path in paths if path.suffix.lower() == SUFFIX]
         pdfs = [path for path in paths if path.suffix.lower() == ".pdf"]
         if projects:
             self.open_path(projects[0])
+            if not self.session.is_open or self.session.project.path != projects[0].resolve():
+                return  # the PDFs are not for the project that stayed open
         if pdfs:
             if not self.session.is_open:
                 self.new_project()
@@ -242,7 +274,7 @@ class MainWindow(QMainWindow):
     def export(self) -> None:
         """Shows the export dialog."""
         if self.session.is_open:
-            ExportDialog(self.session, self.jobs, self).exec()
+            _show(ExportDialog(self.session, self.jobs, self))
 
     def find_questions(self) -> None:
         """Shows the questions and puts the cursor into the search field."""
@@ -262,7 +294,7 @@ class MainWindow(QMainWindow):
     def show_palette(self) -> None:
         """Every action by its name."""
         panel = self.panels[self.stack.currentIndex()].actions() if self.session.is_open else []
-        CommandPalette([*self.menu_actions(), *panel], self).exec()
+        _show(CommandPalette([*self.menu_actions(), *panel], self))
 
     def menu_actions(self) -> list[QAction]:
         """Every action of the menus."""
@@ -271,7 +303,7 @@ class MainWindow(QMainWindow):
 
     def show_about(self) -> None:
         """Version, licences, and where things are kept."""
-        AboutDialog(self).exec()
+        _show(AboutDialog(self))
 
     # Messages
 
@@ -281,19 +313,20 @@ class MainWindow(QMainWindow):
             self.message_bar.show_error(str(error))
         else:
             details = error.details if isinstance(error, JobFailed) else ""
-            BugDialog(f"{type(error).__name__}: {error}", details, self).exec()
+            _show(BugDialog(f"{type(error).__name__}: {error}", details, self))
 
     def _report_job(self, job: Job) -> None:
         if isinstance(job.error, UserError):
             again = job.retry
             self.message_bar.show_error(f"{job.title}: {job.error}", self.tr("Try again") if again else "", again)
         else:
-            BugDialog(f"{job.title}: {job.error}", job.details, self).exec()
+            _show(BugDialog(f"{job.title}: {job.error}", job.details, self))
 
     # State
 
     def _show_project(self) -> None:
         open = self.session.is_open
+        number = str(self.session.settings.value("panel", 0))  # before the sidebar gets the focus and its first row
         self._pages.setCurrentWidget(self._workspace if open else self.start_page)
         for action in self._in_project:
             action.setEnabled(open)
@@ -301,9 +334,10 @@ class MainWindow(QMainWindow):
         self.message_bar.hide()
         if open:
             project = self.session.project
-            self.setWindowTitle(project.path.stem + (self.tr(" (read only)") if project.read_only else ""))
+            name = project.path.stem.replace("[*]", "[*][*]")  # Qt takes a single one for its sign of changes
+            self.setWindowTitle(name + (self.tr(" (read only)") if project.read_only else ""))
             self.setWindowFilePath(str(project.path))
-            self.show_panel(int(str(self.session.settings.value("panel", 0))))
+            self.show_panel(min(int(number), len(self.panels) - 1) if number.isdecimal() else 0)
         else:
             self.setWindowTitle("Elenchus")
             self.setWindowFilePath("")
@@ -313,11 +347,11 @@ class MainWindow(QMainWindow):
         for path in self.session.recent():
             action = self.recent_menu.addAction(path.stem.replace("&", "&&"))
             action.setToolTip(str(path))
-            action.setEnabled(path.exists())
+            action.setEnabled(os.path.exists(path))
             action.triggered.connect(lambda _=False, p=path: self.open_path(p))
 
     def _may_leave(self) -> bool:
-        """Whether the open project may be closed; stops what runs, which keeps what it has made."""
+        """Whether the open project may be closed: not while work is going on in it."""
         if self.session.is_open and self.jobs.active:
             self.message_bar.show_error(
                 self.tr("Work is going on in this project. Cancel it below or wait for its end, then open another.")
@@ -331,11 +365,13 @@ class MainWindow(QMainWindow):
         if mode == QFileDialog.AcceptMode.AcceptOpen:
             dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setDefaultSuffix("elenchus")
-        return Path(dialog.selectedFiles()[0]) if dialog.exec() else None
+        chosen = Path(dialog.selectedFiles()[0]) if dialog.exec() else None
+        dialog.deleteLater()
+        return chosen
 
     def _folder(self) -> Path:
         recent = self.session.recent()
-        return recent[0].parent if recent and recent[0].parent.is_dir() else Path.home()
+        return recent[0].parent if recent and os.path.isdir(recent[0].parent) else Path.home()
 
     def _restore(self) -> None:
         if geometry := self.session.settings.value("geometry"):
@@ -350,7 +386,8 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self.add_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+        files = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        QTimer.singleShot(0, self, lambda: self.add_files(files))  # the program dragged from waits until we return
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.session.settings.setValue("geometry", self.saveGeometry())
@@ -360,6 +397,12 @@ class MainWindow(QMainWindow):
         self.pictures.close()
         self.session.close()
         event.accept()
+
+
+def _show(dialog: QDialog) -> None:
+    """Until it is closed; its parent would keep it for ever."""
+    dialog.exec()
+    dialog.deleteLater()
 
 
 class _Item:

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QToolTip
 from core.documents.records import Page, Rectangle
 from gui import style
 
+LARGEST = 1 << 30  # pixels to scroll over: a page may say that it is kilometres wide
 LINED = 0.2  # of the page's width: narrower blocks of a passage get no line at their left
 
 # Inks on paper: the page stays paper in the dark, so these do not follow the window. They are multiplied with it.
@@ -111,7 +112,8 @@ class PageCanvas(QAbstractScrollArea):
         if mark is None or not mark.rectangles:
             return
         place, view = self._placed(_hull(mark.rectangles)), QRectF(self.viewport().rect())
-        if place.top() < view.top() or place.bottom() > view.bottom():
+        edge = max(0.0, min(view.height() / 6, (view.height() - place.height()) / 2))  # what stands around it is of use
+        if place.top() < view.top() + edge or place.bottom() > view.bottom() - edge:
             bar = self.verticalScrollBar()
             above = max(style.WIDE, (view.height() - place.height()) / 2)
             bar.setValue(round(bar.value() + place.top() - above))
@@ -141,7 +143,7 @@ class PageCanvas(QAbstractScrollArea):
         height = (self._page.height if self._page else 0) * self.scale + 2 * style.SPACE
         sizes = ((self.horizontalScrollBar(), width, view.width()), (self.verticalScrollBar(), height, view.height()))
         for bar, size, seen in sizes:
-            bar.setRange(0, max(0, round(size - seen)))
+            bar.setRange(0, max(0, round(min(size - seen, LARGEST))))
             bar.setPageStep(seen)
             bar.setSingleStep(style.DOUBLE * 2)
         self.viewport().update()

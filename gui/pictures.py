@@ -112,7 +112,7 @@ class Pictures(QObject):
                     cancelled=lambda: self._closed,
                 )
             )
-        except (UserError, JobFailed) as error:
+        except (UserError, JobFailed, OSError) as error:  # OSError: no child could be started
             with self._condition:
                 if age == self._age:
                     self._reasons[wanted] = str(error)
@@ -120,7 +120,8 @@ class Pictures(QObject):
             return
         for picture in made:
             with self._condition:
-                self._kept[wanted] = _image(picture)
+                if age == self._age:
+                    self._kept[wanted] = _image(picture)
                 while sum(image.sizeInBytes() for image in self._kept.values()) > KEPT and len(self._kept) > 1:
                     self._kept.popitem(last=False)
             self.ready.emit(wanted)

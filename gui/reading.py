@@ -87,6 +87,14 @@ class Reading:
         return self._read(job, path, tell)
 
 
+def ask_password(name: str, wrong: bool, parent: QWidget) -> str | None:
+    """Asks for the password of a file; None when the user would rather not."""
+    dialog = PasswordDialog(name, wrong, parent)
+    password = dialog.password if dialog.exec() else None
+    dialog.deleteLater()  # with what was typed into it
+    return password
+
+
 class PasswordDialog(QDialog):
     """Asks for the password of one file."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSize
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QLayout
 from shiboken6 import isValid
@@ -92,13 +92,47 @@ def set_icon(target: Any, name: str, meaning: str | None = None) -> None:
     _follower().add(target, name, meaning)
 
 
+def set_scheme(application: QApplication, scheme: Qt.ColorScheme) -> None:
+    """Draws the window light, dark, or as the system is (Unknown)."""
+    application.styleHints().setColorScheme(scheme)
+    application.setPalette(QPalette())
+    if scheme == Qt.ColorScheme.Dark and not is_dark():  # a desktop without a say in it: plain X11
+        application.setPalette(_dark())
+    quieten(application)
+
+
 def quieten(application: QApplication) -> None:
     """Gives texts of lesser weight a grey that can still be read: the styles' own has too little contrast."""
-    role = QPalette.ColorRole.PlaceholderText
-    if application.palette().color(role) != colour("quiet"):
-        palette = QPalette()  # nothing else is set in it: the rest goes on to follow the system
+    role, palette = QPalette.ColorRole.PlaceholderText, application.palette()
+    if palette.color(role) != colour("quiet"):
+        if palette.resolveMask() == 0:
+            palette = QPalette()  # nothing else is set in it: the rest goes on to follow the system
         palette.setColor(role, colour("quiet"))
         application.setPalette(palette)
+
+
+def _dark() -> QPalette:
+    """Light text on dark grounds, in every role that styles draw with."""
+    roles = QPalette.ColorRole
+    window, base, text, faint = QColor("#2b2d30"), QColor("#1f2022"), QColor("#e6e6e6"), QColor("#7d828a")
+    palette = QPalette(QColor("#3a3d41"), window)
+    for role, value in (
+        (roles.WindowText, text),
+        (roles.Base, base),
+        (roles.AlternateBase, QColor("#26282b")),
+        (roles.Text, text),
+        (roles.ButtonText, text),
+        (roles.BrightText, QColor("white")),
+        (roles.ToolTipBase, window),
+        (roles.ToolTipText, text),
+        (roles.Highlight, QColor("#2f6db5")),
+        (roles.HighlightedText, QColor("white")),
+        (roles.Link, QColor("#8db0ff")),
+    ):
+        palette.setColor(role, value)
+    for role in (roles.WindowText, roles.Text, roles.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, faint)
+    return palette
 
 
 def spaced(layout: QLayout, margin: int = 0, spacing: int = SPACE) -> None:

@@ -63,14 +63,13 @@ def make_sample(home: Path) -> Path:
 
 def draw_all(project: Path, folder: Path, home: Path) -> None:
     from PySide6.QtCore import Qt
-    from PySide6.QtGui import QGuiApplication
 
+    from gui import style
     from gui.app import make_application
 
     application = make_application(sys.argv[:1])
     for scheme in (Qt.ColorScheme.Light, Qt.ColorScheme.Dark):
-        QGuiApplication.styleHints().setColorScheme(scheme)
-        application.processEvents()
+        style.set_scheme(application, scheme)
         studio = Studio(folder, scheme.name.lower(), home)
         for scene in (start, empty, documents, questions, editing, models, export, ask, palette, about, error, bug):
             studio.take(scene, project)

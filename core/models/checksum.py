@@ -4,24 +4,27 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.paths import cache_folder
 
 CHUNK = 4 << 20
 REMEMBERED = 1_000  # files; the oldest are forgotten
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, cancelled: Callable[[], bool] = bool) -> str:
     """The hexadecimal SHA-256 of a file; from the cache while its size and time of change are the same.
 
-    Raises UserError when the file cannot be read.
+    Raises UserError when the file cannot be read, and Cancelled when `cancelled` says so: a large file takes long.
     """
     digest = ""
     for done in hashing(path):
-        digest = done if isinstance(done, str) else digest
+        if isinstance(done, str):
+            digest = done
+        elif cancelled():
+            raise Cancelled("Cancelled while the model file was checked.")
     return digest
 
 

@@ -83,7 +83,7 @@ def ask(
         "sampling": asdict(Sampling(temperature=prompts.temperature)),
         "engine": asdict(options.engine),
     }
-    request = _run_settings(model, prompts, settings, options.seed)
+    request = _run_settings(model, prompts, settings, options.seed, cancelled)
     if cancelled():
         raise Cancelled("Cancelled before the run began.")
     run_id = project.start_run(request)
@@ -103,7 +103,7 @@ def resume(
         raise UserError("There is no unfinished run in this project. Start one without --resume.")
     header = read_model(model or Path(run.request.model_path))
     prompts = load_prompts(header.prompt_style)
-    if sha256(header.path) != run.request.model_sha256:
+    if sha256(header.path, cancelled) != run.request.model_sha256:
         raise UserError(
             f"Run {run.id} was begun with the model {run.request.model_name}, and {header.path} is another file. "
             "Give the same model with --model, or start a new run without --resume."
@@ -137,7 +137,8 @@ def ask_again(
     if old.kind not in prompts.kinds:
         raise UserError(f"{header.name} cannot ask {old.kind} questions. Choose another model and start a new run.")
     settings = {**earlier.settings, "slots": [[old.passage_id, old.slot, old.kind]], "limit": None, "replaces": old.id}
-    request = _run_settings(header, prompts, settings, old.seed + len(project.runs()), kind="ask_again")
+    seed = old.seed + len(project.runs())
+    request = _run_settings(header, prompts, settings, seed, cancelled, kind="ask_again")
     if cancelled():
         raise Cancelled("Cancelled before the question was asked again.")
     run = _Run(project, worker, project.start_run(request), header, prompts, cancelled)
@@ -199,13 +200,18 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
 
 
 def _run_settings(
-    model: ModelFile, prompts: Prompts, settings: dict[str, Any], seed: int, kind: str = "ask"
+    model: ModelFile,
+    prompts: Prompts,
+    settings: dict[str, Any],
+    seed: int,
+    cancelled: Callable[[], bool],
+    kind: str = "ask",
 ) -> RunSettings:
     return RunSettings(
         kind=kind,
         model_path=str(model.path.resolve()),
         model_name=model.name,
-        model_sha256=sha256(model.path),
+        model_sha256=sha256(model.path, cancelled),
         quantisation=model.quantisation,
         prompt_style=prompts.style,
         prompt_version=prompts.version,

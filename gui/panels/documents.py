@@ -38,7 +38,7 @@ from gui.jobs import Job, Jobs
 from gui.page_view import PageView
 from gui.panels.panel import Panel
 from gui.pictures import Pictures
-from gui.reading import Outcome, PasswordDialog, Read, Reading
+from gui.reading import Outcome, Read, Reading, ask_password
 from gui.session import Session
 
 
@@ -134,15 +134,14 @@ class DocumentsPanel(Panel):
         if outcome.failures:
             self.session.error_reported.emit(UserError(outcome.summary))
         unlocked = [path for path, wrong in outcome.locked.items() if self._unlock(path, wrong)]
-        if unlocked:
+        if unlocked and self.session.is_open:  # the window may have been closed while it asked
             self._start_reading(unlocked, outcome.again)
 
     # Passwords
 
     def ask_password(self, name: str, wrong: bool) -> str | None:
         """Asks for the password of a file; None when the user would rather not."""
-        dialog = PasswordDialog(name, wrong, self)
-        return dialog.password if dialog.exec() else None
+        return ask_password(name, wrong, self)
 
     def give_password(self, path: str) -> None:
         """Asks for the password of a document whose page is to be seen."""
@@ -372,6 +371,8 @@ class DocumentsPanel(Panel):
         self._list.setFrameShape(QListView.Shape.NoFrame)
         self._list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self._list.setUniformItemSizes(True)
+        self._list.addAction(self._remove)
+        self._remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)  # not beside a text or a page that is read
         whole = QWidget()
         column = QVBoxLayout(whole)
         style.spaced(column, 0, 0)

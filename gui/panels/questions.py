@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
@@ -38,7 +39,7 @@ class QuestionsPanel(Panel):
     glyph = "questions"
     export_wanted = Signal()
     documents_wanted = Signal()
-    model_loaded = Signal(object)  # the Loaded of a run
+    model_loaded = Signal(object)  # the Loaded of a run, or None when its child is gone
 
     def __init__(self, session: Session, jobs: Jobs, pictures: Pictures) -> None:
         super().__init__(session, jobs)
@@ -255,13 +256,8 @@ class QuestionsPanel(Panel):
     def _restore_selection(self, ids: Sequence[int]) -> None:
         if not ids or not self.model.ids:
             return
-        wanted = set(ids)
-        if len(wanted) < 50:
-            rows = sorted(row for row in map(self.model.row_of, wanted) if row >= 0)
-        else:
-            rows = [row for row, id in enumerate(self.model.ids) if id in wanted]
         selection, last = QItemSelection(), self.model.columnCount() - 1
-        for first, end in spans(rows):
+        for first, end in spans(self.model.rows_of(ids)):
             selection.select(self.model.index(first, 0), self.model.index(end, last))
         self.view.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
@@ -282,8 +278,12 @@ class QuestionsPanel(Panel):
     def _fit_in(self, ids: Sequence[int]) -> bool:
         """Puts a few changed questions in their places; whether that could be done."""
         with self.session.reporting():
-            matching = set(self.session.project.example_ids(self.filter, among=ids))
-            added = sorted(id for id in matching if self.model.row_of(id) < 0)
+            matching = self._matching(ids)
+            shown = self.detail.example
+            if shown is not None and shown.id in set(ids) - matching:
+                self.detail.commit()  # now: while rows are being removed, the list must not change again
+                matching = self._matching(ids)
+            added = sorted(matching.difference(self.model.ids[row] for row in self.model.rows_of(matching)))
             ascending = self.filter.sort == "id" and not self.filter.descending
             if added and not ascending:
                 return False
@@ -294,6 +294,9 @@ class QuestionsPanel(Panel):
                 self.select_row(0)
             return True
         return False
+
+    def _matching(self, ids: Sequence[int]) -> set[int]:
+        return set(self.session.project.example_ids(self.filter, among=ids))
 
     def select_row(self, row: int) -> None:
         """Makes a row the current one, and the only one that is selected."""
@@ -339,15 +342,15 @@ class QuestionsPanel(Panel):
 
     def judge(self, state: str) -> None:
         """Accepts, rejects or takes back what is selected; after a verdict the next without one comes up."""
-        self.detail.commit()
         ids = self.selected_ids()
+        self.detail.commit()  # which may take the question out of the list, and select another
         if not ids or not self._may_write():
             return
         rows = [row for row in map(self.model.row_of, (ids[0], ids[-1])) if row >= 0]
         follow = self._after(max(rows, default=0), set(ids)) if self.filter.state else None
         last = self.model.example(max(rows, default=0))
         if len(ids) > MANY:
-            self._in_background(lambda: self.session.project.set_state(ids, state))
+            self._in_background(partial(self.session.project.set_state, ids, state))
             return
         with self.session.reporting():
             self.session.project.set_state(ids, state)
@@ -392,7 +395,7 @@ class QuestionsPanel(Panel):
         if not ids or not self._may_write():
             return
         if len(ids) > MANY:
-            self._in_background(lambda: self.session.project.rate_all(ids, stars or None))
+            self._in_background(partial(self.session.project.rate_all, ids, stars or None))
             return
         with self.session.reporting():
             self.session.project.rate_all(ids, stars or None)
@@ -427,9 +430,8 @@ class QuestionsPanel(Panel):
             with _listening(project) as touched:
                 self._say_step(redo, project.redo() if redo else project.undo())
             self._take_in(touched)
-            rows = [row for row in map(self.model.row_of, touched[:FEW]) if row >= 0]
-            if rows and len(touched) <= FEW:
-                self.select_row(min(rows))
+            if len(touched) <= FEW and (rows := self.model.rows_of(touched)):
+                self.select_row(rows[0])
 
     def _say_step(self, redo: bool, label: str | None) -> None:
         if label is None:
@@ -521,7 +523,8 @@ class QuestionsPanel(Panel):
             return
         if run.replaced is not None:
             self._take_in([run.replaced.old, run.replaced.new])
-            if (row := self.model.row_of(run.replaced.new)) >= 0:
+            row = self.model.row_of(run.replaced.new)
+            if row >= 0 and not isinstance(_writing(), EditField):  # who is writing goes on with the same question
                 self.select_row(row)
         if state != "failed" and (sentence := self._summary(run, state)):
             self.session.notice_given.emit(sentence)

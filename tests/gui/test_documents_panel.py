@@ -183,6 +183,11 @@ def locked(folder: Path) -> Path:
 
 
 def test_the_delete_key_removes(filled: Panel, qtbot: QtBot) -> None:
+    for elsewhere in (filled._view._canvas, filled._about, filled._outline):
+        elsewhere.setFocus()
+        qtbot.keyClick(elsewhere, Qt.Key.Key_Delete)
+    assert len(filled.session.project.documents()) == 1
+    filled._list.setFocus()
     with said(qtbot, filled.session.notice_given) as notice:
         qtbot.keyClick(filled._list, Qt.Key.Key_Delete)
     assert "A Small Atlas of the Veyra Islands" in notice[0]
@@ -210,6 +215,15 @@ def test_the_preview_shows_what_cutting_anew_makes(filled: Panel, qtbot: QtBot) 
     qtbot.waitUntil(lambda: documents(filled)[0].passages == len(cuts), timeout=LONG)
     assert [passage.text for passage in project.passages(document.id)] == [cut.text for cut in cuts]
     assert not action(filled, "Cut anew").isEnabled()
+
+
+def test_the_overlap_outlives_a_length_that_is_being_typed(filled: Panel, qtbot: QtBot) -> None:
+    cutting = filled._cutting
+    cutting._size.selectAll()
+    qtbot.keyClicks(cutting._size, "1500")  # 150 on the way
+    assert cutting.numbers == (1500, 200)
+    cutting._size.setValue(100)
+    assert cutting.numbers == (100, 99)
 
 
 def test_the_preview_is_taken_back_with_the_numbers(filled: Panel, qtbot: QtBot) -> None:

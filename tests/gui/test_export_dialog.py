@@ -252,3 +252,12 @@ def test_a_preview_is_short_and_sound(filled: Session) -> None:
     assert why_quarantined(project) == {"Its evidence <b>moved</b>.": 1, "": 1}
     assert SENTENCES[0] in preview(project, "alpaca", limit=1)
     assert export_dialog.REASONS >= ROWS
+
+
+@pytest.mark.parametrize("typed", ["~nobody-of-this-name/a.jsonl", "/" + 300 * "x", "/root/secret/a.jsonl"])
+def test_a_place_that_is_none_may_be_typed(qtbot: QtBot, dialog: ExportDialog, typed: str) -> None:
+    dialog.path.clear()
+    with qtbot.captureExceptions() as raised:
+        qtbot.keyClicks(dialog.path, typed)
+    assert raised == []
+    assert dialog.button.isEnabled()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl
+from PySide6.QtCore import QCoreApplication, QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -14,9 +14,12 @@ from pytestqt.qtbot import QtBot
 from core import paths
 from core.project.project import Project
 from core.questions.ask import AskOptions
+from gui.about import AboutDialog
+from gui.app import _Unexpected
 from gui.export_dialog import ExportDialog
 from gui.jobs import Jobs
 from gui.main_window import MainWindow
+from gui.messages import BugDialog
 from gui.session import Session
 
 SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
@@ -51,6 +54,7 @@ def drop(window: MainWindow, *files: Path) -> None:
     data.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys))
+    QCoreApplication.processEvents()
 
 
 def test_from_a_pdf_to_an_export_by_keys_alone(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -168,3 +172,52 @@ def test_neither_model_nor_parser_is_loaded_by_the_window(window: MainWindow, tm
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_name_with_a_dot_is_a_project_all_the_same(
+    window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "_ask_path", lambda *_: tmp_path / "birds v1.2[*]")
+    window.new_project()
+    assert window.session.project.path.name == "birds v1.2[*].elenchus"
+    assert window.windowTitle() == "birds v1.2[*][*]"  # Qt shows it as it is
+
+
+def test_documents_dropped_with_a_project_that_does_not_open_go_nowhere(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.session.create(tmp_path / "mine.elenchus")
+    (tmp_path / "other.elenchus").write_bytes(b"no project")
+    drop(window, tmp_path / "other.elenchus", SAMPLE)
+    assert idle(window)
+    assert window.session.project.path.name == "mine.elenchus"
+
+
+def test_a_panel_that_is_not_there_is_not_asked_for(window: MainWindow, tmp_path: Path) -> None:
+    for number, shown in (("7", 2), ("x", 0)):
+        window.session.settings.setValue("panel", number)
+        window.session.create(tmp_path / f"{number}.elenchus")
+        assert window.stack.currentIndex() == shown
+
+
+def test_a_fault_at_each_repaint_opens_one_window(
+    window: MainWindow, qtbot: QtBot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unexpected, seen = _Unexpected(window), []
+
+    def look() -> None:
+        unexpected(ValueError, ValueError("again"), None)
+        seen.extend(one for one in QApplication.topLevelWidgets() if isinstance(one, BugDialog) and one.isVisible())
+        for dialog in seen:
+            dialog.close()
+
+    QTimer.singleShot(50, look)
+    unexpected(ValueError, ValueError("once"), None)
+    assert len(seen) == 1
+    assert "again" in capsys.readouterr().err
+
+
+def test_dialogs_do_not_pile_up(window: MainWindow, qtbot: QtBot) -> None:
+    QTimer.singleShot(50, lambda: window.findChildren(AboutDialog)[0].close())
+    window.show_about()
+    qtbot.waitUntil(lambda: not window.findChildren(AboutDialog))

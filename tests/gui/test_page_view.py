@@ -17,8 +17,9 @@ from core.documents.records import Document, Page, Rectangle, Word
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import DocumentRow
+from core.worker import Worker
 from gui.page_view import Mark, PageView
-from gui.pictures import Pictures
+from gui.pictures import Pictures, Wanted
 from gui.session import Session
 
 SAMPLE_SIZE = (482, 681)
@@ -281,3 +282,13 @@ def test_pictures_of_huge_pages_are_made_smaller(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(picture, "MAX_PIXELS", 10_000)
     made = drawn(SAMPLE, scale=4.0)
     assert made.width * made.height < 11_000
+
+
+def test_a_picture_that_was_begun_before_its_file_changed_is_not_kept() -> None:
+    wanted = Wanted(str(SAMPLE), 1, 1.0)
+    with closing(Pictures({})) as pictures, Worker() as worker:
+        pictures.forget(wanted.path)
+        pictures._render(worker, wanted, age=0)  # from before
+        assert pictures.nearest(wanted) is None
+        pictures._render(worker, wanted, age=1)
+        assert pictures.nearest(wanted) is not None

@@ -13,12 +13,12 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QLabel, QLineEdit, QMainWindow, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMainWindow, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.documents.passages import rectangles
-from core.engine.requests import EngineSettings
+from core.engine.requests import EngineSettings, Loaded
 from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, Evidence, ExampleDraft, ExampleFilter, RunSettings
@@ -275,6 +275,46 @@ def test_leaving_a_field_or_its_row_keeps_what_was_written(panel: QuestionsPanel
     assert panel.session.project.example(4).question == "Question 3?"
 
 
+def test_a_verdict_is_on_what_was_being_written_though_that_leaves_the_list(
+    panel: QuestionsPanel, qtbot: QtBot
+) -> None:
+    panel.filters.search.setText("question")
+    panel.filters.search.returnPressed.emit()
+    press(panel, qtbot, "E")
+    panel.detail.question.setPlainText("Another one?")
+    panel.detail._buttons[0].click()  # by the mouse, which leaves the focus in the field
+    assert states(panel) == "adddddddd"
+    assert panel.session.project.example(1).question == "Another one?"
+
+
+def test_a_row_that_goes_while_it_is_written_takes_no_other_with_it(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    panel.filters.queues.setCurrentIndex(1)
+    press(panel, qtbot, "E")
+    panel.detail.question.setPlainText("Written meanwhile?")
+    panel.session.project.set_state([1], "rejected")  # as a run does that asks it again
+    qtbot.waitUntil(lambda: panel.model.row_of(1) < 0)
+    assert panel.model.ids == list(range(2, 10))
+    assert panel.session.project.example(1).question == "Written meanwhile?"
+    assert panel.detail.question.text == "Question 1?"
+
+
+def test_letters_in_a_filter_are_no_commands(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    kind = panel.filters.kind
+    kind.setFocus()
+    for key in "ARU5":
+        qtbot.keyClick(kind, key)
+    assert states(panel) == "ddddddddd"
+    qtbot.wait(QApplication.keyboardInputInterval() + 50)  # else it would be one word with those before
+    qtbot.keyClick(kind, "D")
+    assert kind.currentData() == "definition"
+    kind.setCurrentIndex(0)
+    kind.showPopup()
+    qtbot.keyClick(kind.view(), "A")
+    kind.hidePopup()
+    assert states(panel) == "ddddddddd"
+    assert not any(example.rating for example in panel.session.project.iter_examples())
+
+
 def test_an_empty_question_is_refused(panel: QuestionsPanel, qtbot: QtBot) -> None:
     said = notices(panel)
     press(panel, qtbot, "E")
@@ -308,6 +348,17 @@ def test_choices_and_truth_are_edited_as_what_they_are(panel: QuestionsPanel, qt
 
 
 # The list
+
+
+def test_a_state_that_only_a_newer_version_knows_is_drawn(panel: QuestionsPanel) -> None:
+    example = replace(panel.session.project.example(1), state="archived", document="\u00a0")
+    panel.model._rows[1] = example
+    roles = Qt.ItemDataRole
+    for role in (roles.DisplayRole, roles.ForegroundRole, roles.ToolTipRole):
+        assert panel.model.data(panel.model.index(0, STATE), role) is not None
+    panel.detail._why.setChecked(True)
+    panel.detail.show_example(example)  # whose document has a blank for its title
+    assert panel.detail._head.text().startswith("? archived")
 
 
 def test_filters_search_and_order(panel: QuestionsPanel, qtbot: QtBot) -> None:
@@ -541,13 +592,15 @@ def test_a_child_that_is_killed_costs_a_sentence_and_can_be_tried_again(
     panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "CRASHES", 1)  # else it is only begun anew
-    project = panel.session.project
+    project, in_memory = panel.session.project, []
+    panel.model_loaded.connect(in_memory.append)
     panel.start_run(options())
     job = running(panel)
     qtbot.waitUntil(lambda: len(panel.model.ids) > ROWS, timeout=LONG)
     assert job.worker is not None
     with qtbot.waitSignal(panel.jobs.job_failed, timeout=LONG):
         job.worker._process.kill()
+    assert [type(one) for one in in_memory] == [Loaded, type(None)]
     assert "ended unexpectedly" in str(job.error)
     kept = project.count(ExampleFilter(run_id=2))
     assert project.run(2).state == "failed"

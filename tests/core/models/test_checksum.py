@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UserError
+from core.errors import Cancelled, UserError
 from core.models import checksum
 from core.models.checksum import hashing, sha256
 from core.paths import cache_folder
@@ -57,3 +57,12 @@ def test_a_cache_that_cannot_be_written_costs_only_time(model: Path, monkeypatch
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         sha256(tmp_path / "nowhere.gguf")
+
+
+def test_a_cancel_is_heard_in_the_midst_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(bytes(checksum.CHUNK * 2))
+    with pytest.raises(Cancelled):
+        sha256(path, lambda: True)
+    digest = sha256(path)
+    assert sha256(path, lambda: True) == digest  # known: it takes no time
