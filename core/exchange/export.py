@@ -47,8 +47,7 @@ def export(
     _refuse_to_overwrite(project, done)
     if not done.total:
         raise UserError(
-            f"No example is {state}, so there is nothing to export. "
-            "Accept some first: elenchus review PROJECT ID… --accept; or name another state with --state."
+            f"No example is {state}, so there is nothing to export. Accept some first, or choose another state."
         )
     failed: list[int] = []
     with _whole(out) as file:

@@ -23,6 +23,7 @@ from core.worker import Worker, WorkerDied
 CHUNK = 500  # slots handed to the child at once: bounds what one message carries
 CRASHES = 4  # of the child in a row, after which a run gives up
 CRASHED = "The model's process crashed on it."
+NEEDED = {"kinds", "per_passage", "limit", "language", "documents", "last_passage", "sampling", "engine"}  # of a run
 
 
 @dataclass(frozen=True)
@@ -100,19 +101,21 @@ def resume(
     """
     run = project.last_unfinished_run("ask")
     if run is None:
-        raise UserError("There is no unfinished run in this project. Start one without --resume.")
+        raise UserError("There is no unfinished run in this project. Start a new one.")
     header = read_model(model or Path(run.request.model_path))
     prompts = load_prompts(header.prompt_style)
     if sha256(header.path, cancelled) != run.request.model_sha256:
         raise UserError(
             f"Run {run.id} was begun with the model {run.request.model_name}, and {header.path} is another file. "
-            "Give the same model with --model, or start a new run without --resume."
+            "Give the same model file, or start a new run."
         )
     if prompts.version != run.request.prompt_version:
         raise UserError(
             f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
-            f"{prompts.version}. What it made is kept: start a new run without --resume."
+            f"{prompts.version}. What it made is kept: start a new run."
         )
+    if not NEEDED <= run.request.settings.keys():
+        raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
     project.resume_run(run.id)
     yield from _Run(project, worker, run.id, header, prompts, cancelled).fill()
 
@@ -144,7 +147,7 @@ def ask_again(
     run = _Run(project, worker, project.start_run(request), header, prompts, cancelled)
     for item in run.fill():
         yield item
-        if isinstance(item, Example):
+        if isinstance(item, Example) and item.state != "quarantined":
             project.set_state([old.id], "rejected")
             yield Replaced(old.id, item.id)
 
@@ -159,8 +162,10 @@ def count_slots(project: Project, options: AskOptions) -> int:
 
 def how_far(project: Project, run: Run) -> tuple[int, int]:
     """Slots done and slots in all of a run that has begun."""
-    settings = run.request.settings
-    return len(project.done_slots(run.id)), sum(1 for _ in islice(_slots(project, settings), settings["limit"]))
+    settings, done = run.request.settings, len(project.done_slots(run.id))
+    if not NEEDED <= settings.keys():  # a file from elsewhere
+        return done, done
+    return done, sum(1 for _ in islice(_slots(project, settings), settings["limit"]))
 
 
 def _slots(project: Project, settings: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
@@ -188,15 +193,13 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
                 "Choose among these kinds, or another model."
             )
     if options.language and not prompts.writes_any_language:
-        raise UserError("This model writes in one language only. Leave out --language, or choose another model.")
+        raise UserError("This model writes in one language only. Name no language, or choose another model.")
     if options.per_passage < 1:
         raise UserError("At least one question a passage must be asked for.")
     if options.limit is not None and options.limit < 1:
         raise UserError("The limit must be at least 1.")
     if not project.passage_keys():
-        raise UserError(
-            "The project has no passages to ask about. Add a PDF with text first: elenchus add PROJECT PDF."
-        )
+        raise UserError("The project has no passages to ask about. Add a PDF with text first.")
 
 
 def _run_settings(

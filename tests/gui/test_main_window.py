@@ -3,19 +3,26 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QTextEdit
 from pytestqt.qtbot import QtBot
 
 from core import paths
+from core.documents.passages import cut_passages
+from core.documents.reader import read_document
+from core.documents.records import Heading
 from core.project.project import Project
+from core.project.records import Check, ExampleDraft, RunSettings
 from core.questions.ask import AskOptions
+from core.worker import Worker
 from gui.about import AboutDialog
 from gui.app import _Unexpected
+from gui.ask_dialog import AskDialog
 from gui.export_dialog import ExportDialog
 from gui.jobs import Jobs
 from gui.main_window import MainWindow
@@ -144,6 +151,39 @@ def test_names_from_outside_are_never_markup(window: MainWindow, qtbot: QtBot, t
     assert "<i>bad<_i>" in window.message_bar.text
     assert window.message_bar._text.textFormat() == Qt.TextFormat.PlainText
     assert "<b>bold<_b>" in window.windowTitle()
+
+
+def test_no_view_takes_outside_text_for_markup(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    """Widgets guess whether a text is markup, and markup may name files to load: none is left to guess."""
+    path, h = tmp_path / "p.elenchus", HOSTILE
+    with Project.create(path) as project, Worker() as worker:
+        document = replace(read_document(worker, SAMPLE), title=HOSTILE, metadata={"Author": HOSTILE})
+        document = replace(document, warnings=(HOSTILE,), outline=(Heading(HOSTILE, 0, 1),))
+        project.add_document(document, cut_passages(document.pages, document.outline), 1200, 200)
+        project.add_failed_document(tmp_path / "bad.pdf", HOSTILE)
+        run = project.start_run(RunSettings("ask", h, h, h, h, h, h, {}, {}, 1, h, h))
+        texts = {"question": HOSTILE, "answer": HOSTILE, "choices": (HOSTILE, "b", "c", "d")}
+        checks = (Check("round_trip", False, 0.1, HOSTILE), Check(HOSTILE, True))
+        for slot, kind in enumerate(("multiple_choice", "unanswerable", "true_false")):
+            project.add_example(run, ExampleDraft(1, slot, kind, evidence=None, checks=checks, **texts))
+        project.finish_run(run, "failed", {}, HOSTILE)
+    window.open_path(path)
+    dialogs = [AskDialog(window.session, window), ExportDialog(window.session, window.jobs, window)]
+    for dialog in dialogs:
+        qtbot.addWidget(dialog)
+        dialog.show()
+    for number in range(len(window.panels)):
+        window.show_panel(number)
+        qtbot.wait(300)
+        for widget in QApplication.allWidgets():
+            assert "<img" not in widget.toolTip(), widget
+            assert not isinstance(widget, QTextEdit), widget  # which reads markup; QPlainTextEdit does not
+            if isinstance(widget, QLabel) and "<img" in widget.text():
+                assert widget.textFormat() == Qt.TextFormat.PlainText, widget
+            if isinstance(widget, QAbstractItemView) and (model := widget.model()) is not None:
+                places = [model.index(row, column) for row in range(min(model.rowCount(), 50)) for column in range(9)]
+                tips = [str(place.data(Qt.ItemDataRole.ToolTipRole)) for place in places if place.isValid()]
+                assert "<img" not in " ".join(tips), widget
 
 
 def test_what_is_no_document_is_refused_with_a_sentence(window: MainWindow, tmp_path: Path) -> None:
