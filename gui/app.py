@@ -24,6 +24,8 @@ STYLE_SHEET = """
 #sidebar::item:selected { background: palette(highlight); color: palette(highlighted-text); }
 #offline { padding: 8px 12px; color: palette(placeholder-text); }
 #left { background: palette(window); }
+#editField { border: 1px solid palette(mid); border-radius: 3px; background: palette(base); }
+#editField:focus { border: 2px solid palette(highlight); }
 QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 """
 

@@ -105,10 +105,16 @@ class AskDialog(QDialog):
         self.language = QLineEdit()
         self.language.setPlaceholderText(self.tr("The language of the passage"))
         form.addRow(self.tr("Questions per &passage"), left(self.per_passage))
-        form.addRow(self.tr("At &most"), left(self.limit))
+        form.addRow(self.tr("At m&ost"), left(self.limit))
         form.addRow(self.tr("&Documents"), self._build_documents())
         form.addRow(self.tr("&Language"), self.language)
         form.addRow(self.tr("&Seed"), left(self.seed))
+        for row in range(form.rowCount()):  # a label leads to what its letter should reach, not to the box around it
+            field = form.itemAt(row, QFormLayout.ItemRole.FieldRole)
+            box = field.widget() if field else None
+            label, proxy = form.labelForField(box) if box else None, box.focusProxy() if box else None
+            if isinstance(label, QLabel) and proxy:
+                label.setBuddy(proxy)
         names = {
             self.per_passage: self.tr("Questions per passage"),
             self.limit: self.tr("Questions at most"),

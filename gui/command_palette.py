@@ -35,6 +35,7 @@ class CommandPalette(QDialog):
         self._chosen: QAction | None = None
         self._actions = _named(actions)
         self._build()
+        self.field.setFocus()  # a popup is not activated as other dialogs are
         self._filter("")
         self._place(parent)
 

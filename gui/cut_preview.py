@@ -114,7 +114,7 @@ class CutPreview(QWidget):
                 self._cuts.setdefault(page, []).append((number, passage, start, end))
         count, before = len(passages), self._document.passages if self._document else 0
         if self.is_changed:
-            self._count.setText(self.tr("{:,} passages, {:,} now").format(count, before))
+            self._count.setText(self.tr("{:,} passages now, {:,} after cutting").format(before, count))
         else:
             self._count.setText(self.tr("1 passage") if count == 1 else self.tr("{:,} passages").format(count))
         self.marks_changed.emit()

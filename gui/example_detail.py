@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,8 @@ class ExampleDetail(QWidget):
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._later.timeout.connect(self._show_page)
         self.question.committed.connect(self._write_question)
+        for field in (self.question, self.answer):
+            field.dropped.connect(partial(self._offer_back, field))
         self.answer.committed.connect(lambda text: self._write(answer=text))
         for field in (self.question, self.answer):
             field.left.connect(self.left)
@@ -460,6 +463,17 @@ class ExampleDetail(QWidget):
 
     # Writing
 
+    def _offer_back(self, field: EditField, text: str) -> None:
+        """After Escape: what was written can be had again, as long as the same question is shown."""
+        example = self._example
+
+        def bring_back() -> None:
+            if example is not None and self._example is not None and self._example.id == example.id:
+                field.setPlainText(text)
+                field.setFocus()
+
+        self._session.notify(self.tr("The change was dropped."), self.tr("Bring it back"), bring_back)
+
     def _fields(self) -> list[EditField]:
         return [self.question, self.answer, *(choice.text for choice in self._choices)]
 
@@ -499,11 +513,14 @@ class EditField(QPlainTextEdit):
     """A text that grows with what is written. Leaving it or Ctrl+Return keeps the text, Escape restores it."""
 
     committed = Signal(str)
+    dropped = Signal(str)  # by Escape: what had been written
     left = Signal()
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self._kept = ""
+        self.setObjectName("editField")
+        self.setToolTip(self.tr("Ctrl+Enter saves, Escape drops the change"))
         self.setAccessibleName(name)
         self.setTabChangesFocus(True)
         self.setAcceptDrops(False)  # files that are dropped are the window's
@@ -570,8 +587,11 @@ class EditField(QPlainTextEdit):
             self.commit()
             self.left.emit()
         elif event.key() == Qt.Key.Key_Escape:
+            dropped = self.text if self.pending else ""
             self.restore()
             self.left.emit()
+            if dropped:
+                self.dropped.emit(dropped)
         else:
             super().keyPressEvent(event)
 

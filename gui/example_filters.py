@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxL
 from core.project.records import KINDS, STATES, DocumentRow, ExampleFilter, Run
 from gui import style
 from gui.example_detail import local_time
-from gui.example_table import check_name, kind_name, state_name
+from gui.example_table import fault_name, kind_name, state_name
 
 TYPING = 200  # milliseconds without a key before a search begins
 CHECKS = ("verbatim", "round_trip", "leak", "standalone", "length", "near_duplicate")
@@ -102,8 +102,8 @@ class ExampleFilters(QWidget):
         self.check, self.run = self._combo(self.tr("Failed check")), self._combo(self.tr("Run"))
         self.sort = self._combo(self.tr("Order"))
         fill(self.kind, self.tr("Kind"), [(kind_name(kind), kind) for kind in KINDS])
-        failed = self.tr("Failed: {}")
-        fill(self.check, self.tr("Check"), [(failed.format(check_name(check)), check) for check in CHECKS])
+        failed = self.tr("✕ {}")
+        fill(self.check, self.tr("Check"), [(failed.format(fault_name(check)), check) for check in CHECKS])
         self._fill_orders()
         top, row, column = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
         style.spaced(top, 0)
@@ -113,7 +113,7 @@ class ExampleFilters(QWidget):
         top.addWidget(self.queues, 1)
         row.addWidget(self.search, 2)
         for combo in (self.kind, self.document, self.check, self.run, self.sort):
-            row.addWidget(combo, 1)
+            row.addWidget(combo)
         column.addLayout(top)
         column.addLayout(row)
 
@@ -122,7 +122,7 @@ class ExampleFilters(QWidget):
         combo.setAccessibleName(name)
         combo.setToolTip(name)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(3)
+        combo.setMinimumContentsLength(9)
         combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         for typed_into in (combo, combo.view()):
             typed_into.installEventFilter(self)

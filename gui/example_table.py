@@ -231,7 +231,7 @@ class ExampleView(QTableView):
         header.setMinimumSectionSize(28)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         letter = self.fontMetrics().averageCharWidth()
-        for column, letters in ((STATE, 4), (KIND, 14), (DOCUMENT, 15), (CHECKS, 17), (RATING, 10), (PAGE, 6)):
+        for column, letters in ((STATE, 4), (KIND, 12), (DOCUMENT, 13), (CHECKS, 15), (RATING, 8), (PAGE, 6)):
             self.setColumnWidth(column, letter * letters + 2 * style.HALF)
         header.setSectionResizeMode(QUESTION, QHeaderView.ResizeMode.Stretch)
 
@@ -316,9 +316,20 @@ def check_name(name: str) -> str:
     return names.get(name, name.replace("_", " "))
 
 
+def fault_name(name: str) -> str:
+    """What a check that failed says of a question."""
+    names = {
+        "verbatim": QCoreApplication.translate("ExampleTable", "Not word for word"),
+        "leak": QCoreApplication.translate("ExampleTable", "Answer given away"),
+        "standalone": QCoreApplication.translate("ExampleTable", "Needs the text"),
+        "near_duplicate": QCoreApplication.translate("ExampleTable", "Duplicate"),
+    }
+    return names.get(name, check_name(name))
+
+
 def check_words(check: Check) -> str:
     """A check in words, with its score; a failed one with its reason."""
-    words = f"{'✓' if check.passed else '✕'} {check_name(check.name)}"
+    words = f"✓ {check_name(check.name)}" if check.passed else f"✕ {fault_name(check.name)}"
     if check.score is not None and check.name == "round_trip":
         words += f" {check.score:.2f}"
     if check.passed:
@@ -340,7 +351,7 @@ def checks_mark(checks: Sequence[Check]) -> str:
     if not failed:
         return "✓" if checks else "–"
     more = f" +{len(failed) - 1}" if len(failed) > 1 else ""
-    return f"✕ {check_name(failed[0].name)}{more}"
+    return f"✕ {fault_name(failed[0].name)}{more}"
 
 
 def _ink(example: Example, column: int) -> Any:

@@ -38,7 +38,7 @@ from gui.panels.models import ModelsPanel
 from gui.panels.panel import Panel
 from gui.panels.questions import QuestionsPanel
 from gui.pictures import Pictures
-from gui.sample import copy_sample, sample_documents
+from gui.sample import copy_sample, sample_documents, sample_folder
 from gui.session import Session
 from gui.start_page import StartPage
 
@@ -125,6 +125,7 @@ class MainWindow(QMainWindow):
             self._add(file, self.tr("&Close project"), self.close_project, keys.Close),
         ]
         file.addSeparator()
+        self._add(file, self.tr("S&top what runs"), self.jobs.cancel_all, "Ctrl+.", "stop")
         self._add(file, self.tr("&Quit"), self.close, keys.Quit).setMenuRole(QAction.MenuRole.QuitRole)
         edit = bar.addMenu(self.tr("&Edit"))
         self._in_project += [
@@ -188,7 +189,9 @@ class MainWindow(QMainWindow):
         return action
 
     def _connect(self) -> None:
-        self.sidebar.currentRowChanged.connect(self.show_panel)
+        self.sidebar.currentRowChanged.connect(self._bring)
+        self.sidebar.itemClicked.connect(lambda _: self.show_panel(self.sidebar.currentRow()))
+        self.sidebar.itemActivated.connect(lambda _: self.show_panel(self.sidebar.currentRow()))
         for panel in self.panels:
             self.session.project_closing.connect(panel.save_state)
         self.session.project_opened.connect(self._show_project)
@@ -282,7 +285,12 @@ class MainWindow(QMainWindow):
         self.questions.find()
 
     def show_panel(self, number: int) -> None:
-        """Brings a panel to the front."""
+        """Brings a panel to the front and gives it the keys."""
+        self._bring(number)
+        if self.session.is_open:
+            self.panels[self.stack.currentIndex()].take_focus()
+
+    def _bring(self, number: int) -> None:
         if number < 0 or not self.session.is_open:
             return
         self.stack.setCurrentIndex(number)
@@ -370,7 +378,7 @@ class MainWindow(QMainWindow):
         return chosen
 
     def _folder(self) -> Path:
-        recent = self.session.recent()
+        recent = [path for path in self.session.recent() if path.parent != sample_folder()]
         return recent[0].parent if recent and os.path.isdir(recent[0].parent) else Path.home()
 
     def _restore(self) -> None:

@@ -17,7 +17,7 @@ def copy_sample() -> Path:
 
     Nothing is ever written over: a copy that somebody has worked in, or has open, is left, and the next number taken.
     """
-    folder = paths.data_folder() / "sample"
+    folder = sample_folder()
     ready = next(iter(sorted(_samples().glob("*.elenchus"))), None)
     for number in count(1):
         path = folder / ("Sample.elenchus" if number == 1 else f"Sample {number}.elenchus")
@@ -27,6 +27,11 @@ def copy_sample() -> Path:
         if _is_untouched(path, ready):
             return path
     raise AssertionError  # there is always a next number
+
+
+def sample_folder() -> Path:
+    """Where the copies lie."""
+    return paths.data_folder() / "sample"
 
 
 def sample_documents() -> list[Path]:

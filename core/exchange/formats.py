@@ -1,5 +1,6 @@
 """The shapes that training tools read: one example in, one plain JSON object or CSV row out."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,7 @@ def evidence(example: Example) -> dict[str, Any] | None:
         return None
     return {
         "text": found.text,
-        "document": example.document_path,
+        "document": re.split(r"[/\\]", example.document_path)[-1],  # the folders are nobody's business
         "document_sha256": example.document_sha256,
         "page": found.page,
         "start": found.start,

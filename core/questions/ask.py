@@ -114,7 +114,7 @@ def resume(
             f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
             f"{prompts.version}. What it made is kept: start a new run."
         )
-    if not NEEDED <= run.request.settings.keys():
+    if NEEDED - run.request.settings.keys():
         raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
     project.resume_run(run.id)
     yield from _Run(project, worker, run.id, header, prompts, cancelled).fill()
@@ -163,7 +163,7 @@ def count_slots(project: Project, options: AskOptions) -> int:
 def how_far(project: Project, run: Run) -> tuple[int, int]:
     """Slots done and slots in all of a run that has begun."""
     settings, done = run.request.settings, len(project.done_slots(run.id))
-    if not NEEDED <= settings.keys():  # a file from elsewhere
+    if NEEDED - settings.keys():  # a file from elsewhere
         return done, done
     return done, sum(1 for _ in islice(_slots(project, settings), settings["limit"]))
 

@@ -128,7 +128,9 @@ class Duplicates:
         grams = _trigrams(question)
         best = max(((_jaccard(grams, _trigrams(self._questions[i])), -i) for i in found), default=(0.0, 0))
         same = best[0] >= NEAR_DUPLICATE
-        return Check("near_duplicate", not same, round(best[0], 3), f"Like example {-best[1]}." if same else "")
+        return Check(
+            "near_duplicate", not same, round(best[0], 3), f"Like: {self._questions[-best[1]]}" if same else ""
+        )
 
     def _bands(self, question: str) -> list[tuple[int, bytes]]:
         import numpy

@@ -62,6 +62,9 @@ class DocumentsPanel(Panel):
     def title(self) -> str:
         return self.tr("Documents")
 
+    def take_focus(self) -> None:
+        self._list.setFocus()
+
     def save_state(self) -> None:
         for name, splitter in self._splitters.items():
             self.session.settings.setValue(f"documents/{name}", splitter.saveState())

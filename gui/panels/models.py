@@ -86,6 +86,9 @@ class ModelsPanel(Panel):
         self._unload.setEnabled(self._loaded is not None)
         self._unload_button.setVisible(self._loaded is not None)
 
+    def take_focus(self) -> None:
+        self.list.setFocus()
+
     def save_state(self) -> None:
         self.session.settings.setValue("models_splitter", self._splitter.saveState())
         if self._reading is not None:

@@ -21,11 +21,16 @@ class Panel(QWidget):
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__()
         self.session, self.jobs = session, jobs
+        self._kept: list[QAction] = []  # a menu that is emptied takes along what nobody holds
 
     @property
     def title(self) -> str:
         """The name of the panel, as the sidebar shows it."""
         raise NotImplementedError
+
+    def take_focus(self) -> None:
+        """Called when the panel was called for: the keys go to its list."""
+        self.setFocus()
 
     def save_state(self) -> None:
         """Called when the window closes: widths of columns and the like go into the settings."""
@@ -44,5 +49,6 @@ class Panel(QWidget):
             action.setShortcut(QKeySequence(shortcut))
             action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         action.triggered.connect(lambda: do())
+        self._kept.append(action)
         self.addAction(action)
         return action

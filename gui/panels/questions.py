@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QSplitter, Q
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import STATES, Example, ExampleFilter
-from core.questions.ask import AskOptions
+from core.questions.ask import AskOptions, how_far
 from gui import style
 from gui.ask_dialog import AskDialog
 from gui.ask_run import AskRun
@@ -62,6 +62,9 @@ class QuestionsPanel(Panel):
     @property
     def title(self) -> str:
         return self.tr("Questions")
+
+    def take_focus(self) -> None:
+        (self.empty.button if self._lists.currentIndex() else self.view).setFocus()
 
     # Building
 
@@ -170,6 +173,8 @@ class QuestionsPanel(Panel):
             self._show_sources()
             self.filters.clear()
             self._show_run_state()
+            with self.session.reporting():
+                self._offer_to_resume()
 
     def _show_sources(self, _: object = None) -> None:
         if not self.session.is_open:
@@ -527,7 +532,23 @@ class QuestionsPanel(Panel):
             if row >= 0 and not isinstance(_writing(), EditField):  # who is writing goes on with the same question
                 self.select_row(row)
         if state != "failed" and (sentence := self._summary(run, state)):
-            self.session.notice_given.emit(sentence)
+            if state == "cancelled" and run.again is None:
+                self.session.notify(sentence, self.tr("Resume"), self._resume)
+            else:
+                self.session.notify(sentence)
+
+    def _resume(self) -> None:
+        """Goes on with the run that did not finish."""
+        if self._may_ask():
+            self.start_run(None)
+
+    def _offer_to_resume(self) -> None:
+        """Tells of a run that was interrupted when the project was open last."""
+        project = self.session.project
+        if not project.read_only and (run := project.last_unfinished_run("ask")) is not None:
+            done, total = how_far(project, run)
+            sentence = self.tr("The last run stopped before its end: {:,} of {:,} are done.").format(done, total)
+            self.session.notify(sentence, self.tr("Resume"), self._resume)
 
     def _summary(self, run: AskRun, state: str) -> str:
         if run.again is not None:
@@ -537,7 +558,7 @@ class QuestionsPanel(Panel):
         made = self.tr("1 question was made") if run.made == 1 else self.tr("{:,} questions were made").format(run.made)
         if run.discarded:
             made += self.tr("; {:,} tries gave nothing").format(run.discarded)
-        return self.tr("Stopped: {}. Ask… goes on with it.").format(made) if state == "cancelled" else f"{made}."
+        return self.tr("Stopped. {}.").format(made) if state == "cancelled" else f"{made}."
 
     def _show_run_state(self) -> None:
         free = not self._is_asking()

@@ -207,7 +207,9 @@ def test_the_preview_shows_what_cutting_anew_makes(filled: Panel, qtbot: QtBot) 
     cuts = cut_passages(pages, outline, 300, 50)
     assert cuts == cut_passages(pages_to_cut(project, document.id, outline), outline, 300, 50)
     assert len(cuts) != document.passages
-    qtbot.waitUntil(lambda: filled._cutting._count.text() == f"{len(cuts)} passages, 23 now", timeout=LONG)
+    qtbot.waitUntil(
+        lambda: filled._cutting._count.text() == f"23 passages now, {len(cuts)} after cutting", timeout=LONG
+    )
     marks = [mark for mark in filled._cutting.marks(document.id, pages[0]) if mark.meaning.startswith("passage")]
     assert len(marks) == sum(part.page == 1 for cut in cuts for part in cut.parts)
     assert project.document(document.id).passages == 23

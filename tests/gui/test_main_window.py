@@ -16,6 +16,7 @@ from core import paths
 from core.documents.passages import cut_passages
 from core.documents.reader import read_document
 from core.documents.records import Heading
+from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, ExampleDraft, RunSettings
 from core.questions.ask import AskOptions
@@ -23,6 +24,7 @@ from core.worker import Worker
 from gui.about import AboutDialog
 from gui.app import _Unexpected
 from gui.ask_dialog import AskDialog
+from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
 from gui.jobs import Jobs
 from gui.main_window import MainWindow
@@ -191,6 +193,46 @@ def test_what_is_no_document_is_refused_with_a_sentence(window: MainWindow, tmp_
     assert "Only PDF files" in window.message_bar.text
     window.open_path(tmp_path / "gone.elenchus")
     assert "gone.elenchus" in window.message_bar.text
+
+
+def test_the_keys_go_to_the_panel_that_was_called_for(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    with Project.create(tmp_path / "p.elenchus") as project, Worker() as worker:
+        add_pdf(project, worker, SAMPLE)
+        run = project.start_run(RunSettings("ask", "m", "m", "0", "F16", "starter", "1", {}, {}, 1, "0", "0"))
+        for slot in range(3):
+            project.add_example(
+                run, ExampleDraft(1, slot, "unanswerable", f"Question {slot}?", "Not in the text.", None)
+            )
+    window.open_path(tmp_path / "p.elenchus")
+    assert "stopped before its end" in window.message_bar.text  # and can be resumed from there
+    qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is window.questions.view
+    actions = len(window.questions.actions())
+    for number in (0, 1, 2, 1):
+        window.show_panel(number)
+    assert len(window.questions.actions()) == actions
+    assert len(window.panel_menu.actions()) == actions
+    qtbot.keyClick(window.questions.view, Qt.Key.Key_A)
+    assert window.session.project.counts()["accepted"] == 1
+    window.show_panel(1)
+    palette = CommandPalette(window.menu_actions(), window)
+    qtbot.addWidget(palette)
+    palette.show()
+    assert palette.focusWidget() is palette.field
+
+
+def test_the_appearance_changes_at_once_and_is_kept(window: MainWindow, qtbot: QtBot) -> None:
+    def ground() -> int:
+        return window.sidebar.palette().window().color().lightness()
+
+    try:
+        window.set_appearance(Qt.ColorScheme.Dark)
+        qtbot.waitUntil(lambda: ground() < 90)
+        assert window.menuBar().palette().windowText().color().lightness() > 180
+        assert window.session.settings.value("appearance") == "Dark"
+    finally:
+        window.set_appearance(Qt.ColorScheme.Light)
+    qtbot.waitUntil(lambda: ground() > 180)
 
 
 def test_closing_the_project_leads_back_to_the_start(window: MainWindow, tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def states(panel: QuestionsPanel) -> str:
 def notices(panel: QuestionsPanel) -> list[str]:
     said: list[str] = []
     panel.session.notice_given.connect(said.append)
+    panel.session.offer_made.connect(lambda text, label, action: said.append(text))
     return said
 
 
@@ -571,7 +572,7 @@ def test_a_run_is_begun_stopped_and_resumed_from_the_dialog(
     assert job.state == "cancelled"
     done = project.count(ExampleFilter(run_id=2))
     assert 0 < done < 8
-    qtbot.waitUntil(lambda: said[-1].startswith("Stopped: "))
+    qtbot.waitUntil(lambda: said[-1].startswith("Stopped. "))
 
     def resume(dialog: AskDialog) -> bool:
         assert dialog.resume.text().startswith(f"&Resume ({len(project.done_slots(2))} of 8)")

@@ -57,7 +57,7 @@ def test_json_has_the_promised_keys() -> None:
     shown = formats.as_json(EXAMPLE)
     assert {"id", "state", "kind", "question", "answer", "evidence", "checks", "run"} <= shown.keys()
     assert shown["evidence"] == {
-        "text": "Mira Sol", "document": "/a/atlas.pdf", "document_sha256": "ab" * 32,
+        "text": "Mira Sol", "document": "atlas.pdf", "document_sha256": "ab" * 32,
         "page": 3, "start": 10, "end": 18, "rectangles": [[1, 2, 3, 4]],
     }  # fmt: skip
     assert shown["run"] == {"id": 1, "model_sha256": "cd" * 32, "prompt_version": "chat-1", "seed": 5}

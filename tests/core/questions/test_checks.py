@@ -113,7 +113,7 @@ def test_near_duplicates_are_those_of_brute_force() -> None:
         true += best >= checks.NEAR_DUPLICATE
         found += not check.passed
         assert check.passed or check.score == pytest.approx(best, abs=1e-3)
-        assert check.passed or check.detail.startswith("Like example ")
+        assert check.passed or check.detail.startswith("Like: ")
         duplicates.add(number, question)
     assert true > 30
     assert found == true
