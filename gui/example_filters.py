@@ -105,24 +105,24 @@ class ExampleFilters(QWidget):
         failed = self.tr("✕ {}")
         fill(self.check, self.tr("Check"), [(failed.format(fault_name(check)), check) for check in CHECKS])
         self._fill_orders()
-        top, row, column = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
-        style.spaced(top, 0)
-        style.spaced(row, 0, style.HALF)
+        column, rows = QVBoxLayout(self), [QHBoxLayout() for _ in range(3)]
         style.spaced(column, 0)
-        top.addWidget(button)
-        top.addWidget(self.queues, 1)
-        row.addWidget(self.search, 2)
-        for combo in (self.kind, self.document, self.check, self.run, self.sort):
-            row.addWidget(combo)
-        column.addLayout(top)
-        column.addLayout(row)
+        for row in rows:
+            style.spaced(row, 0)
+            column.addLayout(row)
+        rows[0].addWidget(button)
+        rows[0].addWidget(self.queues, 1)
+        rows[1].addWidget(self.search, 3)
+        rows[1].addWidget(self.sort, 1)
+        for combo in (self.kind, self.check, self.document, self.run):
+            rows[2].addWidget(combo, 1)
 
     def _combo(self, name: str) -> QComboBox:
         combo = QComboBox()
         combo.setAccessibleName(name)
         combo.setToolTip(name)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(9)
+        combo.setMinimumContentsLength(6)
         combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         for typed_into in (combo, combo.view()):
             typed_into.installEventFilter(self)

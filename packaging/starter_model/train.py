@@ -69,8 +69,8 @@ class Plan:
 class Packer:
     """Writes documents into rows of tokens, with the tree they form."""
 
-    def __init__(self, tokenizer: Tokenizer, row: int, phase: Phase) -> None:
-        self.tokenizer, self.row, self.phase = tokenizer, row, phase
+    def __init__(self, tokenizer: Tokenizer, row: int, worth: dict[str, tuple[float, float]]) -> None:
+        self.tokenizer, self.row, self.worth = tokenizer, row, worth
         self.pad = tokenizer.token_to_id(PAD)
         self.clear()
 
@@ -104,7 +104,7 @@ class Packer:
             if not done:
                 self.put(prefix, 0, 0, [0.0] * len(prefix))
             done += 1
-            first, rest = self.phase.worth.get(task.name, (1.0, 1.0))
+            first, rest = self.worth.get(task.name, (1.0, 1.0))
             # The weight stands at the token that predicts, one before the reply's own.
             weights = [0.0] * (len(head) - 1) + [first] * 2 + [rest] * (len(reply) - 2) + [0.0]
             self.put(head + reply, done, len(prefix), weights)
@@ -130,7 +130,7 @@ def make_batch(tokenizer: Tokenizer, plan: Plan, phase: Phase, step: int, rank: 
     """One process's rows of a step: ids, document, tail, position and weight."""
     number, progress = plan.phases.index(phase), step / phase.horizon
     r = random.Random(f"{plan.seed + number}/{step}/{rank}")
-    packer = Packer(tokenizer, int(at(phase.rows, progress)), phase)
+    packer = Packer(tokenizer, int(at(phase.rows, progress)), phase.worth)
     rows = []
     while len(rows) < plan.tokens // plan.processes // packer.row:
         fits = packer.add(*make_document(r, phase.mix, progress))

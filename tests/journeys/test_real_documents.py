@@ -15,8 +15,8 @@ LONG = () if os.environ.get("CI") else pytest.mark.slow
     "name",
     [
         "en_simple_word_processor_5p.pdf",
-        "en_3col_federal_register_2020-17221.pdf",
-        "tr_2col_cs229_supervised.pdf",
+        pytest.param("en_3col_federal_register_2020-17221.pdf", marks=LONG),
+        pytest.param("tr_2col_cs229_supervised.pdf", marks=LONG),
         pytest.param("tr_spec_asvs_4.0.1.pdf", marks=LONG),
         pytest.param("de_book_geotopo_117p.pdf", marks=LONG),
         pytest.param("he_rtl_owasp_top10_2013.pdf", marks=pytest.mark.slow),

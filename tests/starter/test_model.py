@@ -55,7 +55,6 @@ def test_a_word_has_the_same_pieces_with_a_space_before_it(model_path: Path) -> 
         ("How long is the Fendal River?", "84 kilometres"),
         ("What is the population of Belgrun?", "3,741"),
         ("Why does the Fendal River flood every spring?", "the snow melts quickly"),
-        ("Who is the captain of the Silver Oar?", generator.NOT_IN_TEXT),
     ],
 )
 def test_it_answers_from_a_passage(reply: Reply, question: str, answer: str) -> None:
@@ -85,18 +84,21 @@ def test_it_picks_words_of_the_passage(reply: Reply) -> None:
 
 
 def test_it_reads_generated_passages_it_has_not_seen(reply: Reply) -> None:
-    r, right, questions = random.Random("held out"), 0, []
+    r, right, refused, questions = random.Random("held out"), 0, 0, []
     for _ in range(20):
         p = generator.make_passage(r, 4)
         task = generator.build_task("answer", p, r)
         ask = generator.build_task("ask", p, r)
+        absent = generator.build_task("not_in_text", p, r)
         assert task is not None
         right += reply(task.prompt) == task.reply
+        refused += absent is not None and reply(absent.prompt) == absent.reply
         if ask is not None:
             questions.append((reply(ask.prompt), ask))
     # EVALUATION.md has the figures on 500 passages; these bounds only catch a broken file.
-    assert right >= 11
-    assert sum(made in ask.accepted for made, ask in questions) >= 0.5 * len(questions)
+    assert right >= 13
+    assert refused >= 6
+    assert sum(made in ask.accepted for made, ask in questions) >= 0.55 * len(questions)
     assert all(made.endswith("?") and not re.search(r"\bthe passage\b", made) for made, _ in questions)
 
 
