@@ -26,7 +26,7 @@ def test_from_pdf_to_verified_export(name: str, shared: Path, elenchus: Command,
     pdf, project, out = shared / "pdf" / name, tmp_path / "p.elenchus", tmp_path / "out.jsonl"
     elenchus("new", project)
     elenchus("add", project, pdf)
-    elenchus("ask", project, "--limit", 8, "--kinds", "factual")
+    elenchus("ask", project, "--limit", 4, "--kinds", "factual")
     elenchus("export", project, "--format", "messages", "--state", "draft", "--out", out)
     lines = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert lines, "the starter model made no question at all"
