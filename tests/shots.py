@@ -26,7 +26,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, x_server():
         os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), home)
         project = make_sample(Path(home))
-        draw_all(project, folder, Path(home))
+        for scheme in ("Light", "Dark"):  # a process each: every one begins with a window that was never light
+            command = [
+                sys.executable,
+                "-c",
+                f"from tests.shots import *; draw_all(*map(Path, sys.argv[1:]), {scheme!r})",
+            ]
+            subprocess.run([*command, str(project), str(folder), home], check=True, cwd=ROOT, timeout=300)
 
 
 @contextmanager
@@ -61,18 +67,18 @@ def make_sample(home: Path) -> Path:
     return path
 
 
-def draw_all(project: Path, folder: Path, home: Path) -> None:
+def draw_all(project: Path, folder: Path, home: Path, scheme: str) -> None:
+    """Every scene, light or dark."""
     from PySide6.QtCore import Qt
 
     from gui import style
     from gui.app import make_application
 
     application = make_application(sys.argv[:1])
-    for scheme in (Qt.ColorScheme.Light, Qt.ColorScheme.Dark):
-        style.set_scheme(application, scheme)
-        studio = Studio(folder, scheme.name.lower(), home)
-        for scene in (start, empty, documents, questions, editing, models, export, ask, palette, about, error, bug):
-            studio.take(scene, project)
+    style.set_scheme(application, Qt.ColorScheme[scheme])
+    studio = Studio(folder, scheme.lower(), home)
+    for scene in (start, empty, documents, questions, editing, models, export, ask, palette, about, error, bug):
+        studio.take(scene, project)
 
 
 class Studio:
