@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
+from PySide6.QtCore import QLibraryInfo, QLocale, Qt, QTranslator
 from PySide6.QtWidgets import QApplication
 
 import core
@@ -49,7 +49,14 @@ def make_application(arguments: list[str]) -> QApplication:
 def run(project: Path | None) -> int:
     """Opens the window, on a project where one is given, and returns the exit code when it is closed."""
     application = make_application(sys.argv[:1])
-    window = MainWindow(Session(), Jobs())
+    session = Session()
+    kept = str(session.settings.value("appearance", ""))
+    if kept in (
+        "Light",
+        "Dark",
+    ):  # before there is a window: widgets with a style sheet keep the palette they began with
+        style.set_scheme(application, Qt.ColorScheme[kept])
+    window = MainWindow(session, Jobs())
     sys.excepthook = _Unexpected(window)
     window.show()
     if project is not None:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
-    QApplication,
     QDialog,
     QFileDialog,
     QHBoxLayout,
@@ -79,7 +78,7 @@ class MainWindow(QMainWindow):
         for panel in self.panels:
             item = QListWidgetItem(panel.title)
             item.setSizeHint(QSize(0, 36))
-            style.set_icon(_Item(item), panel.glyph)
+            item.setIcon(style.icon(panel.glyph))
             self.sidebar.addItem(item)
             self.stack.addWidget(panel)
         offline = QLabel(self.tr("Offline: nothing leaves this computer"))
@@ -158,16 +157,12 @@ class MainWindow(QMainWindow):
             action.setCheckable(True)
             action.setChecked(scheme.name == kept)
             group.addAction(action)
-            if action.isChecked() and scheme != Qt.ColorScheme.Unknown:
-                self.set_appearance(scheme)
         return menu
 
     def set_appearance(self, scheme: Qt.ColorScheme) -> None:
-        """Draws the window light, dark, or as the system is, from now on."""
+        """Keeps that the window is to be light, dark, or as the system is, from the next start on."""
         self.session.settings.setValue("appearance", scheme.name)
-        application = QApplication.instance()
-        if isinstance(application, QApplication):
-            style.set_scheme(application, scheme)
+        self.message_bar.show_notice(self.tr("The appearance changes when Elenchus is started again."))
 
     def _add(
         self,
@@ -389,6 +384,12 @@ class MainWindow(QMainWindow):
 
     # Qt's own
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "stack"):
+            for row in range(self.sidebar.count()):
+                self.sidebar.item(row).setIcon(style.icon(self.panels[row].glyph))
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
@@ -411,11 +412,3 @@ def _show(dialog: QDialog) -> None:
     """Until it is closed; its parent would keep it for ever."""
     dialog.exec()
     dialog.deleteLater()
-
-
-class _Item:
-    """A list item whose icon follows the palette."""
-
-    def __init__(self, item: QListWidgetItem) -> None:
-        self.setIcon = item.setIcon
-        item.setData(Qt.ItemDataRole.UserRole, self)  # lives as long as the item

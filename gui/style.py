@@ -93,15 +93,12 @@ def set_icon(target: Any, name: str, meaning: str | None = None) -> None:
 
 
 def set_scheme(application: QApplication, scheme: Qt.ColorScheme) -> None:
-    """Draws the window light, dark, or as the system is (Unknown)."""
-    sheet = application.styleSheet()
-    application.setStyleSheet("")  # with one, widgets that are there already keep their palette
+    """Draws the windows that are made from now on light, dark, or as the system is (Unknown)."""
     application.styleHints().setColorScheme(scheme)
     application.setPalette(QPalette())
     if scheme == Qt.ColorScheme.Dark and not is_dark():  # a desktop without a say in it: plain X11
         application.setPalette(_dark())
     quieten(application)
-    application.setStyleSheet(sheet)
 
 
 def quieten(application: QApplication) -> None:
