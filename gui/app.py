@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 import core
 from core.errors import UserError
 from gui import style
+from gui.garbage import Collector
 from gui.jobs import Jobs
 from gui.main_window import MainWindow
 from gui.messages import BugDialog
@@ -40,6 +41,7 @@ def make_application(arguments: list[str]) -> QApplication:
         application.setStyle("Fusion")
     application.setStyleSheet(STYLE_SHEET)
     style.quieten(application)
+    Collector(application)
     translator = QTranslator(application)
     if translator.load(QLocale(), "qtbase", "_", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
         application.installTranslator(translator)
@@ -51,10 +53,7 @@ def run(project: Path | None) -> int:
     application = make_application(sys.argv[:1])
     session = Session()
     kept = str(session.settings.value("appearance", ""))
-    if kept in (
-        "Light",
-        "Dark",
-    ):  # before there is a window: widgets with a style sheet keep the palette they began with
+    if kept in ("Light", "Dark"):  # before there is a window: under a style sheet, widgets keep their first palette
         style.set_scheme(application, Qt.ColorScheme[kept])
     window = MainWindow(session, Jobs())
     sys.excepthook = _Unexpected(window)

@@ -1,11 +1,29 @@
-"""Qt without a screen; whatever it warns about fails the test."""
+"""Qt without a screen; whatever it warns about fails the test, and garbage is collected where widgets may die."""
 
+import gc
 import os
 from collections.abc import Iterator
 
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_is_loaded_stays() -> None:
+    """Spares each collection below a look at all modules."""
+    import gui.main_window  # noqa: F401
+
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def widgets_die_in_their_thread() -> Iterator[None]:
+    """As in the app, no other thread collects: see `gui.garbage`."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

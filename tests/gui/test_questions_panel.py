@@ -585,7 +585,7 @@ def test_a_run_is_begun_stopped_and_resumed_from_the_dialog(
         pass
     assert project.run(2).state == "finished"
     assert len(project.done_slots(2)) == 8
-    assert "were made" in said[-1]
+    assert "made" in said[-1]
     qtbot.waitUntil(panel.ask_button.isEnabled)
 
 
@@ -620,16 +620,18 @@ def test_a_question_is_asked_again(panel: QuestionsPanel, qtbot: QtBot) -> None:
     with qtbot.waitSignal(running(panel).ended, timeout=LONG):
         pass
     qtbot.waitUntil(lambda: len(panel.model.ids) == ROWS + 1)
-    panel.select_row(ROWS)
-    press(panel, qtbot, "G")
-    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
-        pass
-    qtbot.waitUntil(lambda: not panel.jobs.active)
-    if len(project.example_ids()) == ROWS + 1:  # the model had nothing else to ask
+    for _ in range(8):  # at one seed the model may have nothing else to ask; the next try has another
+        panel.select_row(panel.model.row_of(ROWS + 1))
+        press(panel, qtbot, "G")
+        with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+            pass
+        qtbot.waitUntil(lambda: not panel.jobs.active)
+        if project.example(ROWS + 1).state == "rejected":
+            break
         assert "Nothing came of it" in said[-1]
-        return
-    assert [example.state for example in project.examples_by_id([ROWS + 1, ROWS + 2])] == ["rejected", "draft"]
-    assert panel.current_id() == ROWS + 2
+    new = project.example_ids()[-1]
+    assert [example.state for example in project.examples_by_id([ROWS + 1, new])] == ["rejected", "draft"]
+    assert panel.current_id() == new
     panel.undo()
     assert project.example(ROWS + 1).state == "draft"
 
