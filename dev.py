@@ -66,22 +66,43 @@ def default_backend() -> str:
 
 
 def run(python: Path, rest: list[str]) -> int:
+    """The window on a sample project that is the user's to keep; without a display, the sample from end to end."""
+    elenchus = [str(python), "-m", "gui"]
+    if has_display():
+        project = ROOT / "build" / "window" / "Veyra.elenchus"
+        if not project.exists():
+            project.parent.mkdir(parents=True, exist_ok=True)
+            if code := begin_sample(elenchus, project):
+                return code
+        say(f"elenchus {short(str(project))}")
+        return call([*elenchus, str(project)])
+    return run_sample(elenchus, rest)
+
+
+def begin_sample(elenchus: list[str], project: Path) -> int:
+    """A project with the sample document in it."""
+    pdfs = [str(path) for path in sorted((ROOT / "resources" / "samples").glob("*.pdf"))]
+    return steps(elenchus, ["new", str(project)], ["add", str(project), *pdfs])
+
+
+def steps(elenchus: list[str], *commands: list[str]) -> int:
+    """Runs commands one after the other, and says each; the exit code of the first that fails."""
+    for arguments in commands:
+        say("elenchus " + " ".join(short(a) for a in arguments))
+        if code := call([*elenchus, *arguments]):
+            return code
+    return 0
+
+
+def run_sample(elenchus: list[str], rest: list[str]) -> int:
     """The sample: a PDF in, questions with evidence checked, a training set out. Leaves it in build/sample."""
     folder = ROOT / "build" / "sample"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    project, out = str(folder / "sample.elenchus"), folder / "questions.jsonl"
-    elenchus = [str(python), "-m", "gui"]
-    for arguments in (
-        ["new", project],
-        ["add", project, *(str(path) for path in sorted((ROOT / "resources" / "samples").glob("*.pdf")))],
-        [project] if has_display() else ["ask", project, "--seed", "1", *rest],
-    ):
-        say("elenchus " + " ".join(short(a) for a in arguments))
-        if code := call([*elenchus, *arguments]):
-            return code
-    if has_display():
-        return 0
+    path, out = folder / "sample.elenchus", folder / "questions.jsonl"
+    project = str(path)
+    if code := begin_sample(elenchus, path) or steps(elenchus, ["ask", project, "--seed", "1", *rest]):
+        return code
     shown = subprocess.run([*elenchus, "show", project, "--json"], cwd=ROOT, capture_output=True, check=True)
     examples = [json.loads(line) for line in shown.stdout.splitlines()]
     good = [e for e in examples if all(check["passed"] for check in e["checks"].values())]

@@ -44,6 +44,12 @@ def phrases(language: str) -> Phrases:
     return _all()["en"]
 
 
+def truths(answer: str) -> tuple[str, str] | None:
+    """The words for true and false in the language that `answer` is one of them in; None when it is neither."""
+    fitting = (p for p in _all().values() if answer in (p.true, p.false))
+    return next(((p.true, p.false) for p in fitting), None)
+
+
 def refusals() -> list[str]:
     """What a model says in any language when a text has no answer."""
     return [found.not_in_the_text for found in _all().values()]

@@ -35,8 +35,8 @@ from core.project.records import KINDS, Run
 from core.questions.ask import AskOptions, count_slots, how_far
 from core.questions.prompts import Prompts, load_prompts
 from gui import style
-from gui.example_table import kind_name
 from gui.session import Session
+from gui.words import kind_name, size_words
 
 MOST_SEEDS = (1 << 31) - 1
 COLUMNS = 3  # of the kinds
@@ -237,7 +237,7 @@ class AskDialog(QDialog):
         if self._place(model) >= 0:
             return
         self._models.append(model)
-        text = f"{model.name} · {model.quantisation} · {model.size / 1e9:.2f} GB"
+        text = f"{model.name} · {model.quantisation} · {size_words(model.size)}"
         self.models.addItem(" ".join(text.split()))
         last = str(self._session.settings.value("model", ""))
         if self.models.count() == 1 or str(model.path) == last:

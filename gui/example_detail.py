@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QDateTime, QEvent, QLocale, QPoint, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QResizeEvent, QTextCursor, QTextOption
 from PySide6.QtWidgets import (
     QApplication,
@@ -36,16 +36,15 @@ from core.documents.records import Page
 from core.errors import UserError
 from core.project.records import Example, Review
 from gui import style
-from gui.example_table import check_name, check_words, failed_first, kind_name, state_name, state_sign, tooltip
 from gui.page_view import Mark, PageView
 from gui.pictures import Pictures
 from gui.reading import ask_password
 from gui.session import Session
+from gui.words import check_name, check_words, failed_first, kind_name, local_time, state_name, state_sign, tooltip
 
 STARS = 5
 LINES = (1, 10)  # that a field grows between
 SETTLE = 50  # milliseconds that a row must stay before its page is drawn: a held arrow key passes many
-_LANGUAGES = ("en", "tr", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "ar", "he", "zh", "ja", "ko")
 
 
 class ExampleDetail(QWidget):
@@ -306,7 +305,7 @@ class ExampleDetail(QWidget):
     def _show_texts(self, example: Example, same: bool) -> None:
         self.question.show_text(example.question, keep=same)
         self.answer.show_text(example.answer, keep=same)
-        truth = _truths(example) if example.kind == "true_false" else None
+        truth = language.truths(example.answer) if example.kind == "true_false" else None
         choices = example.choices if example.answer in example.choices else ()
         self._truth_box.setVisible(truth is not None)
         self.answer.setVisible(truth is None and not choices)
@@ -790,18 +789,3 @@ def clear(layout: QLayout) -> None:
         if (widget := item.widget()) is not None:
             widget.hide()
             widget.deleteLater()
-
-
-def local_time(stamp: str) -> str:
-    """A time of the project file as the user's clock and habits say it."""
-    moment = QDateTime.fromString(stamp, Qt.DateFormat.ISODateWithMs)
-    return QLocale().toString(moment.toLocalTime(), QLocale.FormatType.ShortFormat) if moment.isValid() else stamp
-
-
-def _truths(example: Example) -> tuple[str, str] | None:
-    """The words for true and false of the language that the answer is in; None when it is neither."""
-    for code in _LANGUAGES:
-        phrases = language.phrases(code)
-        if example.answer in (phrases.true, phrases.false):
-            return phrases.true, phrases.false
-    return None

@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxL
 
 from core.project.records import KINDS, STATES, DocumentRow, ExampleFilter, Run
 from gui import style
-from gui.example_detail import local_time
-from gui.example_table import fault_name, kind_name, state_name
+from gui.words import fault_name, kind_name, local_time, state_name
 
 TYPING = 200  # milliseconds without a key before a search begins
 CHECKS = ("verbatim", "round_trip", "leak", "standalone", "length", "near_duplicate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
@@ -12,7 +11,6 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractTableModel,
-    QCoreApplication,
     QItemSelectionModel,
     QModelIndex,
     QObject,
@@ -24,8 +22,9 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from core.errors import UserError
 from core.project.project import Project
-from core.project.records import STATES, Check, Example, ExampleFilter
+from core.project.records import Check, Example, ExampleFilter
 from gui import style
+from gui.words import check_words, failed_first, fault_name, kind_name, state_name, state_sign, tooltip
 
 STATE, QUESTION, KIND, DOCUMENT, CHECKS, RATING, PAGE = range(7)
 SORTED_BY = {STATE: "state", KIND: "kind", DOCUMENT: "document_id", RATING: "rating"}
@@ -33,10 +32,6 @@ CHUNK = 64  # rows read at once
 KEPT = 4096  # rows
 MANY = 500  # ids that are looked for one by one in a list that is in order
 LONGEST = 300  # characters of a text in a cell; a tooltip has more of it
-LONGEST_TOOLTIP = 3000
-
-# State → its sign and its colour: the shape alone says it too.
-_SIGNS = {"draft": ("○", "quiet"), "accepted": ("✓", "good"), "rejected": ("✕", "bad"), "quarantined": ("!", "warning")}
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -264,85 +259,6 @@ def spans(rows: Sequence[int]) -> list[tuple[int, int]]:
         return []
     breaks = [(a, b) for a, b in pairwise(rows) if b != a + 1]
     return list(zip([rows[0], *(b for _, b in breaks)], [*(a for a, _ in breaks), rows[-1]], strict=True))
-
-
-def tooltip(text: str) -> str:
-    """Text from outside as a tooltip: wrapped, and nothing in it is markup."""
-    shown = text if len(text) <= LONGEST_TOOLTIP else text[:LONGEST_TOOLTIP] + "…"
-    return f"<p>{html.escape(shown).replace(chr(10), '<br>')}</p>" if text else ""
-
-
-def state_name(state: str) -> str:
-    """The name of a state for the user."""
-    names = (
-        QCoreApplication.translate("ExampleTable", "Draft"),
-        QCoreApplication.translate("ExampleTable", "Accepted"),
-        QCoreApplication.translate("ExampleTable", "Rejected"),
-        QCoreApplication.translate("ExampleTable", "Quarantined"),
-    )
-    known: dict[str, str] = dict(zip(STATES, names, strict=True))
-    return known.get(state, state)
-
-
-def state_sign(state: str) -> tuple[str, str]:
-    """The sign of a state and its colour; of one that only a newer version knows too."""
-    return _SIGNS.get(state, ("?", "quiet"))
-
-
-def kind_name(kind: str) -> str:
-    """The name of a kind of question for the user."""
-    names = {
-        "factual": QCoreApplication.translate("ExampleTable", "Factual"),
-        "definition": QCoreApplication.translate("ExampleTable", "Definition"),
-        "why_how": QCoreApplication.translate("ExampleTable", "Why or how"),
-        "comparison": QCoreApplication.translate("ExampleTable", "Comparison"),
-        "multiple_choice": QCoreApplication.translate("ExampleTable", "Multiple choice"),
-        "true_false": QCoreApplication.translate("ExampleTable", "True or false"),
-        "unanswerable": QCoreApplication.translate("ExampleTable", "Unanswerable"),
-    }
-    return names.get(kind, kind)
-
-
-def check_name(name: str) -> str:
-    """The name of a check for the user."""
-    names = {
-        "verbatim": QCoreApplication.translate("ExampleTable", "Word for word"),
-        "round_trip": QCoreApplication.translate("ExampleTable", "Round trip"),
-        "leak": QCoreApplication.translate("ExampleTable", "Answer not given away"),
-        "standalone": QCoreApplication.translate("ExampleTable", "Stands alone"),
-        "length": QCoreApplication.translate("ExampleTable", "Length"),
-        "near_duplicate": QCoreApplication.translate("ExampleTable", "Not a duplicate"),
-    }
-    return names.get(name, name.replace("_", " "))
-
-
-def fault_name(name: str) -> str:
-    """What a check that failed says of a question."""
-    names = {
-        "verbatim": QCoreApplication.translate("ExampleTable", "Not word for word"),
-        "leak": QCoreApplication.translate("ExampleTable", "Answer given away"),
-        "standalone": QCoreApplication.translate("ExampleTable", "Needs the text"),
-        "near_duplicate": QCoreApplication.translate("ExampleTable", "Duplicate"),
-    }
-    return names.get(name, check_name(name))
-
-
-def check_words(check: Check) -> str:
-    """A check in words, with its score; a failed one with its reason."""
-    words = f"✓ {check_name(check.name)}" if check.passed else f"✕ {fault_name(check.name)}"
-    if check.score is not None and check.name == "round_trip":
-        words += f" {check.score:.2f}"
-    if check.passed:
-        return words
-    reason = check.detail
-    if check.name == "verbatim" and not reason:
-        reason = QCoreApplication.translate("ExampleTable", "The evidence does not stand on the page.")
-    return f"{words}: {reason}" if reason else words
-
-
-def failed_first(checks: Sequence[Check]) -> list[Check]:
-    """The checks, those that failed first."""
-    return sorted(checks, key=lambda check: check.passed)
 
 
 def checks_mark(checks: Sequence[Check]) -> str:

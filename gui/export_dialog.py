@@ -30,15 +30,15 @@ from PySide6.QtWidgets import (
 )
 
 from core.errors import Cancelled
-from core.exchange.export import Exported, export, preview, why_quarantined
+from core.exchange.export import Exported, export, preview
 from core.project.project import Project
 from core.project.records import STATES
 from gui import style
 from gui.jobs import Job, Jobs, Status
 from gui.session import Session
+from gui.words import state_name
 
 ROWS = 3  # in the preview
-REASONS = 500  # quarantined examples whose reasons are counted
 
 
 @dataclass(frozen=True)
@@ -182,18 +182,12 @@ class ExportDialog(QDialog):
     # Filling
 
     def _fill_states(self) -> None:
-        names = {
-            "draft": self.tr("Draft"),
-            "accepted": self.tr("Accepted"),
-            "rejected": self.tr("Rejected"),
-            "quarantined": self.tr("Quarantined"),
-        }
         with self._session.reporting():
             self._counts = self._session.project.counts()
-            self._reasons = why_quarantined(self._session.project, REASONS)
+            self._reasons = self._session.project.quarantine_reasons()
             with QSignalBlocker(self.state):
                 for state in ("accepted", *(state for state in STATES if state != "accepted")):
-                    self.state.addItem(f"{names[state]} · {self.locale().toString(self._counts[state])}", state)
+                    self.state.addItem(f"{state_name(state)} · {self.locale().toString(self._counts[state])}", state)
 
     def _restore(self) -> None:
         settings = self._session.settings
@@ -239,9 +233,9 @@ class ExportDialog(QDialog):
             return
         reasons = [
             f"{self.locale().toString(number)} × {reason or self.tr('put there by hand')}"
-            for reason, number in self._reasons.most_common(3)
+            for reason, number in list(self._reasons.items())[:3]
         ]
-        if len(self._reasons) > 3 or count > REASONS:
+        if len(self._reasons) > 3:
             reasons.append("…")
         head = self.tr("Left out, because quarantined: {}").format(self.locale().toString(count))
         self.left_out.setText("\n".join([head, *reasons]))

@@ -400,8 +400,6 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.session.settings.setValue("geometry", self.saveGeometry())
-        for panel in self.panels:
-            panel.save_state()
         self.jobs.close()
         self.pictures.close()
         self.session.close()

@@ -43,7 +43,6 @@ _GLYPHS = {
     "warning": "mdi6.alert-outline",
     "error": "mdi6.alert-circle-outline",
     "offline": "mdi6.wifi-off",
-    "key": "mdi6.key-outline",
     "copy": "mdi6.content-copy",
     "close": "mdi6.close",
     "sample": "mdi6.flask-outline",
@@ -52,7 +51,6 @@ _GLYPHS = {
     "command": "mdi6.apple-keyboard-command",
     "unload": "mdi6.eject-outline",
     "outline": "mdi6.format-list-bulleted",
-    "settings": "mdi6.tune",
 }
 
 # Meaning → (colour on a light ground, colour on a dark ground); each has a contrast of 4.5 or more there.

@@ -16,13 +16,12 @@ from core.engine.llama import (
     log,
     physical_cores,
 )
-from core.engine.requests import EngineSettings, Loaded, Loading
+from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded, Loading
 from core.engine.scheduler import Engine
 from core.engine.templates import ChatFormat
 from core.errors import Cancelled, UserError
 from core.models.files import ModelFile, read_model
 
-TOKENS_A_SEQUENCE = 1_024  # a passage, its instructions and the answer
 LEAST_CONTEXT = 4_096  # tokens, so that one long prompt fits
 CACHE_SHARE = 0.25  # of the free memory, for the KV cache
 SMALLEST_CONTEXT = 512

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 R = TypeVar("R")
 
+TOKENS_A_SEQUENCE = 1_024  # of the cache: a passage, its instructions and the answer
+
 
 @dataclass(frozen=True)
 class Sampling:

@@ -78,11 +78,6 @@ def preview(project: Project, format: str, state: str = "accepted", plain: bool 
     return file.getvalue()
 
 
-def why_quarantined(project: Project, limit: int = 500) -> Counter[str]:
-    """The reasons of at most `limit` quarantined examples; empty for one that the user put there."""
-    return Counter(example.reason for example in project.examples(ExampleFilter(state="quarantined"), limit=limit))
-
-
 def _refuse_to_overwrite(project: Project, done: Exported) -> None:
     """Slips of the pen that would cost a project, a document or a model."""
     if not done.path.name or done.path.is_dir():

@@ -9,7 +9,7 @@ from core.documents.reader import PasswordNeeded, read_document
 from core.documents.records import Heading, Page
 from core.errors import Cancelled, UserError
 from core.project.project import Project
-from core.project.records import DocumentRow, ExampleFilter
+from core.project.records import DocumentRow
 from core.worker import Worker
 
 
@@ -57,7 +57,7 @@ def reread_pdf(
     old = project.document(document_id)
     if old.state == "failed":
         return add_pdf(project, worker, Path(old.path), password, on_page=on_page, cancelled=cancelled)
-    _refuse_with_examples(project, old, "read again")
+    project.refuse_with_examples(document_id, "read again")
     document = read_document(worker, old.path, password, on_page, cancelled)
     passages = cut_passages(document.pages, document.outline, old.passage_size, old.overlap)
     return project.replace_document(document_id, document, passages)
@@ -83,17 +83,7 @@ def pages_to_cut(
 def recut_document(project: Project, document_id: int, size: int, overlap: int) -> DocumentRow:
     """Cuts a document that was read into other passages. Raises UserError when examples come from the old ones."""
     check_size(size, overlap)
-    _refuse_with_examples(project, project.document(document_id), "cut anew")
+    project.refuse_with_examples(document_id, "cut anew")
     outline = project.document_outline(document_id)
     passages = cut_passages(pages_to_cut(project, document_id, outline), outline, size, overlap)
     return project.recut(document_id, passages, size, overlap)
-
-
-def _refuse_with_examples(project: Project, document: DocumentRow, what: str) -> None:
-    """The project refuses too, but only when the long work is done."""
-    if count := project.count(ExampleFilter(document_id=document.id)):
-        questions = "1 question" if count == 1 else f"{count:,} questions"
-        raise UserError(
-            f"“{document.title}” cannot be {what} because {questions} of this project come from it. "
-            "Read the file in a new project instead."
-        )

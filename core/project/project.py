@@ -154,7 +154,7 @@ class Project:
         }
         with self._write() as touched:
             if replaced is not None:
-                self._refuse_with_examples(replaced, "read again")
+                self.refuse_with_examples(replaced, "read again")
                 DocumentTable.delete().where(DocumentTable.id == replaced).execute(self._database)
                 values["id"] = replaced
             id = self._insert_document(values)
@@ -256,14 +256,14 @@ class Project:
         Raises UserError when examples come from it, because they would lose their evidence and the user's work on them.
         """
         with self._write() as touched:
-            self._refuse_with_examples(document_id, "removed")
+            self.refuse_with_examples(document_id, "removed")
             DocumentTable.delete().where(DocumentTable.id == document_id).execute(self._database)
             touched.append(("documents", [document_id]))
 
     def recut(self, document_id: int, passages: Sequence[Passage], size: int, overlap: int) -> DocumentRow:
         """Replaces the passages of a document. Raises UserError when examples come from the old ones."""
         with self._write() as touched:
-            self._refuse_with_examples(document_id, "cut anew")
+            self.refuse_with_examples(document_id, "cut anew")
             PassageTable.delete().where(PassageTable.document_id == document_id).execute(self._database)
             self._insert_passages(document_id, passages)
             values = {"passage_size": size, "overlap": overlap, "passage_count": len(passages)}
@@ -394,6 +394,14 @@ class Project:
         with self._read():
             rows = self._database.execute_sql("SELECT state, count(*) FROM examples GROUP BY state")
             return dict.fromkeys(STATES, 0) | dict(rows)
+
+    def quarantine_reasons(self) -> dict[str, int]:
+        """Why examples are quarantined, and how many for each reason; empty for those that the user put there."""
+        with self._read():
+            rows = self._database.execute_sql(
+                "SELECT reason, count(*) FROM examples WHERE state = 'quarantined' GROUP BY reason ORDER BY 2 DESC"
+            )
+            return dict(rows)
 
     def count(self, filter: ExampleFilter | None = None) -> int:
         """The number of examples that match."""
@@ -548,9 +556,14 @@ class Project:
             return document
         raise UserError(f"There is no document {document_id} in {self.path.name}.")
 
-    def _refuse_with_examples(self, document_id: int, what: str) -> None:
-        document = self._document(document_id)
-        count = queries.count_examples(self._database, ExampleFilter(document_id=document_id))
+    def refuse_with_examples(self, document_id: int, what: str) -> None:
+        """Raises UserError when examples come from a document: they would lose their evidence if it were changed.
+
+        `what` says what is refused: “removed”. Every change asks this itself; ask before much work.
+        """
+        with self._read():
+            document = self._document(document_id)
+            count = queries.count_examples(self._database, ExampleFilter(document_id=document_id))
         if count:
             raise UserError(
                 f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QItemSelectionModel, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QItemSelectionModel, Qt, Signal
 from PySide6.QtGui import QFont, QKeySequence, QTextOption
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -50,17 +50,13 @@ class DocumentsPanel(Panel):
     glyph = "documents"
 
     def __init__(self, session: Session, jobs: Jobs, pictures: Pictures) -> None:
-        super().__init__(session, jobs)
+        super().__init__(session, jobs, QCoreApplication.translate("Panel", "Documents"))
         self._pictures = pictures
         self._reading = 0  # jobs that read files now
         self._shown: DocumentRow | None = None
         self._build()
         self._connect()
         self._show_project()
-
-    @property
-    def title(self) -> str:
-        return self.tr("Documents")
 
     def take_focus(self) -> None:
         self._list.setFocus()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-from PySide6.QtCore import QEvent, QLocale, QObject, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QObject, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QFont, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -26,18 +26,17 @@ from PySide6.QtWidgets import (
 )
 
 from core import paths
-from core.engine.requests import EngineSettings, Loaded
+from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded
 from core.errors import UserError
 from core.models.files import ModelFile
 from core.models.shelf import Shelved, models_folder, shelf
 from core.questions.prompts import load_prompts
 from gui import style
-from gui.example_table import kind_name
 from gui.jobs import Jobs
 from gui.panels.panel import Panel
 from gui.session import Session
+from gui.words import kind_name, size_words
 
-TOKENS_A_SEQUENCE = 1_024  # that core.engine.loading gives each of the questions made at once
 _SHELVED = Qt.ItemDataRole.UserRole
 
 
@@ -45,10 +44,9 @@ class ModelsPanel(Panel):
     """A list of GGUF files and what is known of the one that is selected."""
 
     glyph = "models"
-    model_chosen = Signal(object)  # the Path that the next run takes
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
-        super().__init__(session, jobs)
+        super().__init__(session, jobs, QCoreApplication.translate("Panel", "Models"))
         self._reading: _Reading | None = None
         self._found: list[Shelved] = []
         self._loaded: Loaded | None = None
@@ -56,10 +54,6 @@ class ModelsPanel(Panel):
         self._build()
         self.show_loaded(None)
         self._show_details()
-
-    @property
-    def title(self) -> str:
-        return self.tr("Models")
 
     def refresh(self) -> None:
         """Reads the headers anew, off the event loop."""
@@ -219,7 +213,7 @@ class ModelsPanel(Panel):
         if model is None:
             words, glyph, meaning = self.tr("cannot be used"), "warning", "warning"
         else:
-            words = " · ".join([_short(model.parameters), model.quantisation, _size(model.size)])
+            words = " · ".join([_short(model.parameters), model.quantisation, size_words(model.size)])
             glyph, meaning = "models", "quiet"
         if shelved.path == self.next_model() and model is not None:
             words, glyph, meaning = self.tr("next run · {}").format(words), "accept", "good"
@@ -289,18 +283,20 @@ class ModelsPanel(Panel):
 
     def _size_words(self, model: ModelFile) -> str:
         if len(model.parts) == 1:
-            return _size(model.size)
-        return self.tr("{} in {} files").format(_size(model.size), QLocale().toString(len(model.parts)))
+            return size_words(model.size)
+        return self.tr("{} in {} files").format(size_words(model.size), QLocale().toString(len(model.parts)))
 
     def _memory_words(self, model: ModelFile) -> str:
         """Weights and cache, at the context that a run asks for first."""
         needed = model.size + EngineSettings().sequences * TOKENS_A_SEQUENCE * model.cache_bytes_per_token
         memory = psutil.virtual_memory()
-        text = self.tr("about {} of this computer's {}").format(_size(needed), _size(memory.total))
+        text = self.tr("about {} of this computer's {}").format(size_words(needed), size_words(memory.total))
         if needed > memory.total:
             return self.tr("{}: too much for it").format(text)
         if needed > memory.available:
-            return self.tr("{}, of which {} are free: close other programs first").format(text, _size(memory.available))
+            return self.tr("{}, of which {} are free: close other programs first").format(
+                text, size_words(memory.available)
+            )
         return text
 
     def _kinds(self, model: ModelFile) -> str:
@@ -359,7 +355,6 @@ class ModelsPanel(Panel):
             return
         self.session.settings.setValue("model", str(shelved.path))
         self._fill()
-        self.model_chosen.emit(shelved.path)
 
     def unload(self) -> None:
         """Frees the memory, once the run that uses it is over."""
@@ -450,7 +445,3 @@ def _short(count: int) -> str:
         if count >= size:
             return f"{QLocale().toString(count / size, 'f', 1 if count < 100 * size else 0)} {unit}"
     return QLocale().toString(count)
-
-
-def _size(size: int) -> str:
-    return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)

@@ -18,15 +18,11 @@ class Panel(QWidget):
 
     glyph = "info"
 
-    def __init__(self, session: Session, jobs: Jobs) -> None:
+    def __init__(self, session: Session, jobs: Jobs, title: str) -> None:
         super().__init__()
         self.session, self.jobs = session, jobs
+        self.title = title  # as the sidebar shows it
         self._kept: list[QAction] = []  # a menu that is emptied takes along what nobody holds
-
-    @property
-    def title(self) -> str:
-        """The name of the panel, as the sidebar shows it."""
-        raise NotImplementedError
 
     def take_focus(self) -> None:
         """Called when the panel was called for: the keys go to its list."""

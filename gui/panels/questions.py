@@ -8,7 +8,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import (
+    QCoreApplication,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QSignalBlocker,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -42,7 +50,7 @@ class QuestionsPanel(Panel):
     model_loaded = Signal(object)  # the Loaded of a run, or None when its child is gone
 
     def __init__(self, session: Session, jobs: Jobs, pictures: Pictures) -> None:
-        super().__init__(session, jobs)
+        super().__init__(session, jobs, QCoreApplication.translate("Panel", "Questions"))
         self.filter = ExampleFilter()
         self.counts = dict.fromkeys(STATES, 0)
         self._job: Job | None = None
@@ -58,10 +66,6 @@ class QuestionsPanel(Panel):
         self._build_actions()
         self._connect()
         self._show_project()
-
-    @property
-    def title(self) -> str:
-        return self.tr("Questions")
 
     def take_focus(self) -> None:
         (self.empty.button if self._lists.currentIndex() else self.view).setFocus()

@@ -36,6 +36,11 @@ def test_a_language_is_found_by_any_of_its_names() -> None:
     assert not is_refusal("In the harbour.")
 
 
+def test_the_other_word_is_known_too() -> None:
+    assert language.truths("Yanlış") == ("Doğru", "Yanlış")
+    assert language.truths("Perhaps") is None
+
+
 def test_words_for_true_and_false_lead_back_to_their_language() -> None:
     assert language.ask_whether("Belmar’ı Mira Sol kurdu.", "Doğru") == "Doğru mu, yanlış mı?"
     assert language.ask_whether("A claim.", "neither") == "True or false?"

@@ -151,7 +151,7 @@ def test_an_action_of_one_letter_runs_though_a_text_was_being_typed(
 ) -> None:
     done: list[str] = []
     settings = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
-    panel = Panel(Session(settings), Jobs())
+    panel = Panel(Session(settings), Jobs(), "Panel")
     field = QLineEdit(panel)
     window.setCentralWidget(panel)
     panel.add_action("&Accept", lambda: done.append("accepted"), "A")

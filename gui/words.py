@@ -1,0 +1,104 @@
+"""What the project's own words are called in the window: states, kinds, checks, times and sizes."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, Qt
+
+from core.project.records import STATES, Check
+
+LONGEST_TOOLTIP = 3000  # characters
+
+# State → its sign and its colour: the shape alone says it too.
+_SIGNS = {"draft": ("○", "quiet"), "accepted": ("✓", "good"), "rejected": ("✕", "bad"), "quarantined": ("!", "warning")}
+
+
+def tooltip(text: str) -> str:
+    """Text from outside as a tooltip: wrapped, and nothing in it is markup."""
+    shown = text if len(text) <= LONGEST_TOOLTIP else text[:LONGEST_TOOLTIP] + "…"
+    return f"<p>{html.escape(shown).replace(chr(10), '<br>')}</p>" if text else ""
+
+
+def state_name(state: str) -> str:
+    """The name of a state for the user."""
+    names = (
+        QCoreApplication.translate("Words", "Draft"),
+        QCoreApplication.translate("Words", "Accepted"),
+        QCoreApplication.translate("Words", "Rejected"),
+        QCoreApplication.translate("Words", "Quarantined"),
+    )
+    known: dict[str, str] = dict(zip(STATES, names, strict=True))
+    return known.get(state, state)
+
+
+def state_sign(state: str) -> tuple[str, str]:
+    """The sign of a state and its colour; of one that only a newer version knows too."""
+    return _SIGNS.get(state, ("?", "quiet"))
+
+
+def kind_name(kind: str) -> str:
+    """The name of a kind of question for the user."""
+    names = {
+        "factual": QCoreApplication.translate("Words", "Factual"),
+        "definition": QCoreApplication.translate("Words", "Definition"),
+        "why_how": QCoreApplication.translate("Words", "Why or how"),
+        "comparison": QCoreApplication.translate("Words", "Comparison"),
+        "multiple_choice": QCoreApplication.translate("Words", "Multiple choice"),
+        "true_false": QCoreApplication.translate("Words", "True or false"),
+        "unanswerable": QCoreApplication.translate("Words", "Unanswerable"),
+    }
+    return names.get(kind, kind)
+
+
+def check_name(name: str) -> str:
+    """The name of a check for the user."""
+    names = {
+        "verbatim": QCoreApplication.translate("Words", "Word for word"),
+        "round_trip": QCoreApplication.translate("Words", "Round trip"),
+        "leak": QCoreApplication.translate("Words", "Answer not given away"),
+        "standalone": QCoreApplication.translate("Words", "Stands alone"),
+        "length": QCoreApplication.translate("Words", "Length"),
+        "near_duplicate": QCoreApplication.translate("Words", "Not a duplicate"),
+    }
+    return names.get(name, name.replace("_", " "))
+
+
+def fault_name(name: str) -> str:
+    """What a check that failed says of a question."""
+    names = {
+        "verbatim": QCoreApplication.translate("Words", "Not word for word"),
+        "leak": QCoreApplication.translate("Words", "Answer given away"),
+        "standalone": QCoreApplication.translate("Words", "Needs the text"),
+        "near_duplicate": QCoreApplication.translate("Words", "Duplicate"),
+    }
+    return names.get(name, check_name(name))
+
+
+def check_words(check: Check) -> str:
+    """A check in words, with its score; a failed one with its reason."""
+    words = f"✓ {check_name(check.name)}" if check.passed else f"✕ {fault_name(check.name)}"
+    if check.score is not None and check.name == "round_trip":
+        words += f" {check.score:.2f}"
+    if check.passed:
+        return words
+    reason = check.detail
+    if check.name == "verbatim" and not reason:
+        reason = QCoreApplication.translate("Words", "The evidence does not stand on the page.")
+    return f"{words}: {reason}" if reason else words
+
+
+def failed_first(checks: Sequence[Check]) -> list[Check]:
+    """The checks, those that failed first."""
+    return sorted(checks, key=lambda check: check.passed)
+
+
+def local_time(stamp: str) -> str:
+    """A time of the project file as the user's clock and habits say it."""
+    moment = QDateTime.fromString(stamp, Qt.DateFormat.ISODateWithMs)
+    return QLocale().toString(moment.toLocalTime(), QLocale.FormatType.ShortFormat) if moment.isValid() else stamp
+
+
+def size_words(size: int) -> str:
+    return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
