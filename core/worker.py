@@ -192,9 +192,10 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._jobs, jobs = context.Pipe()
         self._control, control = context.Pipe()
-        self._process = context.Process(target=_serve, args=(jobs, control), name="elenchus-worker", daemon=True)
+        process = context.Process(target=_serve, args=(jobs, control), name="elenchus-worker", daemon=True)
         with _sigint_blocked():
-            self._process.start()
+            process.start()
+        self._process = process
         jobs.close()
         control.close()
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont, QGuiApplication, QPalette
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 import core
 from core import paths
@@ -14,6 +13,7 @@ from core.errors import UserError
 from core.models.shelf import models_folder
 from core.project import backup
 from gui import style
+from gui.labels import quiet, strong
 
 # What it is → the package that brings it, and its licence.
 _BUILT_WITH = {
@@ -39,28 +39,19 @@ class AboutDialog(QDialog):
     def __init__(self, parent: QWidget | None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("About Elenchus"))
-        name = QLabel("Elenchus")
-        font = name.font()
-        font.setPointSizeF(font.pointSizeF() * 1.8)
-        font.setWeight(QFont.Weight.DemiBold)
-        name.setFont(font)
-        about = QLabel(self._summary())
-        about.setTextFormat(Qt.TextFormat.PlainText)
-        about.setWordWrap(True)
-        about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.details = QPlainTextEdit(self._details())
         self.details.setReadOnly(True)
         self.details.setTabChangesFocus(True)
         self.details.setAccessibleName(self.tr("Versions, licences and folders"))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = style.button_box(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         self._copy = buttons.addButton(self.tr("&Copy"), QDialogButtonBox.ButtonRole.ActionRole)
         style.set_icon(self._copy, "copy")
         self._copy.clicked.connect(self.copy)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE)
-        column.addWidget(name)
-        column.addWidget(about)
+        column.addWidget(strong("Elenchus", 1.8))
+        column.addWidget(quiet(self._summary()))
         column.addSpacing(style.SPACE)
         column.addWidget(self.details, 1)
         column.addWidget(buttons)

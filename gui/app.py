@@ -19,17 +19,6 @@ from gui.main_window import MainWindow
 from gui.messages import BugDialog
 from gui.session import Session
 
-STYLE_SHEET = """
-#sidebar { border: none; background: transparent; outline: none; padding: 8px 0 0 0; }
-#sidebar::item { padding-left: 12px; border-radius: 6px; margin: 1px 8px; }
-#sidebar::item:selected { background: palette(highlight); color: palette(highlighted-text); }
-#offline { padding: 8px 12px; color: palette(placeholder-text); }
-#left { background: palette(window); }
-#editField { border: 1px solid palette(mid); border-radius: 3px; background: palette(base); }
-#editField:focus { border: 2px solid palette(highlight); }
-QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
-"""
-
 
 def make_application(arguments: list[str]) -> QApplication:
     """The application object, with names, style and the user's language."""
@@ -39,8 +28,7 @@ def make_application(arguments: list[str]) -> QApplication:
     application.setDesktopFileName("elenchus")
     if sys.platform.startswith("linux"):
         application.setStyle("Fusion")
-    application.setStyleSheet(STYLE_SHEET)
-    style.quieten(application)
+    style.quieten()
     Collector(application)
     translator = QTranslator(application)
     if translator.load(QLocale(), "qtbase", "_", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
@@ -53,8 +41,8 @@ def run(project: Path | None) -> int:
     application = make_application(sys.argv[:1])
     session = Session()
     kept = str(session.settings.value("appearance", ""))
-    if kept in ("Light", "Dark"):  # before there is a window: under a style sheet, widgets keep their first palette
-        style.set_scheme(application, Qt.ColorScheme[kept])
+    if kept in ("Light", "Dark"):
+        style.set_scheme(Qt.ColorScheme[kept])
     window = MainWindow(session, Jobs())
     sys.excepthook = _Unexpected(window)
     window.show()

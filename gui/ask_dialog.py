@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,13 +27,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core import paths
 from core.errors import UserError
-from core.models import shelf
 from core.models.files import ModelFile, read_model
+from core.models.shelf import Shelved
 from core.project.records import KINDS, Run
 from core.questions.ask import AskOptions, count_slots, how_far
 from core.questions.prompts import Prompts, load_prompts
 from gui import style
+from gui.labels import plain, quiet
+from gui.model_finder import ModelFinder
 from gui.session import Session
 from gui.words import kind_name, size_words
 
@@ -58,8 +60,8 @@ class AskDialog(QDialog):
         self._connect()
         self._fill_documents()
         self._choose_model()
-        self._finder = _Finder(session.chosen_models())
-        self._finder.found.connect(self._add_model)
+        self._finder = ModelFinder(session.chosen_models())
+        self._finder.found.connect(self._take_found)
         self._finder.start()
 
     def options(self) -> AskOptions:
@@ -71,7 +73,7 @@ class AskDialog(QDialog):
             kinds=self.chosen_kinds(),
             per_passage=self.per_passage.value(),
             limit=self.limit.value() or None,
-            language=self.language.text().strip() if self.language.isEnabled() else "",
+            language=self.language.text().strip() if self._form.isRowVisible(self.language) else "",
             seed=self.seed.value(),
             documents=self._chosen_documents(),
         )
@@ -87,7 +89,7 @@ class AskDialog(QDialog):
         style.spaced(column, style.DOUBLE, style.DOUBLE)
         if self._unfinished is not None:
             column.addWidget(self._build_resume(self._unfinished))
-        form = QFormLayout()
+        self._form = form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setHorizontalSpacing(style.DOUBLE)
         form.setVerticalSpacing(style.SPACE)
@@ -124,12 +126,10 @@ class AskDialog(QDialog):
         for widget, name in names.items():
             widget.setAccessibleName(name)
         column.addLayout(form)
-        self.sum = QLabel()
-        self.sum.setTextFormat(Qt.TextFormat.PlainText)
-        self.sum.setWordWrap(True)
+        self.sum = plain()
         self.sum.setAccessibleName(self.tr("What that comes to"))
         column.addWidget(self.sum)
-        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         self.start = self._buttons.addButton(self.tr("&Ask"), QDialogButtonBox.ButtonRole.AcceptRole)
         column.addWidget(self._buttons)
         if self._unfinished is None:
@@ -140,10 +140,7 @@ class AskDialog(QDialog):
         done, total = how_far(self._session.project, run)
         box = QFrame()
         box.setFrameShape(QFrame.Shape.StyledPanel)
-        text = QLabel()
-        text.setTextFormat(Qt.TextFormat.PlainText)
-        text.setWordWrap(True)
-        text.setText(
+        text = plain(
             self.tr("The last run with {} stopped before its end. What it made is kept.").format(run.request.model_name)
         )
         self.resume = QPushButton(self.tr("&Resume ({:,} of {:,})").format(done, total))
@@ -163,9 +160,7 @@ class AskDialog(QDialog):
         self.models.setMinimumContentsLength(24)
         self._choose = QPushButton(self.tr("&File…"))
         self._choose.setToolTip(self.tr("Choose a model in GGUF from this computer"))
-        self._note = QLabel()
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
-        self._note.setWordWrap(True)
+        self._note = plain()
         self._note.hide()
         box = QWidget()
         grid = QGridLayout(box)
@@ -185,6 +180,9 @@ class AskDialog(QDialog):
         for place, kind in enumerate(KINDS):
             self.kinds[kind] = check = QCheckBox(kind_name(kind))
             grid.addWidget(check, place // COLUMNS, place % COLUMNS)
+        self._wanted: dict[str, bool] = {}  # what the user said of kinds, for whichever model
+        self._cannot = quiet(self.tr("This model cannot ask the kinds in grey."))
+        grid.addWidget(self._cannot, grid.rowCount(), 0, 1, COLUMNS)
         return box
 
     def _build_documents(self) -> QWidget:
@@ -196,7 +194,7 @@ class AskDialog(QDialog):
         self.documents.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.documents.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.documents.hide()
-        box = QWidget()
+        self._documents_box = box = QWidget()
         column = QVBoxLayout(box)
         style.spaced(column, 0, style.HALF)
         column.addWidget(self.all_documents)
@@ -210,6 +208,8 @@ class AskDialog(QDialog):
         self._choose.clicked.connect(self._choose_file)
         self.models.currentIndexChanged.connect(self._choose_model)
         self.all_documents.toggled.connect(lambda all: self.documents.setVisible(not all))
+        for kind, box in self.kinds.items():
+            box.clicked.connect(partial(self._wanted.__setitem__, kind))
         for box in (*self.kinds.values(), self.all_documents):
             box.toggled.connect(self._reckon)
         for number in (self.per_passage, self.limit):
@@ -232,6 +232,10 @@ class AskDialog(QDialog):
         name, _ = QFileDialog.getOpenFileName(self, self.tr("Choose a model"), "", self.tr("Models (*.gguf)"))
         if name:
             self.add_file(Path(name))
+
+    def _take_found(self, found: Shelved) -> None:
+        if found.model is not None:
+            self._add_model(found.model)
 
     def _add_model(self, model: ModelFile) -> None:
         if self._place(model) >= 0:
@@ -259,21 +263,21 @@ class AskDialog(QDialog):
                 if model.is_embedding:
                     self._say(self.tr("This model makes vectors and writes no text. Choose another one."))
                     self._prompts = None
+                if model.path == paths.starter_model():
+                    self._say(self.tr("For trying the app: it is very small and knows only texts like the sample's."))
             except UserError as error:
                 self._say(str(error))
         self._show_kinds()
-        can = self._prompts is not None and self._prompts.writes_any_language
-        self.language.setEnabled(can)
-        self.language.setToolTip("" if can else self.tr("This model writes in one language only."))
+        self._form.setRowVisible(self.language, self._prompts is not None and self._prompts.writes_any_language)
         self._reckon()
 
     def _show_kinds(self) -> None:
         possible = self._prompts.kinds if self._prompts else ()
         for kind, box in self.kinds.items():
             box.setEnabled(kind in possible)
-            box.setChecked(self._prompts is not None and kind in self._prompts.default_kinds)
-            impossible = self._prompts is not None and kind not in possible
-            box.setToolTip(self.tr("This model cannot ask such questions.") if impossible else "")
+            usual = self._prompts is not None and kind in self._prompts.default_kinds
+            box.setChecked(kind in possible and self._wanted.get(kind, usual))
+        self._cannot.setVisible(self._prompts is not None and len(possible) < len(self.kinds))
 
     def _say(self, sentence: str) -> None:
         self._note.setText(sentence)
@@ -290,7 +294,7 @@ class AskDialog(QDialog):
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
             self.documents.addItem(item)
-        self.all_documents.setEnabled(self.documents.count() > 1)
+        self._form.setRowVisible(self._documents_box, self.documents.count() > 1)
 
     def _items(self) -> Iterable[QListWidgetItem]:
         return (self.documents.item(place) for place in range(self.documents.count()))
@@ -350,32 +354,6 @@ class AskDialog(QDialog):
 
     def sizeHint(self) -> QSize:
         return super().sizeHint().expandedTo(QSize(560, 0))
-
-
-class _Finder(QObject):
-    """Reads the headers of the models at hand in a thread: those of large files take a while."""
-
-    found = Signal(object)  # a ModelFile
-
-    def __init__(self, chosen: Sequence[Path]) -> None:
-        super().__init__()
-        self._chosen, self._stopped = chosen, False
-
-    def start(self) -> None:
-        """Begins to look."""
-        threading.Thread(target=self._look, name="models", daemon=True).start()
-
-    def stop(self) -> None:
-        """Nothing is said any more."""
-        self._stopped = True
-
-    def _look(self) -> None:
-        with contextlib.suppress(UserError):  # a folder that cannot be read: a file may still be chosen
-            for one in shelf.shelf(self._chosen):
-                if self._stopped:
-                    return
-                if one.model is not None:
-                    self.found.emit(one.model)
 
 
 def left(widget: QWidget) -> QWidget:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from PySide6.QtCore import QObject, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, QSignalBlocker, QTimer, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
 from core.documents.passages import SMALLEST_SIZE, cut_passages, rectangles
 from core.documents.records import Heading, Page, Passage
@@ -16,6 +16,7 @@ from core.project.importing import pages_to_cut
 from core.project.project import Project
 from core.project.records import DocumentRow, PassageRow
 from gui import style
+from gui.labels import line
 from gui.page_canvas import Mark
 from gui.session import Session
 
@@ -128,8 +129,7 @@ class CutPreview(QWidget):
         for box in (self._size, self._overlap):
             box.setGroupSeparatorShown(True)
             box.setSuffix(self.tr(" characters"))
-        self._count = QLabel()
-        self._count.setTextFormat(Qt.TextFormat.PlainText)
+        self._count = line()
         self._count.setMinimumWidth(1)  # a long text does not make the window wide
         self._count.setAccessibleName(self.tr("Number of passages"))
         button = QPushButton(recut.text())

@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import style
+from gui.labels import plain, quiet
 
 ICON = QSize(48, 48)
 
@@ -17,18 +18,15 @@ class EmptyPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._icon, self.head, self.text, self.button = QLabel(), QLabel(), QLabel(), QPushButton()
+        self._icon, self.head, self.text, self.button = QLabel(), plain(), quiet(), QPushButton()
         self._do: Callable[[], object] | None = None
         self.button.clicked.connect(self._act)
         font = self.head.font()
         font.setPointSizeF(font.pointSizeF() * 1.3)
         self.head.setFont(font)
         for label in (self.head, self.text):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            label.setWordWrap(True)
             label.setFixedWidth(340)
-        self.text.setForegroundRole(self.text.palette().ColorRole.PlaceholderText)
         column = QVBoxLayout(self)
         style.spaced(column, style.SPACE)
         column.addStretch(2)

@@ -7,22 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QResizeEvent, QTextCursor, QTextOption
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
-    QApplication,
     QButtonGroup,
     QFormLayout,
     QFrame,
     QHBoxLayout,
-    QLabel,
-    QLayout,
-    QLayoutItem,
     QLineEdit,
-    QPlainTextEdit,
     QRadioButton,
     QScrollArea,
-    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QToolButton,
@@ -36,14 +30,16 @@ from core.documents.records import Page
 from core.errors import UserError
 from core.project.records import Example, Review
 from gui import style
+from gui.edit_field import EditField
+from gui.flow import Flow
+from gui.labels import Badge, caption, plain, quiet, tint
 from gui.page_view import Mark, PageView
 from gui.pictures import Pictures
 from gui.reading import ask_password
 from gui.session import Session
+from gui.star_rating import StarRating
 from gui.words import check_name, check_words, failed_first, kind_name, local_time, state_name, state_sign, tooltip
 
-STARS = 5
-LINES = (1, 10)  # that a field grows between
 SETTLE = 50  # milliseconds that a row must stay before its page is drawn: a held arrow key passes many
 
 
@@ -146,7 +142,7 @@ class ExampleDetail(QWidget):
         self.splitter.setStretchFactor(0, 0)
         self.splitter.setStretchFactor(1, 1)
         self.splitter.setSizes([350, 450])
-        self.hint = quiet("")
+        self.hint = quiet()
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.hint)
@@ -158,20 +154,18 @@ class ExampleDetail(QWidget):
         self._scroll.setMinimumWidth(max(320, form.minimumSizeHint().width() + wide))
 
     def _build_form(self) -> QWidget:
-        self._head = quiet("")
-        self._reason = plain("")
+        self._head = quiet()
+        self._reason = plain()
         self.question = EditField(self.tr("Question"))
         self.answer = EditField(self.tr("Answer"))
         self._answer_label = caption(self.tr("Answer"), self.answer)
-        self._evidence_label, self._evidence = caption(self.tr("Evidence")), plain("")
-        self._evidence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._evidence_label, self._evidence = caption(self.tr("Evidence")), plain(selectable=True)
         self._failed, self._passed = QVBoxLayout(), Flow()
         style.spaced(self._failed, 0, style.HALF)
         badges = QWidget()
         badges.setLayout(self._passed)
         badges.setAccessibleName(self.tr("Checks that were passed"))
-        self._draft_label, self._draft = caption(self.tr("As it was drafted")), quiet("")
-        self._draft.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._draft_label, self._draft = caption(self.tr("As it was drafted")), quiet(selectable=True)
         self.rating = StarRating()
         head = QHBoxLayout()
         style.spaced(head, 0)
@@ -344,11 +338,11 @@ class ExampleDetail(QWidget):
         layout.addWidget(choice)
 
     def _show_checks(self, example: Example) -> None:
-        clear(self._failed)
-        clear(self._passed)
+        style.clear(self._failed)
+        style.clear(self._passed)
         for check in failed_first(example.checks):
             if check.passed:
-                self._passed.addWidget(badge(check_words(check), tooltip(check.detail or check_name(check.name))))
+                self._passed.addWidget(Badge(check_words(check), tooltip(check.detail or check_name(check.name))))
             else:
                 label = plain(check_words(check))
                 tint(label, "bad")
@@ -508,157 +502,6 @@ class ExampleDetail(QWidget):
             self.page.retry()
 
 
-class EditField(QPlainTextEdit):
-    """A text that grows with what is written. Leaving it or Ctrl+Return keeps the text, Escape restores it."""
-
-    committed = Signal(str)
-    dropped = Signal(str)  # by Escape: what had been written
-    left = Signal()
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._kept = ""
-        self.setObjectName("editField")
-        self.setToolTip(self.tr("Ctrl+Enter saves, Escape drops the change"))
-        self.setAccessibleName(name)
-        self.setTabChangesFocus(True)
-        self.setAcceptDrops(False)  # files that are dropped are the window's
-        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.document().documentLayout().documentSizeChanged.connect(self._grow)
-        self._grow()
-
-    @property
-    def text(self) -> str:
-        """What stands in it now; unlike toPlainText, with its no-break spaces."""
-        return self.document().toRawText().replace("\u2029", "\n").replace("\u2028", "\n")
-
-    @property
-    def pending(self) -> bool:
-        """Whether something was written that is not kept yet."""
-        return self.text != self._kept
-
-    def show_text(self, text: str, keep: bool) -> None:
-        """Shows what is in the project; with `keep`, not over what is being written."""
-        if keep and self.pending and self.text != text:
-            return
-        if self.text != text:
-            self.setPlainText(text)
-        self._kept = self.text
-        self.document().clearUndoRedoStacks()
-
-    def commit(self) -> None:
-        """Says that there is a new text, when there is."""
-        if self.pending and not self.isReadOnly():
-            self.committed.emit(self.text)
-
-    def restore(self) -> None:
-        """Goes back to the text that is in the project."""
-        self.setPlainText(self._kept)
-        self._kept = self.text
-
-    def _grow(self) -> None:
-        lines = round(self.document().size().height())
-        shown = min(max(lines, LINES[0]), LINES[1])
-        policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if lines > LINES[1] else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        self.setVerticalScrollBarPolicy(policy)
-        around = 2 * self.frameWidth() + round(2 * self.document().documentMargin())
-        self.setFixedHeight(shown * self.fontMetrics().lineSpacing() + around)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._grow()
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            undo = event.matches(QKeySequence.StandardKey.Undo) and not self.document().isUndoAvailable()
-            redo = event.matches(QKeySequence.StandardKey.Redo) and not self.document().isRedoAvailable()
-            if undo or redo:  # nothing to undo in here: it is the project's
-                event.ignore()
-                return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        control = event.modifiers() & Qt.KeyboardModifier.ControlModifier
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and control:
-            self.commit()
-            self.left.emit()
-        elif event.key() == Qt.Key.Key_Escape:
-            dropped = self.text if self.pending else ""
-            self.restore()
-            self.left.emit()
-            if dropped:
-                self.dropped.emit(dropped)
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        if event.reason() not in (Qt.FocusReason.MouseFocusReason, Qt.FocusReason.PopupFocusReason):
-            self.moveCursor(QTextCursor.MoveOperation.End)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        if event.reason() != Qt.FocusReason.PopupFocusReason:
-            self.commit()
-
-
-class StarRating(QWidget):
-    """Five stars: click one, or use the arrows and digits; the same star again takes the rating away."""
-
-    rated = Signal(int)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rating = 0
-        self._stars: list[QToolButton] = []
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        row = QHBoxLayout(self)
-        style.spaced(row, 2, 0)
-        for number in range(1, STARS + 1):
-            star = QToolButton(autoRaise=True)
-            star.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            star.setFixedSize(22, 22)
-            star.setAccessibleName(self.tr("{} of 5 stars").format(number))
-            star.setToolTip(self.tr("{} of 5 stars ({})").format(number, number))
-            star.clicked.connect(lambda _=False, number=number: self._rate(number))
-            row.addWidget(star)
-            self._stars.append(star)
-        self.show_rating(0)
-
-    def show_rating(self, rating: int) -> None:
-        """Shows so many stars."""
-        self._rating = rating
-        for number, star in enumerate(self._stars, 1):
-            filled = number <= rating
-            style.set_icon(star, "star" if filled else "star_empty", "warning" if filled else "quiet")
-        self.setAccessibleName(self.tr("Rating: {} of 5").format(rating) if rating else self.tr("Rating: none"))
-
-    def _rate(self, number: int) -> None:
-        self.rated.emit(0 if number == self._rating else number)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
-        if event.key() in steps:
-            self.rated.emit(min(max(0, self._rating + steps[Qt.Key(event.key())]), STARS))
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self._outline(True)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self._outline(False)
-
-    def _outline(self, on: bool) -> None:
-        self.setStyleSheet("StarRating { border: 1px solid palette(highlight); border-radius: 4px; }" if on else "")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, on)
-
-
 class _Choice(QWidget):
     """One of several answers, and whether it is the right one."""
 
@@ -685,107 +528,6 @@ class _Fact(QLineEdit):
         self.setCursorPosition(0)
         self.setTextMargins(-2, 0, 0, 0)  # in line with labels
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.setStyleSheet("background: transparent")
-
-
-class Flow(QLayout):
-    """Puts its widgets beside each other, and on a new line where there is no more room."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._items: list[QLayoutItem] = []
-        self.setSpacing(style.HALF)
-        self.setContentsMargins(0, 0, 0, 0)
-
-    def addItem(self, item: QLayoutItem) -> None:
-        self._items.append(item)
-
-    def count(self) -> int:
-        return len(self._items)
-
-    def itemAt(self, index: int) -> QLayoutItem | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._items[index] if 0 <= index < len(self._items) else None
-
-    def takeAt(self, index: int) -> QLayoutItem | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._items.pop(index) if 0 <= index < len(self._items) else None
-
-    def hasHeightForWidth(self) -> bool:
-        return True
-
-    def heightForWidth(self, width: int) -> int:
-        return self._place(QRect(0, 0, width, 0), move=False)
-
-    def setGeometry(self, rect: QRect) -> None:
-        super().setGeometry(rect)
-        self._place(rect, move=True)
-
-    def sizeHint(self) -> QSize:
-        return self.minimumSize()
-
-    def minimumSize(self) -> QSize:
-        return QSize(1, max((item.minimumSize().height() for item in self._items), default=0))
-
-    def _place(self, rect: QRect, move: bool) -> int:
-        x, y, height = rect.x(), rect.y(), 0
-        for item in self._items:
-            size = item.sizeHint().boundedTo(QSize(max(1, rect.width()), 1 << 20))
-            if x > rect.x() and x + size.width() > rect.right() + 1:
-                x, y, height = rect.x(), y + height + self.spacing(), 0
-            if move:
-                item.setGeometry(QRect(QPoint(x, y), size))
-            x, height = x + size.width() + self.spacing(), max(height, size.height())
-        return y + height - rect.y()
-
-
-def plain(text: str) -> QLabel:
-    """A label that wraps and takes nothing for markup."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setText(text)
-    label.setWordWrap(True)
-    label.setMinimumWidth(1)  # a word that is too long is cut, and widens nothing
-    return label
-
-
-def quiet(text: str) -> QLabel:
-    """The same, drawn less strongly."""
-    label = plain(text)
-    label.setObjectName("quiet")
-    label.setForegroundRole(label.palette().ColorRole.PlaceholderText)
-    return label
-
-
-def caption(text: str, of: QWidget | None = None) -> QLabel:
-    """The name over a field."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setText(text)
-    label.setForegroundRole(label.palette().ColorRole.PlaceholderText)
-    if of is not None:
-        label.setBuddy(of)
-    return label
-
-
-def badge(text: str, why: str) -> QLabel:
-    """A short fact with a line around it."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setText(text)
-    label.setToolTip(why)
-    label.setStyleSheet("border: 1px solid palette(mid); border-radius: 6px; padding: 1px 6px")
-    return label
-
-
-def tint(label: QLabel, meaning: str) -> None:
-    """Draws a label in the colour of a meaning."""
-    palette = QApplication.palette(label)
-    palette.setColor(palette.ColorRole.WindowText, style.colour(meaning))
-    label.setPalette(palette)
-
-
-def clear(layout: QLayout) -> None:
-    """Takes all widgets out of a layout and ends them."""
-    while (item := layout.takeAt(0)) is not None:
-        if (widget := item.widget()) is not None:
-            widget.hide()
-            widget.deleteLater()
+        palette = QPalette()
+        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
+        self.setPalette(palette)

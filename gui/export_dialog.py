@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QLocale, QObject, QSignalBlocker, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QFontDatabase, QPalette, QTextCursor, QTextFormat
+from PySide6.QtCore import QLocale, QObject, QSignalBlocker, QUrl
+from PySide6.QtGui import QDesktopServices, QFontDatabase, QTextCursor, QTextFormat
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -35,6 +34,7 @@ from core.project.project import Project
 from core.project.records import STATES
 from gui import style
 from gui.jobs import Job, Jobs, Status
+from gui.labels import line, plain, quiet, strong
 from gui.session import Session
 from gui.words import state_name
 
@@ -93,7 +93,7 @@ class ExportDialog(QDialog):
     def _choices(self) -> QVBoxLayout:
         column = QVBoxLayout()
         style.spaced(column, 0, style.HALF)
-        column.addWidget(_heading(self.tr("Format")))
+        column.addWidget(strong(self.tr("Format")))
         self.formats: dict[str, QRadioButton] = {}
         group = QButtonGroup(self)
         for name, (title, readers) in self._formats().items():
@@ -102,13 +102,13 @@ class ExportDialog(QDialog):
             group.addButton(button)
             self.formats[name] = button
             column.addWidget(button)
-            line = _quiet(readers)
+            line = quiet(readers)
             line.setContentsMargins(style.WIDE, 0, 0, style.HALF)
             line.setWordWrap(False)
             column.addWidget(line)
         group.buttonToggled.connect(self._format_toggled)
         column.addSpacing(style.SPACE)
-        column.addWidget(_heading(self.tr("Which questions")))
+        column.addWidget(strong(self.tr("Which questions")))
         self.state = QComboBox()
         self.state.setAccessibleName(self.tr("Which questions"))
         self.state.currentIndexChanged.connect(self._refresh)
@@ -137,10 +137,10 @@ class ExportDialog(QDialog):
         self.preview.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.preview.setAccessibleName(self.tr("The first rows in this format"))
         self.preview.setPlaceholderText(self.tr("There is no row to show."))
-        self.left_out = _quiet("")
+        self.left_out = quiet()
         column = QVBoxLayout()
         style.spaced(column, 0)
-        column.addWidget(_heading(self.tr("The first rows")))
+        column.addWidget(strong(self.tr("The first rows")))
         column.addWidget(self.preview, 1)
         column.addWidget(self.left_out)
         return column
@@ -149,12 +149,12 @@ class ExportDialog(QDialog):
         self.path = QLineEdit()
         self.path.setAccessibleName(self.tr("File to write"))
         self.path.textEdited.connect(self._name_given)
-        label = QLabel(self.tr("&File"))
+        label = line(self.tr("&File"))
         label.setBuddy(self.path)
         choose = QPushButton(self.tr("C&hoose…"))
         choose.setAutoDefault(False)
         choose.clicked.connect(self._choose)
-        self.replaced = _quiet("")
+        self.replaced = quiet()
         grid = QGridLayout()
         style.spaced(grid, 0)
         grid.addWidget(label, 0, 0)
@@ -165,10 +165,8 @@ class ExportDialog(QDialog):
         return grid
 
     def _foot(self) -> QHBoxLayout:
-        self.summary = QLabel()
-        self.summary.setTextFormat(Qt.TextFormat.PlainText)
-        self.summary.setWordWrap(True)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.summary = plain()
+        buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         buttons.rejected.connect(self.reject)
         self.button = buttons.addButton(self.tr("&Export"), QDialogButtonBox.ButtonRole.AcceptRole)
         style.set_icon(self.button, "export")
@@ -348,19 +346,3 @@ class _Writing(QObject):
 def show_in_folder(path: Path) -> None:
     """Opens the folder of a file in the system's own file manager."""
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
-
-
-def _heading(text: str) -> QLabel:
-    label = QLabel(text)
-    font = label.font()
-    font.setBold(True)
-    label.setFont(font)
-    return label
-
-
-def _quiet(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-    return label

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, Qt, QTimer
-from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from gui import style
 from gui.jobs import Job, Jobs
+from gui.labels import caption, line
 
 REFRESH = 200  # milliseconds: a run reports far more often than anybody reads
 STEPS = 1_000  # of a bar: a count of bytes would not fit into its numbers
@@ -54,11 +54,9 @@ class _Row(QWidget):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self._job = job
-        self._text, self._detail = QLabel(), QLabel()
+        self._text, self._detail = line(), caption("")
         for label in (self._text, self._detail):
-            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setMinimumWidth(1)  # a long file name does not widen the window
-        self._detail.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setFixedWidth(180)

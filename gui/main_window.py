@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
     QMainWindow,
     QMenu,
     QStackedWidget,
@@ -31,6 +28,7 @@ from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
 from gui.job_bar import JobBar
 from gui.jobs import Job, Jobs
+from gui.labels import quiet
 from gui.messages import BugDialog, MessageBar
 from gui.panels.documents import DocumentsPanel
 from gui.panels.models import ModelsPanel
@@ -39,6 +37,7 @@ from gui.panels.questions import QuestionsPanel
 from gui.pictures import Pictures
 from gui.sample import copy_sample, sample_documents, sample_folder
 from gui.session import Session
+from gui.sidebar import Sidebar
 from gui.start_page import StartPage
 
 SUFFIX = ".elenchus"
@@ -68,25 +67,15 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(720, 480)
         self.message_bar, self.job_bar = MessageBar(), JobBar(self.jobs)
         self.start_page = StartPage(self.session)
-        self.sidebar = QListWidget()
-        self.sidebar.setObjectName("sidebar")
-        self.sidebar.setAccessibleName(self.tr("Panels"))
-        self.sidebar.setIconSize(QSize(20, 20))
-        self.sidebar.setFixedWidth(168)
-        self.sidebar.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.sidebar = Sidebar()
         self.stack = QStackedWidget()
         for panel in self.panels:
-            item = QListWidgetItem(panel.title)
-            item.setSizeHint(QSize(0, 36))
-            item.setIcon(style.icon(panel.glyph))
-            self.sidebar.addItem(item)
+            self.sidebar.add_panel(panel.title, panel.glyph)
             self.stack.addWidget(panel)
-        offline = QLabel(self.tr("Offline: nothing leaves this computer"))
-        offline.setWordWrap(True)
-        offline.setObjectName("offline")
+        offline = quiet(self.tr("Offline: nothing leaves this computer"))
+        offline.setContentsMargins(style.SPACE + style.HALF, style.SPACE, style.SPACE, style.SPACE)
         offline.setToolTip(self.tr("Elenchus opens no network connection."))
         left = QWidget()
-        left.setObjectName("left")
         column = QVBoxLayout(left)
         style.spaced(column, 0)
         column.addWidget(self.sidebar, 1)
@@ -160,9 +149,9 @@ class MainWindow(QMainWindow):
         return menu
 
     def set_appearance(self, scheme: Qt.ColorScheme) -> None:
-        """Keeps that the window is to be light, dark, or as the system is, from the next start on."""
+        """Draws the windows light, dark, or as the system is, now and when the app is started again."""
         self.session.settings.setValue("appearance", scheme.name)
-        self.message_bar.show_notice(self.tr("The appearance changes when Elenchus is started again."))
+        style.set_scheme(scheme)
 
     def _add(
         self,
@@ -198,7 +187,7 @@ class MainWindow(QMainWindow):
         self.documents.ask_wanted.connect(self.ask)
         self.questions.export_wanted.connect(self.export)
         self.questions.documents_wanted.connect(lambda: self.show_panel(0))
-        self.questions.model_loaded.connect(self.models.show_loaded)
+        self.questions.asking.model_loaded.connect(self.models.show_loaded)
         self.start_page.new_wanted.connect(self.new_project)
         self.start_page.open_wanted.connect(self.open_project)
         self.start_page.sample_wanted.connect(self.open_sample)
@@ -387,8 +376,7 @@ class MainWindow(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "stack"):
-            for row in range(self.sidebar.count()):
-                self.sidebar.item(row).setIcon(style.icon(self.panels[row].glyph))
+            style.redraw()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):

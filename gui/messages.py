@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 import core
 from gui import style
+from gui.labels import plain
 
 NOTICE_TIME = 8_000  # milliseconds that a notice stays; what went wrong stays until it is closed
 
@@ -31,12 +32,8 @@ class MessageBar(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("messageBar")
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self._icon, self._text = QLabel(), QLabel()
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setWordWrap(True)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._icon, self._text = QLabel(), plain(selectable=True)
         self._text.setAccessibleName(self.tr("Message"))
         self._button = QPushButton()
         self._close = QToolButton(autoRaise=True)
@@ -103,18 +100,16 @@ class BugDialog(QDialog):
         self.setWindowTitle(self.tr("Something went wrong"))
         self._details = f"Elenchus {core.__version__}, {platform.platform()}, Python {platform.python_version()}\n"
         self._details += f"{message}\n\n{details}"
-        head = QLabel(
+        head = plain(
             self.tr(
                 "This is a fault in Elenchus, not in what you did. Everything that was finished is in the project. "
                 "The details help us to mend it."
             )
         )
-        head.setTextFormat(Qt.TextFormat.PlainText)
-        head.setWordWrap(True)
         text = QPlainTextEdit(self._details)
         text.setReadOnly(True)
         text.setAccessibleName(self.tr("Details"))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons = style.button_box(QDialogButtonBox.StandardButton.Close)
         copy = buttons.addButton(self.tr("&Copy details"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(self.copy_details)
         buttons.rejected.connect(self.reject)

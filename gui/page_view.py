@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QPalette, QShortcut, QShowEvent
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QSizePolicy,
@@ -23,6 +22,7 @@ from core.documents.records import Page
 from core.errors import UserError
 from core.project.records import DocumentRow
 from gui import style
+from gui.labels import line, plain, quiet
 from gui.page_canvas import Mark, PageCanvas
 from gui.pictures import Pictures, Wanted
 from gui.session import Session
@@ -165,7 +165,7 @@ class PageView(QWidget):
         self._field.setToolTip(self.tr("Type the number or the label of a page"))
         self._field.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._field.setFixedWidth(self.fontMetrics().horizontalAdvance("0") * 8)
-        self._of = _plain_label()
+        self._of = line()
         row = QHBoxLayout(self._bar)
         row.setContentsMargins(style.HALF, style.HALF, style.HALF, style.HALF)
         row.setSpacing(style.HALF)
@@ -177,8 +177,7 @@ class PageView(QWidget):
         row.addWidget(self._button("zoom_in", self.tr("Larger (Ctrl++)"), self.zoom_in))
 
         self._banner = QWidget()
-        self._reason = _plain_label()
-        self._reason.setWordWrap(True)
+        self._reason = plain()
         self._remedy = QPushButton()
         row = QHBoxLayout(self._banner)
         style.spaced(row, style.SPACE)
@@ -187,10 +186,8 @@ class PageView(QWidget):
 
         self._canvas = PageCanvas()
         self._canvas.setAccessibleName(self.tr("Page of the document"))
-        self._sentence = _plain_label()
-        self._sentence.setWordWrap(True)
+        self._sentence = quiet()
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._sentence.setContentsMargins(style.WIDE, style.WIDE, style.WIDE, style.WIDE)
         self._sentence.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         column = QVBoxLayout(self)
@@ -316,9 +313,3 @@ class PageView(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._ask_picture()  # the password may have been given elsewhere
-
-
-def _plain_label() -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QVBoxLayout, QWidget
 
 from core.documents.reader import PasswordNeeded, WrongPassword
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import DocumentRow
 from gui import style
 from gui.jobs import Job, Status
+from gui.labels import plain
 
 TOLD = 3  # failures named in one message
 
@@ -107,19 +108,14 @@ class PasswordDialog(QDialog):
         self._field = QLineEdit()
         self._field.setEchoMode(QLineEdit.EchoMode.Password)
         self._field.setAccessibleName(self.tr("Password"))
-        label = QLabel()
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        label.setText(text.format(name))
-        label.setWordWrap(True)
-        label.setMinimumWidth(1)  # a long name does not make the dialog wide
-        buttons = QDialogButtonBox()
+        buttons = style.button_box()
         buttons.addButton(self.tr("&Open"), QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(self.tr("&Skip"), QDialogButtonBox.ButtonRole.RejectRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE)
-        column.addWidget(label)
+        column.addWidget(plain(text.format(name)))
         column.addWidget(self._field)
         column.addWidget(buttons)
         self.setMinimumWidth(380)

@@ -101,6 +101,16 @@ class Session(QObject):
         else:
             self.offer_made.emit(text, label, action)
 
+    def only_read(self) -> str:
+        """What is said where nothing may be written."""
+        return self.tr("This project is open to be read only: nothing can be changed.")
+
+    def may_write(self) -> bool:
+        """Whether a project is open that may be changed; says why not where one is open."""
+        if self.is_open and self.project.read_only:
+            self.notice_given.emit(self.only_read())
+        return self.is_open and not self.project.read_only
+
     def recent(self) -> list[Path]:
         """The projects that were open last, newest first, whether they are still there or not."""
         return self._paths("recent")

@@ -16,10 +16,9 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QAction, QFont, QIcon, QKeyEvent, QKeySequence, QPainter, QPalette, QShowEvent
+from PySide6.QtGui import QAction, QIcon, QKeyEvent, QKeySequence, QPainter, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -31,6 +30,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui import style
+from gui.labels import quiet, strong
 from gui.session import Session
 
 WIDTH = 640  # pixels: longer lines are hard to read
@@ -84,7 +84,7 @@ class StartPage(QWidget):
         column.addSpacing(style.DOUBLE)
         column.addLayout(self._recent_head())
         column.addWidget(self._recent_list(), 8)
-        column.addWidget(_quiet(self.tr("PDF files and projects can be dropped anywhere in this window.")))
+        column.addWidget(quiet(self.tr("PDF files and projects can be dropped anywhere in this window.")))
         column.addStretch(3)
         row = QHBoxLayout(self)
         style.spaced(row, style.WIDE)
@@ -93,16 +93,12 @@ class StartPage(QWidget):
         row.addStretch(1)
 
     def _title(self) -> QVBoxLayout:
-        name = QLabel("Elenchus")
-        font = name.font()
-        font.setPointSizeF(font.pointSizeF() * 2.4)
-        font.setWeight(QFont.Weight.DemiBold)
-        name.setFont(font)
+        name = strong("Elenchus", 2.4)
         column = QVBoxLayout()
         style.spaced(column, 0, style.HALF)
         column.addWidget(name)
         column.addWidget(
-            _quiet(
+            quiet(
                 self.tr(
                     "Turns documents into a small, excellent training set, with the evidence for every answer, "
                     "on a model that runs on this computer."
@@ -131,10 +127,7 @@ class StartPage(QWidget):
         return row
 
     def _recent_head(self) -> QHBoxLayout:
-        self._heading = QLabel(self.tr("Recent projects"))
-        font = self._heading.font()
-        font.setWeight(QFont.Weight.DemiBold)
-        self._heading.setFont(font)
+        self._heading = strong(self.tr("Recent projects"))
         self._forget = QPushButton(self.tr("&Forget the missing ones"))
         self._forget.setFlat(True)
         style.set_icon(self._forget, "remove")
@@ -252,11 +245,3 @@ class _RecentDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         lines = 2 * option.fontMetrics.height()  # pyright: ignore[reportAttributeAccessIssue]
         return QSize(0, lines + 2 * style.SPACE + style.HALF)
-
-
-def _quiet(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-    return label

@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QLayout
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLayout
 from shiboken6 import isValid
 
 HALF, SPACE, DOUBLE, WIDE = 4, 8, 16, 24  # pixels between things that belong together … that do not
@@ -59,8 +59,12 @@ _COLOURS = {
     "bad": ("#b42318", "#ff8a80"),
     "warning": ("#8a5a00", "#f0b429"),
     "quiet": ("#5f6672", "#a3abb8"),
+    "line": ("#b9bec6", "#5a5f66"),  # around things; not to be read, so of less contrast
     "accent": ("#2f5fd0", "#8db0ff"),
 }
+
+
+_icons: weakref.WeakKeyDictionary[Any, tuple[str, str | None]] = weakref.WeakKeyDictionary()
 
 
 def is_dark() -> bool:
@@ -86,27 +90,36 @@ def icon(name: str, meaning: str | None = None) -> QIcon:
 
 
 def set_icon(target: Any, name: str, meaning: str | None = None) -> None:
-    """Gives an action or a button an icon that follows when the system turns light or dark."""
-    _follower().add(target, name, meaning)
+    """Gives an action or a button an icon that `redraw` draws in the colours of the day."""
+    _icons[target] = (name, meaning)
+    target.setIcon(icon(name, meaning))
 
 
-def set_scheme(application: QApplication, scheme: Qt.ColorScheme) -> None:
-    """Draws the windows that are made from now on light, dark, or as the system is (Unknown)."""
-    application.styleHints().setColorScheme(scheme)
-    application.setPalette(QPalette())
+def redraw() -> None:
+    """After the palette has changed: draws all icons anew, in the colours that it has now."""
+    quieten()
+    for target, (name, meaning) in list(_icons.items()):
+        if isValid(target):
+            target.setIcon(icon(name, meaning))
+
+
+def set_scheme(scheme: Qt.ColorScheme) -> None:
+    """Draws all windows light, dark, or as the system is (Unknown)."""
+    QGuiApplication.styleHints().setColorScheme(scheme)
+    QApplication.setPalette(QPalette())
     if scheme == Qt.ColorScheme.Dark and not is_dark():  # a desktop without a say in it: plain X11
-        application.setPalette(_dark())
-    quieten(application)
+        QApplication.setPalette(_dark())
+    quieten()
 
 
-def quieten(application: QApplication) -> None:
+def quieten() -> None:
     """Gives texts of lesser weight a grey that can still be read: the styles' own has too little contrast."""
-    role, palette = QPalette.ColorRole.PlaceholderText, application.palette()
+    role, palette = QPalette.ColorRole.PlaceholderText, QGuiApplication.palette()
     if palette.color(role) != colour("quiet"):
         if palette.resolveMask() == 0:
             palette = QPalette()  # nothing else is set in it: the rest goes on to follow the system
         palette.setColor(role, colour("quiet"))
-        application.setPalette(palette)
+        QApplication.setPalette(palette)
 
 
 def _dark() -> QPalette:
@@ -133,40 +146,23 @@ def _dark() -> QPalette:
     return palette
 
 
+def button_box(*standard: QDialogButtonBox.StandardButton) -> QDialogButtonBox:
+    """The buttons along the foot of a dialog, none with the pictures that Qt gives them where a desktop has none."""
+    box = QDialogButtonBox()
+    for wanted in standard:
+        box.addButton(wanted).setIcon(QIcon())
+    return box
+
+
 def spaced(layout: QLayout, margin: int = 0, spacing: int = SPACE) -> None:
     """Sets a layout's margins and the space between its items, all from the one scale."""
     layout.setContentsMargins(margin, margin, margin, margin)
     layout.setSpacing(spacing)
 
 
-class _Follower(QObject):
-    """Draws icons anew when the palette changes."""
-
-    def __init__(self, application: QApplication) -> None:
-        super().__init__(application)
-        self._targets: weakref.WeakKeyDictionary[Any, tuple[str, str | None]] = weakref.WeakKeyDictionary()
-        application.installEventFilter(self)
-
-    def add(self, target: Any, name: str, meaning: str | None) -> None:
-        self._targets[target] = (name, meaning)
-        target.setIcon(icon(name, meaning))
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ApplicationPaletteChange and isinstance(watched, QApplication):
-            quieten(watched)
-            for target, (name, meaning) in list(self._targets.items()):
-                if isValid(target):
-                    target.setIcon(icon(name, meaning))
-        return False
-
-
-_the_follower: _Follower | None = None
-
-
-def _follower() -> _Follower:
-    global _the_follower
-    application = QApplication.instance()
-    assert isinstance(application, QApplication)
-    if _the_follower is None or _the_follower.parent() is not application:
-        _the_follower = _Follower(application)
-    return _the_follower
+def clear(layout: QLayout) -> None:
+    """Takes all widgets out of a layout and ends them."""
+    while (item := layout.takeAt(0)) is not None:
+        if (widget := item.widget()) is not None:
+            widget.hide()
+            widget.deleteLater()

@@ -19,20 +19,14 @@ SIZE = (1280, 800)
 
 
 def main() -> None:
-    """Makes the sample project when it is not there, and draws everything twice."""
+    """Makes the sample project when it is not there, and draws everything."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "shots"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory() as home, x_server():
         os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), home)
         project = make_sample(Path(home))
-        for scheme in ("Light", "Dark"):  # a process each: every one begins with a window that was never light
-            command = [
-                sys.executable,
-                "-c",
-                f"from tests.shots import *; draw_all(*map(Path, sys.argv[1:]), {scheme!r})",
-            ]
-            subprocess.run([*command, str(project), str(folder), home], check=True, cwd=ROOT, timeout=300)
+        draw_all(project, folder, Path(home))
 
 
 @contextmanager
@@ -67,34 +61,31 @@ def make_sample(home: Path) -> Path:
     return path
 
 
-def draw_all(project: Path, folder: Path, home: Path, scheme: str) -> None:
-    """Every scene, light or dark."""
-    from PySide6.QtCore import Qt
-
-    from gui import style
+def draw_all(project: Path, folder: Path, home: Path) -> None:
+    """Every scene."""
     from gui.app import make_application
 
-    application = make_application(sys.argv[:1])
-    style.set_scheme(application, Qt.ColorScheme[scheme])
-    studio = Studio(folder, scheme.lower(), home)
+    _application = make_application(sys.argv[:1])
+    studio = Studio(folder, home)
     for scene in (start, empty, documents, questions, editing, models, export, ask, palette, about, error, bug):
         studio.take(scene, project)
 
 
 class Studio:
-    """Opens a window for each scene, waits until it stands still, and saves its picture."""
+    """Opens a window for each scene, waits until it stands still, and saves its pictures, light and dark."""
 
-    def __init__(self, folder: Path, scheme: str, home: Path) -> None:
-        self.folder, self.scheme, self.home = folder, scheme, home
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder, self.home = folder, home
 
     def take(self, scene: "Callable[[Studio], object]", project: Path) -> None:
-        from PySide6.QtCore import QSettings
+        from PySide6.QtCore import QSettings, Qt
 
+        from gui import style
         from gui.jobs import Jobs
         from gui.main_window import MainWindow
         from gui.session import Session
 
-        copy = self.home / f"{scene.__name__}-{self.scheme}" / project.name
+        copy = self.home / scene.__name__ / project.name
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(project, copy)
         self.project = copy
@@ -104,10 +95,12 @@ class Studio:
         self.window.resize(*SIZE)
         self.window.show()
         shown = scene(self) or self.window
-        self.settle()
-        target = self.folder / f"{scene.__name__}-{self.scheme}.png"
-        shown.grab().save(str(target))  # type: ignore[attr-defined]
-        print(target)
+        for scheme in (Qt.ColorScheme.Light, Qt.ColorScheme.Dark):
+            style.set_scheme(scheme)
+            self.settle()
+            target = self.folder / f"{scene.__name__}-{scheme.name.lower()}.png"
+            shown.grab().save(str(target))  # type: ignore[attr-defined]
+            print(target)
         if shown is not self.window:
             shown.close()  # type: ignore[attr-defined]
         self.window.close()

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QItemSelectionModel, Qt, Signal
-from PySide6.QtGui import QFont, QKeySequence, QTextOption
+from PySide6.QtGui import QKeySequence, QTextOption
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QListView,
     QPlainTextEdit,
     QPushButton,
@@ -35,6 +34,7 @@ from gui.cut_preview import CutPreview
 from gui.document_list import DocumentDelegate, DocumentList
 from gui.empty_page import EmptyPage
 from gui.jobs import Job, Jobs
+from gui.labels import plain, strong
 from gui.page_view import PageView
 from gui.panels.panel import Panel
 from gui.pictures import Pictures
@@ -381,10 +381,10 @@ class DocumentsPanel(Panel):
 
     def _build_details(self) -> QWidget:
         self._details = QWidget()
-        self._heading, self._reason = _plain(), _plain()
-        font = QFont(self._heading.font())
-        font.setWeight(QFont.Weight.DemiBold)
-        self._heading.setFont(font)
+        self._heading, self._reason = strong(), plain(selectable=True)
+        self._heading.setWordWrap(True)
+        self._heading.setMinimumWidth(1)
+        self._heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._heading.setAccessibleName(self.tr("Title"))
         self._reason.setAccessibleName(self.tr("Why it could not be read"))
         self._tabs = QTabWidget()
@@ -427,16 +427,6 @@ class DocumentsPanel(Panel):
         self._cutting.numbers_changed.connect(self._enable)
         self._cutting.marks_changed.connect(self._view.refresh_marks)
         self._view.password_wanted.connect(self.give_password)
-
-
-def _plain() -> QLabel:
-    """A label to be read and copied that takes nothing in its text for markup."""
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setMinimumWidth(1)  # a long word does not make the window wide
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
 
 
 def _read_only(name: str) -> QPlainTextEdit:

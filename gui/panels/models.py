@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QObject, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QAction, QDesktopServices, QFont, QPalette, QShowEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QSize, Qt, QUrl
+from PySide6.QtGui import QAction, QDesktopServices, QShowEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -29,10 +28,12 @@ from core import paths
 from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded
 from core.errors import UserError
 from core.models.files import ModelFile
-from core.models.shelf import Shelved, models_folder, shelf
+from core.models.shelf import Shelved, models_folder
 from core.questions.prompts import load_prompts
 from gui import style
 from gui.jobs import Jobs
+from gui.labels import caption, plain, quiet, strong
+from gui.model_finder import ModelFinder
 from gui.panels.panel import Panel
 from gui.session import Session
 from gui.words import kind_name, size_words
@@ -47,7 +48,7 @@ class ModelsPanel(Panel):
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, QCoreApplication.translate("Panel", "Models"))
-        self._reading: _Reading | None = None
+        self._finder: ModelFinder | None = None
         self._found: list[Shelved] = []
         self._loaded: Loaded | None = None
         self._wanted: Path | None = None  # to be selected once it is read
@@ -57,13 +58,13 @@ class ModelsPanel(Panel):
 
     def refresh(self) -> None:
         """Reads the headers anew, off the event loop."""
-        if self._reading is not None:
-            self._reading.read.disconnect(self._show_found)
-        self._reading = _Reading(self.session.chosen_models())
-        self._reading.read.connect(self._show_found)
+        if self._finder is not None:
+            self._finder.ended.disconnect(self._show_found)
+        self._finder = ModelFinder(self.session.chosen_models())
+        self._finder.ended.connect(self._show_found)
         if not self.list.count():
             self._hint.setText(self.tr("Reading what the files are…"))
-        self._reading.start()
+        self._finder.start()
 
     def next_model(self) -> Path:
         """The model that the next run takes: the one that was chosen, else the starter."""
@@ -85,8 +86,8 @@ class ModelsPanel(Panel):
 
     def save_state(self) -> None:
         self.session.settings.setValue("models_splitter", self._splitter.saveState())
-        if self._reading is not None:
-            self._reading.wait()
+        if self._finder is not None:
+            self._finder.stop()
 
     # Building
 
@@ -113,7 +114,7 @@ class ModelsPanel(Panel):
     def _loaded_strip(self) -> QFrame:
         strip = QFrame()
         strip.setFrameShape(QFrame.Shape.StyledPanel)
-        self._loaded_icon, self._loaded_text = QLabel(), _text("")
+        self._loaded_icon, self._loaded_text = QLabel(), plain()
         self._loaded_text.setAccessibleName(self.tr("What is in memory"))
         self._unload_button = _button(self._unload, self.tr("Un&load"))
         row = QHBoxLayout(strip)
@@ -132,7 +133,7 @@ class ModelsPanel(Panel):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.currentItemChanged.connect(self._show_details)
         self.list.itemActivated.connect(self.use_current)
-        self._hint = _text("", quiet=True)
+        self._hint = quiet()
         buttons = QHBoxLayout()
         style.spaced(buttons, 0)
         buttons.addWidget(_button(self._add, self.tr("&Add a GGUF file…")), 1)
@@ -146,11 +147,8 @@ class ModelsPanel(Panel):
         return left
 
     def _right(self) -> QStackedWidget:
-        self._name, self._about = _text(""), _text("", quiet=True)
-        font = self._name.font()
-        font.setPointSizeF(font.pointSizeF() * 1.4)
-        font.setWeight(QFont.Weight.DemiBold)
-        self._name.setFont(font)
+        self._name, self._about = strong(size=1.4), quiet()
+        self._name.setWordWrap(True)
         self._form = QFormLayout()
         style.spaced(self._form, 0)
         self._form.setHorizontalSpacing(style.WIDE)
@@ -177,7 +175,7 @@ class ModelsPanel(Panel):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidget(page)
-        nothing = _text(self.tr("Select a model to see what it is."), quiet=True)
+        nothing = quiet(self.tr("Select a model to see what it is."))
         nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._right_pages = QStackedWidget()
         self._right_pages.addWidget(nothing)
@@ -246,12 +244,9 @@ class ModelsPanel(Panel):
         self._about.setVisible(bool(self._about.text()))
         rows = self._facts(model) if model else []
         for label, value in [*rows, (self.tr("File"), str(shelved.path))]:
-            field = _text(value)
-            field.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            field = plain(value, selectable=True)
             field.setAccessibleName(f"{label}: {value}")
-            head = _text(label, quiet=True)
-            head.setWordWrap(False)
-            self._form.addRow(head, field)
+            self._form.addRow(caption(label), field)
 
     def _about_words(self, shelved: Shelved) -> str:
         model = shelved.model
@@ -385,32 +380,6 @@ class ModelsPanel(Panel):
             self.show_loaded(self._loaded)
 
 
-class _Reading(QObject):
-    """Reads the headers in a thread of its own: many, or one on a slow disk, would hold the window up."""
-
-    read = Signal(object)  # list[Shelved]
-
-    def __init__(self, chosen: Sequence[Path]) -> None:
-        super().__init__()
-        self._chosen = chosen
-        self._thread = threading.Thread(target=self._run, name="models", daemon=True)
-
-    def start(self) -> None:
-        """Begins; `read` follows."""
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Until it is done, but not long."""
-        self._thread.join(2)
-
-    def _run(self) -> None:
-        try:
-            found = list(shelf(self._chosen))
-        except (UserError, OSError) as error:
-            found = [Shelved(paths.starter_model(), None, str(error))]
-        self.read.emit(found)
-
-
 def _can_ask(model: ModelFile) -> bool:
     if model.is_embedding:
         return False
@@ -418,15 +387,6 @@ def _can_ask(model: ModelFile) -> bool:
         return bool(load_prompts(model.prompt_style).kinds)
     except UserError:
         return False
-
-
-def _text(text: str, quiet: bool = False) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    if quiet:
-        label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-    return label
 
 
 def _button(action: QAction, text: str) -> QPushButton:

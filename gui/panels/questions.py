@@ -23,15 +23,16 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QSplitter, Q
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import STATES, Example, ExampleFilter
-from core.questions.ask import AskOptions, how_far
+from core.questions.ask import Replaced
 from gui import style
 from gui.ask_dialog import AskDialog
-from gui.ask_run import AskRun
+from gui.asking import Asking
+from gui.edit_field import EditField
 from gui.empty_page import EmptyPage
-from gui.example_detail import EditField, ExampleDetail
+from gui.example_detail import ExampleDetail
 from gui.example_filters import ExampleFilters
 from gui.example_table import DOCUMENT, SORTED_BY, ExampleTable, ExampleView, Fetcher, spans
-from gui.jobs import Job, Jobs
+from gui.jobs import Jobs
 from gui.panels.panel import Panel
 from gui.pictures import Pictures
 from gui.session import Session
@@ -47,14 +48,12 @@ class QuestionsPanel(Panel):
     glyph = "questions"
     export_wanted = Signal()
     documents_wanted = Signal()
-    model_loaded = Signal(object)  # the Loaded of a run, or None when its child is gone
 
     def __init__(self, session: Session, jobs: Jobs, pictures: Pictures) -> None:
         super().__init__(session, jobs, QCoreApplication.translate("Panel", "Questions"))
         self.filter = ExampleFilter()
         self.counts = dict.fromkeys(STATES, 0)
-        self._job: Job | None = None
-        self._run: AskRun | None = None
+        self.asking = Asking(session, jobs, self)
         self._fetching: ExampleFilter | None = None  # what a thread looks for now
         self._stale = False  # whether what it finds is out of date
         self._has_text = False  # whether there are passages to ask about
@@ -130,6 +129,9 @@ class QuestionsPanel(Panel):
         self.detail.again_wanted.connect(self.ask_again)
         self.detail.left.connect(self.view.setFocus)
         self._fetcher.fetched.connect(self._receive)
+        self.asking.changed.connect(self._show_run_state)
+        self.asking.replaced.connect(self._show_replaced)
+        self.asking.options_wanted.connect(self.ask)
         self.session.project_opened.connect(self._show_project)
         self.session.project_closed.connect(self._show_project)
         self.session.examples_changed.connect(self._take_in)
@@ -172,13 +174,13 @@ class QuestionsPanel(Panel):
         self.detail.set_writable(writable)
         self.ask_button.setEnabled(writable)
         what = self.tr("Let a model ask questions about the documents")
-        self.ask_button.setToolTip(what if writable or not open else self._only_read())
+        self.ask_button.setToolTip(what if writable or not open else self.session.only_read())
         if open:
             self._show_sources()
             self.filters.clear()
             self._show_run_state()
             with self.session.reporting():
-                self._offer_to_resume()
+                self.asking.offer_to_resume()
 
     def _show_sources(self, _: object = None) -> None:
         if not self.session.is_open:
@@ -332,7 +334,7 @@ class QuestionsPanel(Panel):
     def _say_why_empty(self) -> None:
         writable, total = not self.session.project.read_only, sum(self.counts.values())
         say = self.empty.say
-        if total == 0 and self._is_asking():
+        if total == 0 and self.asking.active:
             say("questions", self.tr("The first questions are on their way"))
         elif total == 0 and not self._has_text:
             text = self.tr("Questions are asked about the text of your documents. Add a PDF first.")
@@ -353,7 +355,7 @@ class QuestionsPanel(Panel):
         """Accepts, rejects or takes back what is selected; after a verdict the next without one comes up."""
         ids = self.selected_ids()
         self.detail.commit()  # which may take the question out of the list, and select another
-        if not ids or not self._may_write():
+        if not ids or not self.session.may_write():
             return
         rows = [row for row in map(self.model.row_of, (ids[0], ids[-1])) if row >= 0]
         follow = self._after(max(rows, default=0), set(ids)) if self.filter.state else None
@@ -401,7 +403,7 @@ class QuestionsPanel(Panel):
     def rate(self, stars: int) -> None:
         """Gives what is selected so many stars; 0 takes them away."""
         ids = self.selected_ids()
-        if not ids or not self._may_write():
+        if not ids or not self.session.may_write():
             return
         if len(ids) > MANY:
             self._in_background(partial(self.session.project.rate_all, ids, stars or None))
@@ -412,21 +414,21 @@ class QuestionsPanel(Panel):
 
     def edit(self) -> None:
         """Puts the cursor into the question."""
-        if self.detail.example is not None and self._may_write():
+        if self.detail.example is not None and self.session.may_write():
             self.detail.edit()
 
     def undo(self) -> None:
         """Takes back what was typed last, or else the last change in the project."""
         if (field := _writing()) is not None and _steps(field)[0]:
             field.undo()
-        elif self._may_write():
+        elif self.session.may_write():
             self._step(redo=False)
 
     def redo(self) -> None:
         """Does again what was undone last, in the text or else in the project."""
         if (field := _writing()) is not None and _steps(field)[1]:
             field.redo()
-        elif self._may_write():
+        elif self.session.may_write():
             self._step(redo=True)
 
     def _step(self, redo: bool) -> None:
@@ -453,31 +455,11 @@ class QuestionsPanel(Panel):
         """Changes so many questions that the window would stand still; `examples_changed` follows."""
         self.jobs.start("project", self.tr("Changing many questions"), lambda _: _ignore(change()))
 
-    def _may_write(self) -> bool:
-        if not self.session.is_open:
-            return False
-        if self.session.project.read_only:
-            self.session.notice_given.emit(self._only_read())
-            return False
-        return True
-
-    def _only_read(self) -> str:
-        return self.tr("This project is open to be read only: nothing can be changed.")
-
-    def _is_asking(self) -> bool:
-        return self._job is not None and self._job.active
-
-    def _may_ask(self) -> bool:
-        if self._is_asking():
-            sentence = self.tr("Questions are being asked already. Wait for the end, or cancel it below.")
-            self.session.notice_given.emit(sentence)
-        return not self._is_asking() and self._may_write()
-
     # Runs
 
     def ask(self) -> None:
-        """Asks what a run is to make, and begins it, or goes on with the last one."""
-        if not self._may_ask():
+        """Asks the user what a run is to make, and begins it, or goes on with the last one."""
+        if not self.asking.allowed():
             return
         if not self._has_text:
             self.documents_wanted.emit()
@@ -486,91 +468,30 @@ class QuestionsPanel(Panel):
         with self.session.reporting():
             dialog = AskDialog(self.session, self)
             if dialog.exec():
-                self.start_run(None if dialog.resumes else dialog.options())
+                if dialog.resumes:
+                    self.asking.resume()
+                else:
+                    self.asking.start(dialog.options())
             dialog.deleteLater()
-
-    def start_run(self, options: AskOptions | None) -> None:
-        """Begins a run with these options, or goes on with the one that did not finish."""
-        self._start(AskRun(self.session.project, options), self.tr("Asking"))
 
     def ask_again(self) -> None:
         """Makes another question in place of the one that is shown."""
-        example = self.detail.example
-        if example is None or not self._may_ask():
-            return
-        self.detail.commit()
-        self._start(AskRun(self.session.project, None, again=example.id), self.tr("Asking again"))
-
-    def _start(self, run: AskRun, title: str) -> None:
-        self._run, self._job = run, self.jobs.start("model", title, run)
-        self._job.retry = self._try_again
-        self._job.item_arrived.connect(self.model_loaded)
-        self._job.ended.connect(self._end_run)
-        self._show_run_state()
-
-    def _try_again(self) -> None:
-        """After a failure: goes on where it stopped, or asks anew when it had not begun."""
-        if self._is_asking() or not self._may_write():
-            return
-        run = self._run
-        if run is not None and run.again is not None:
-            self._start(AskRun(self.session.project, None, again=run.again), self.tr("Asking again"))
-            return
-        with self.session.reporting():
-            unfinished = self.session.project.last_unfinished_run("ask")
-            if unfinished is not None and run is not None and run.begun:
-                self.start_run(None)
-            else:
-                self.ask()
-
-    def _end_run(self, state: str) -> None:
-        if self._is_asking():
-            return  # the next has begun already
-        run, self._job = self._run, None
-        self._show_run_state()
-        if run is None or not self.session.is_open or run.project is not self.session.project:
-            return
-        if run.replaced is not None:
-            self._take_in([run.replaced.old, run.replaced.new])
-            row = self.model.row_of(run.replaced.new)
-            if row >= 0 and not isinstance(_writing(), EditField):  # who is writing goes on with the same question
-                self.select_row(row)
-        if state != "failed" and (sentence := self._summary(run, state)):
-            if state == "cancelled" and run.again is None:
-                self.session.notify(sentence, self.tr("Resume"), self._resume)
-            else:
-                self.session.notify(sentence)
-
-    def _resume(self) -> None:
-        """Goes on with the run that did not finish."""
-        if self._may_ask():
-            self.start_run(None)
-
-    def _offer_to_resume(self) -> None:
-        """Tells of a run that was interrupted when the project was open last."""
-        project = self.session.project
-        if not project.read_only and (run := project.last_unfinished_run("ask")) is not None:
-            done, total = how_far(project, run)
-            sentence = self.tr("The last run stopped before its end: {:,} of {:,} are done.").format(done, total)
-            self.session.notify(sentence, self.tr("Resume"), self._resume)
-
-    def _summary(self, run: AskRun, state: str) -> str:
-        if run.again is not None:
-            if run.replaced is not None:
-                return self.tr("Asked again: the new question is shown, the old one is rejected (U brings it back).")
-            return self.tr("Nothing came of it: {} The question stays.").format(run.nothing) if run.nothing else ""
-        made = self.tr("1 question was made") if run.made == 1 else self.tr("{:,} questions were made").format(run.made)
-        if run.discarded:
-            made += self.tr("; {:,} tries gave nothing").format(run.discarded)
-        return self.tr("Stopped. {}.").format(made) if state == "cancelled" else f"{made}."
+        if (example := self.detail.example) is not None:
+            self.detail.commit()
+            self.asking.ask_again(example.id)
 
     def _show_run_state(self) -> None:
-        free = not self._is_asking()
+        free = not self.asking.active
         self.ask_button.setText(self.tr("Ask…") if free else self.tr("Asking…"))
-        writable = self.session.is_open and not self.session.project.read_only
-        self.ask_button.setEnabled(free and writable)
+        self.ask_button.setEnabled(free and self.session.is_open and not self.session.project.read_only)
         self.detail.set_askable(free)
         self._show_empty()
+
+    def _show_replaced(self, replaced: Replaced) -> None:
+        self._take_in([replaced.old, replaced.new])
+        row = self.model.row_of(replaced.new)
+        if row >= 0 and not isinstance(_writing(), EditField):  # who is writing goes on with the same question
+            self.select_row(row)
 
     # State
 

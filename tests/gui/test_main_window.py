@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QTextEdit
 from pytestqt.qtbot import QtBot
 
@@ -21,6 +21,7 @@ from core.project.project import Project
 from core.project.records import Check, ExampleDraft, RunSettings
 from core.questions.ask import AskOptions
 from core.worker import Worker
+from gui import style
 from gui.about import AboutDialog
 from gui.app import _Unexpected
 from gui.ask_dialog import AskDialog
@@ -54,6 +55,17 @@ def open_window(folder: Path, qtbot: QtBot) -> MainWindow:
     return window
 
 
+def with_questions(path: Path) -> Path:
+    """A new project with three questions of a run that stopped before its end."""
+    with Project.create(path) as project, Worker() as worker:
+        add_pdf(project, worker, SAMPLE)
+        run = project.start_run(RunSettings("ask", "m", "m", "0", "F16", "starter", "1", {}, {}, 1, "0", "0"))
+        for slot in range(3):
+            draft = ExampleDraft(1, slot, "unanswerable", f"Question {slot}?", "Not in the text.", None)
+            project.add_example(run, draft)
+    return path
+
+
 def idle(window: MainWindow) -> bool:
     return not window.jobs.active
 
@@ -75,7 +87,7 @@ def test_from_a_pdf_to_an_export_by_keys_alone(window: MainWindow, qtbot: QtBot,
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     panel = window.questions
     qtbot.waitUntil(panel.isVisible)
-    panel.start_run(AskOptions(paths.starter_model(), limit=8, seed=1))
+    panel.asking.start(AskOptions(paths.starter_model(), limit=8, seed=1))
     qtbot.waitUntil(lambda: panel.model.rowCount() > 0, timeout=LONG)  # rows arrive while it runs
     qtbot.waitUntil(lambda: idle(window), timeout=LONG)
     count = panel.model.rowCount()
@@ -115,14 +127,14 @@ def test_closed_in_the_midst_of_a_run_and_opened_again(qtbot: QtBot, tmp_path: P
     first.session.create(path)
     drop(first, SAMPLE)
     qtbot.waitUntil(lambda: idle(first), timeout=LONG)
-    first.questions.start_run(AskOptions(paths.starter_model(), limit=12, seed=1))
+    first.questions.asking.start(AskOptions(paths.starter_model(), limit=12, seed=1))
     qtbot.waitUntil(lambda: first.session.project.count() >= 2, timeout=LONG)
     first.close()
     second = open_window(tmp_path, qtbot)
     second.open_path(path)
     kept = [example.question for example in second.session.project.iter_examples()]
     assert 2 <= len(kept) < 12
-    second.questions.start_run(None)  # resume
+    second.questions.asking.resume()  # resume
     qtbot.waitUntil(lambda: idle(second), timeout=LONG)
     project = second.session.project
     assert [example.question for example in project.iter_examples()][: len(kept)] == kept
@@ -196,14 +208,7 @@ def test_what_is_no_document_is_refused_with_a_sentence(window: MainWindow, tmp_
 
 
 def test_the_keys_go_to_the_panel_that_was_called_for(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    with Project.create(tmp_path / "p.elenchus") as project, Worker() as worker:
-        add_pdf(project, worker, SAMPLE)
-        run = project.start_run(RunSettings("ask", "m", "m", "0", "F16", "starter", "1", {}, {}, 1, "0", "0"))
-        for slot in range(3):
-            project.add_example(
-                run, ExampleDraft(1, slot, "unanswerable", f"Question {slot}?", "Not in the text.", None)
-            )
-    window.open_path(tmp_path / "p.elenchus")
+    window.open_path(with_questions(tmp_path / "p.elenchus"))
     assert "stopped before its end" in window.message_bar.text  # and can be resumed from there
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.focusWidget() is window.questions.view
@@ -221,10 +226,43 @@ def test_the_keys_go_to_the_panel_that_was_called_for(window: MainWindow, qtbot:
     assert palette.focusWidget() is palette.field
 
 
-def test_the_appearance_is_kept_for_the_next_start(window: MainWindow) -> None:
-    window.set_appearance(Qt.ColorScheme.Dark)
-    assert window.session.settings.value("appearance") == "Dark"
-    assert "started again" in window.message_bar.text
+@pytest.fixture
+def appearance() -> Iterator[None]:
+    yield
+    style.set_scheme(Qt.ColorScheme.Light)
+
+
+@pytest.mark.usefixtures("appearance")
+def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tmp_path: Path, qtbot: QtBot) -> None:
+    path = with_questions(tmp_path / "p.elenchus")
+
+    def pictures(window: MainWindow) -> list[QImage]:
+        taken = []
+        window.resize(1240, 800)
+        window.message_bar.hide()
+        for panel in range(len(window.panels)):
+            window.show_panel(panel)
+            qtbot.waitUntil(lambda panel=panel: window.models.list.count() > 0 or panel < 2)
+            qtbot.wait(600)  # a page is drawn in a child
+            taken.append(window.grab().toImage())
+        return taken
+
+    style.set_scheme(Qt.ColorScheme.Light)
+    first = open_window(tmp_path, qtbot)
+    first.open_path(path)
+    light = pictures(first)
+    first.set_appearance(Qt.ColorScheme.Dark)
+    turned = pictures(first)
+    first.set_appearance(Qt.ColorScheme.Light)
+    assert pictures(first) == light
+    first.close()
+    style.set_scheme(Qt.ColorScheme.Dark)
+    second = open_window(tmp_path, qtbot)
+    second.open_path(path)
+    assert pictures(second) == turned
+    assert all(one != other for one, other in zip(light, turned, strict=True))
+    assert second.session.settings.value("appearance") == "Light"
+    second.close()
 
 
 def test_closing_the_project_leads_back_to_the_start(window: MainWindow, tmp_path: Path) -> None:

@@ -533,7 +533,7 @@ def test_the_dialog_says_what_it_comes_to(panel: QuestionsPanel, qtbot: QtBot) -
     passages = len(panel.session.project.passages())
     assert dialog.chosen_kinds() == ("factual",)
     assert not dialog.kinds["comparison"].isEnabled()
-    assert dialog.kinds["comparison"].toolTip()
+    assert not dialog._cannot.isHidden()
     assert dialog.sum.text() == f"Up to {2 * passages} questions. Time: {duration(2.0 * passages)}."
     dialog.limit.setValue(1)
     assert dialog.sum.text().startswith("1 question.")
@@ -594,8 +594,8 @@ def test_a_child_that_is_killed_costs_a_sentence_and_can_be_tried_again(
 ) -> None:
     monkeypatch.setattr(asking, "CRASHES", 1)  # else it is only begun anew
     project, in_memory = panel.session.project, []
-    panel.model_loaded.connect(in_memory.append)
-    panel.start_run(options())
+    panel.asking.model_loaded.connect(in_memory.append)
+    panel.asking.start(options())
     job = running(panel)
     qtbot.waitUntil(lambda: len(panel.model.ids) > ROWS, timeout=LONG)
     assert job.worker is not None
@@ -616,7 +616,7 @@ def test_a_child_that_is_killed_costs_a_sentence_and_can_be_tried_again(
 
 def test_a_question_is_asked_again(panel: QuestionsPanel, qtbot: QtBot) -> None:
     said, project = notices(panel), panel.session.project
-    panel.start_run(options(limit=1))
+    panel.asking.start(options(limit=1))
     with qtbot.waitSignal(running(panel).ended, timeout=LONG):
         pass
     qtbot.waitUntil(lambda: len(panel.model.ids) == ROWS + 1)
