@@ -126,7 +126,8 @@ def has_display() -> bool:
 
 
 def test(python: Path, rest: list[str]) -> int:
-    spread = [] if any(argument.startswith("-n") for argument in rest) else ["-n", "auto", "--dist", "loadfile"]
+    # One more than there are cores: many a test waits for a child.
+    spread = [] if any(argument.startswith("-n") for argument in rest) else ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile", "--no-loadscope-reorder"]
     return call([str(python), "-m", "pytest", *spread, *rest], QT_QPA_PLATFORM="offscreen")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QApplication,
     QDialog,
     QFileDialog,
     QHBoxLayout,
@@ -214,6 +215,7 @@ class MainWindow(QMainWindow):
         """Opens a project; when another window has it open, offers to look at it."""
         if not self._may_leave():
             return
+        QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)  # a large project is checked for a second or more
         try:
             self.session.open(path, read_only)
         except ProjectLocked as error:
@@ -222,6 +224,8 @@ class MainWindow(QMainWindow):
             )
         except UserError as error:
             self.report(error)
+        finally:
+            QApplication.restoreOverrideCursor()
 
     def open_sample(self) -> None:
         """Opens a fresh copy of the sample project."""

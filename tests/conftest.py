@@ -50,3 +50,8 @@ def elenchus() -> Command:
         return done
 
     return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that at the end no process works on one while the others are idle."""
+    items.sort(key=lambda item: "journeys" not in item.path.parts)

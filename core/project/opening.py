@@ -52,6 +52,10 @@ class OpenFile:
     notice: str
     release: Callable[[], None]
 
+    def another(self) -> apsw.Connection:
+        """A second connection to what was opened, to read only."""
+        return _connect(Path(self.connection.filename), apsw.SQLITE_OPEN_READONLY)
+
     def close(self) -> None:
         """Closes the file and lets others have it."""
         self.connection.close()

@@ -71,6 +71,8 @@ class Project:
         self._newer = self._newer_lacks if file.version > newest_version() else None
         self._lock = threading.RLock()
         self._database = ProjectDatabase(file.connection)
+        self._aside: ProjectDatabase | None = None  # see _read_aside
+        self._aside_lock = threading.Lock()
         self._backups = Backups(file.connection, path, file.project_id, self._lock)
 
     @classmethod
@@ -99,7 +101,9 @@ class Project:
     def close(self) -> None:
         """Finishes a backup that is being made and frees the file; may be called twice."""
         self._backups.wait()
-        with self._lock:
+        with self._aside_lock, self._lock:
+            if self._aside is not None:
+                self._aside.close()
             self._file.close()
 
     def __enter__(self) -> "Project":
@@ -380,8 +384,12 @@ class Project:
 
     def example_ids(self, filter: ExampleFilter | None = None, among: Sequence[int] | None = None) -> list[int]:
         """The ids of all examples that match, in order; with `among`, of those of these few that do."""
-        with self._read():
-            return queries.example_ids(self._database, filter or ExampleFilter(), among=among)
+        filter = filter or ExampleFilter()
+        if among is not None:
+            with self._read():
+                return queries.example_ids(self._database, filter, among=among)
+        with self._read_aside() as database:
+            return queries.example_ids(database, filter)
 
     def attempts(self, example_id: int) -> int:
         """How many attempts it took to make an example. Raises UserError when it is not there."""
@@ -478,6 +486,14 @@ class Project:
     def _read(self) -> Iterator[None]:
         with self._lock, plain_errors(self.path, self._newer):
             yield
+
+    @contextmanager
+    def _read_aside(self) -> Iterator[ProjectDatabase]:
+        """A connection of its own for what reads long, so that whoever reads or writes a little need not wait."""
+        with self._aside_lock, plain_errors(self.path, self._newer):
+            if self._aside is None:
+                self._aside = ProjectDatabase(self._file.another())
+            yield self._aside
 
     def _newer_lacks(self, _: str) -> UserError:
         """What to say when a newer format does not have what this version asks for."""

@@ -111,6 +111,7 @@ def measure(size: int, home: Path) -> None:
         deadline = time.monotonic() + 60
         while not done() and time.monotonic() < deadline:
             application.processEvents()
+            time.sleep(0.001)  # as an event loop sleeps: else it would take the interpreter from other threads
         application.processEvents()
 
     def tell(name: str, act: Callable[[], Any], done: Callable[[], bool]) -> None:

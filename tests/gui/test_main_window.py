@@ -232,6 +232,18 @@ def appearance() -> Iterator[None]:
     style.set_scheme(Qt.ColorScheme.Light)
 
 
+def documents_drawn(window: MainWindow) -> bool:
+    return window.pictures.get(window.documents._view._wanted()) is not None
+
+
+def questions_drawn(window: MainWindow) -> bool:
+    return window.pictures.get(window.questions.detail.page._wanted()) is not None
+
+
+def models_listed(window: MainWindow) -> bool:
+    return window.models.list.count() > 0
+
+
 @pytest.mark.usefixtures("appearance")
 def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tmp_path: Path, qtbot: QtBot) -> None:
     path = with_questions(tmp_path / "p.elenchus")
@@ -242,8 +254,9 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
         window.message_bar.hide()
         for panel in range(len(window.panels)):
             window.show_panel(panel)
-            qtbot.waitUntil(lambda panel=panel: window.models.list.count() > 0 or panel < 2)
-            qtbot.wait(600)  # a page is drawn in a child
+            qtbot.wait(60)  # a page is asked for when it has stayed for a moment
+            shown = (documents_drawn, questions_drawn, models_listed)[panel]
+            qtbot.waitUntil(lambda shown=shown: shown(window), timeout=20_000)
             taken.append(window.grab().toImage())
         return taken
 

@@ -154,7 +154,7 @@ def test_ctrl_c_keeps_what_is_finished_and_resume_goes_on(elenchus: Command, tmp
     project = tmp_path / "p.elenchus"
     elenchus("new", project)
     elenchus("add", project, SAMPLE)
-    command = [sys.executable, "-m", "core.cli", "ask", str(project), "--seed", "1", "--limit", "16"]
+    command = [sys.executable, "-m", "core.cli", "ask", str(project), "--seed", "1", "--limit", "12"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as asking:
         wait_for_rows(project, 3)
         os.killpg(asking.pid, signal.SIGINT)  # as a terminal does: the whole group hears it

@@ -15,7 +15,7 @@ from core.project.project import Project
 from tests.conftest import ROOT, Command
 from tests.journeys.test_command_line import SAMPLE
 
-LIMIT = 40 if os.environ.get("CI") else 12  # slots of the run that is killed again and again
+LIMIT = 40 if os.environ.get("CI") else 8  # slots of the run that is killed again and again
 
 # Asks, or goes on asking, and says each row's id once it is committed.
 SCRIPT = """
@@ -56,7 +56,7 @@ def finished(path: Path) -> bool:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize(
-    "kills", [30 if os.environ.get("CI") else 3, pytest.param(200, marks=pytest.mark.slow)], ids=["some", "many"]
+    "kills", [30 if os.environ.get("CI") else 2, pytest.param(200, marks=pytest.mark.slow)], ids=["some", "many"]
 )
 def test_a_killed_run_resumes_without_loss_or_repetition(kills: int, elenchus: Command, tmp_path: Path) -> None:
     script, chance = tmp_path / "asking.py", random.Random(11)
@@ -80,7 +80,12 @@ def test_a_killed_run_resumes_without_loss_or_repetition(kills: int, elenchus: C
                 [sys.executable, script, killed, str(LIMIT)], stdout=out, stderr=subprocess.DEVNULL, env=environment
             ) as asking,
         ):
-            time.sleep(chance.uniform(0.1, 0.9 * takes))
+            if number % 2:  # on a busy machine a run of any length may not have come to its first row
+                while not said.stat().st_size and asking.poll() is None:
+                    time.sleep(0.02)
+                time.sleep(chance.uniform(0, 0.5 * takes))
+            else:
+                time.sleep(chance.uniform(0.1, 0.9 * takes))
             asking.send_signal(signal.SIGKILL)
         acknowledged |= {int(line) for line in said.read_text().splitlines() if line.strip()}
         most = max(most, len(acknowledged))

@@ -24,7 +24,7 @@ def model_path() -> Path:
 def reply(model_path: Path) -> Reply:
     """What the model says to a user message, through llama.cpp and the chat template in the file."""
     llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
-    model = llama_cpp.Llama(str(model_path), n_ctx=2048, n_threads=2, verbose=False)
+    model = llama_cpp.Llama(str(model_path), n_ctx=2048, n_threads=1, n_threads_batch=1, verbose=False)
 
     def say(message: str) -> str:
         made = model.create_chat_completion([{"role": "user", "content": message}], temperature=0.0, max_tokens=160)

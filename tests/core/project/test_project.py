@@ -1,6 +1,7 @@
 """The door: what is put in comes out, once; what the user did can be undone, also tomorrow; pages are complete."""
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -363,3 +364,15 @@ def test_no_backup_too_soon(project: Project) -> None:
         project.add_example(run_id, make_draft(slot))
     project._backups.wait()
     assert len(list(backup.folder().glob("*/*"))) == 1
+
+
+def test_who_reads_long_holds_nobody_up(project: Project) -> None:
+    """The window asks for little and at once; the list of a large project is read beside it."""
+    fill(project)
+    counted: list[int] = []
+    with project._read_aside() as database:
+        other = threading.Thread(target=lambda: counted.append(project.count()), daemon=True)
+        other.start()
+        other.join(10)
+        assert counted == [len(list(database.execute_sql("SELECT id FROM examples")))]
+    assert project.example_ids() == sorted(project.example_ids())

@@ -1,5 +1,6 @@
 """Nothing acknowledged is lost when the process is killed at any instant, and the main file alone is the project."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -112,7 +113,7 @@ def run_kills(child: Child, folder: Path, times: int, seed: int) -> int:
 
 
 def test_killed_at_random_instants(child: Child, tmp_path: Path) -> None:
-    run_kills(child, tmp_path, 30, seed=1)
+    run_kills(child, tmp_path, 30 if os.environ.get("CI") else 10, seed=1)
 
 
 @pytest.mark.slow
