@@ -126,8 +126,10 @@ def has_display() -> bool:
 
 
 def test(python: Path, rest: list[str]) -> int:
-    # One more than there are cores: many a test waits for a child.
-    spread = [] if any(argument.startswith("-n") for argument in rest) else ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile", "--no-loadscope-reorder"]
+    processes = str((os.cpu_count() or 1) + 1)  # one more than there are cores: many a test waits for a child
+    spread = ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"]
+    if any(argument.startswith("-n") for argument in rest):
+        spread = []
     return call([str(python), "-m", "pytest", *spread, *rest], QT_QPA_PLATFORM="offscreen")
 
 

@@ -130,12 +130,12 @@ def _named(actions: Sequence[QAction]) -> list[tuple[str, QAction]]:
     """What can be run now, with its name as it is read: each name once, in the order of the menus."""
     named: dict[str, QAction] = {}
     for action in actions:
-        name = _plain(action.text())
+        name = plain_name(action.text())
         if name and action.isEnabled() and action.isVisible() and not action.isSeparator() and action.menu() is None:
             named.setdefault(name, action)
     return list(named.items())
 
 
-def _plain(text: str) -> str:
+def plain_name(text: str) -> str:
     """The text of an action without its mnemonic."""
     return text.replace("&&", "\0").replace("&", "").replace("\0", "&").strip()

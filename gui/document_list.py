@@ -43,6 +43,8 @@ class DocumentList(QAbstractListModel):
             self.tr("1 page") if document.pages == 1 else self.tr("{:,} pages").format(document.pages),
             self.tr("1 passage") if document.passages == 1 else self.tr("{:,} passages").format(document.passages),
         ]
+        if not document.passages:
+            parts[1] = self.tr("no text to ask about")
         if count := len(document.warnings):
             parts.append(self.tr("1 warning") if count == 1 else self.tr("{:,} warnings").format(count))
         return " · ".join(parts)

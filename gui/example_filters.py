@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxL
 
 from core.project.records import KINDS, STATES, DocumentRow, ExampleFilter, Run
 from gui import style
+from gui.labels import caption
 from gui.words import fault_name, kind_name, local_time, state_name
 
 TYPING = 200  # milliseconds without a key before a search begins
@@ -66,6 +67,11 @@ class ExampleFilters(QWidget):
         for place, (name, number) in enumerate(zip(names, numbers, strict=True)):
             self.queues.setTabText(place, self.tr("{} {:,}").format(name, number))
 
+    def show_found(self, found: int, among: int) -> None:
+        """How many of a queue pass the filters; says nothing where all do."""
+        self._found.setText("" if found == among else self.tr("{:,} of {:,}").format(found, among))
+        self._found.setVisible(found != among)
+
     def show_sources(self, documents: Sequence[DocumentRow], runs: Sequence[Run]) -> None:
         """The documents and the runs that can be chosen among."""
         titles = [(" ".join(one.title.split()) or one.path, one.id) for one in documents if one.state == "ready"]
@@ -111,7 +117,10 @@ class ExampleFilters(QWidget):
             column.addLayout(row)
         rows[0].addWidget(button)
         rows[0].addWidget(self.queues, 1)
+        self._found = caption("")
+        self._found.setAccessibleName(self.tr("How many were found"))
         rows[1].addWidget(self.search, 3)
+        rows[1].addWidget(self._found)
         rows[1].addWidget(self.sort, 1)
         for combo in (self.kind, self.check, self.document, self.run):
             rows[2].addWidget(combo, 1)

@@ -230,6 +230,16 @@ class ExampleView(QTableView):
             self.setColumnWidth(column, letter * letters + 2 * style.HALF)
         header.setSectionResizeMode(QUESTION, QHeaderView.ResizeMode.Stretch)
 
+    def widths(self) -> list[int]:
+        """Of the columns, in pixels; 0 for one that is hidden."""
+        return [self.columnWidth(column) for column in range(self.model().columnCount())]
+
+    def set_widths(self, widths: Sequence[object]) -> None:
+        """As `widths` gave them; what makes no sense is left out."""
+        for column, width in enumerate(widths[: self.model().columnCount()]):
+            if str(width).isdecimal() and int(str(width)) > 0 and column != QUESTION:
+                self.setColumnWidth(column, int(str(width)))
+
     def keyboardSearch(self, search: str) -> None:
         """Letters are commands here; and a search would read every row."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QLocale, QObject, QSignalBlocker, QUrl
+from PySide6.QtCore import QEvent, QLocale, QObject, QSignalBlocker, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QTextCursor, QTextFormat
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -267,6 +267,13 @@ class ExportDialog(QDialog):
             stem, suffix = f"{project.stem}-questions", ".csv"
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(path for name in names if not os.path.exists(path := folder / f"{name}{suffix}"))
+
+    # Qt's own
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "preview"):
+            self._shade_rows()
 
     # What the user does
 

@@ -68,6 +68,8 @@ class _Row(QWidget):
         self._cancel.setAccessibleName(self.tr("Cancel: {}").format(job.title))
         style.set_icon(self._cancel, "stop")
         self._cancel.clicked.connect(self._stop)
+        if not job.stoppable:
+            self._cancel.hide()
         row = QHBoxLayout(self)
         row.setContentsMargins(style.SPACE, style.HALF, style.SPACE, style.HALF)
         row.setSpacing(style.DOUBLE)

@@ -38,9 +38,10 @@ class Job(QObject):
     ended = Signal(str)  # finished, cancelled or failed
     _over = Signal(object)  # itself, before `ended`
 
-    def __init__(self, title: str, work: Callable[[Job], None]) -> None:
+    def __init__(self, title: str, work: Callable[[Job], None], stoppable: bool = True) -> None:
         super().__init__()
         self.title, self.work = title, work
+        self.stoppable = stoppable  # whether there is anything to stop: one transaction is all or nothing
         self.state = "waiting"
         self.error: Exception | None = None
         self.details = ""  # of a bug: the traceback
@@ -145,12 +146,12 @@ class Jobs(QObject):
         self._past: deque[Job] = deque(maxlen=32)  # so that they are not destroyed in the thread of their lane
         self._added.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
 
-    def start(self, lane: str, title: str, work: Callable[[Job], None]) -> Job:
+    def start(self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True) -> Job:
         """Adds a job to a lane; it begins when the jobs before it are done.
 
         Not before the caller has returned to the event loop, so that signals connected by then miss nothing.
         """
-        job = Job(title, work)
+        job = Job(title, work, stoppable)
         self.active.append(job)
         job._over.connect(self._sweep)  # a bound slot: Qt brings the signal into the window's thread
         self._added.emit(lane, job)

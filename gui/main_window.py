@@ -29,6 +29,7 @@ from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
 from gui.job_bar import JobBar
 from gui.jobs import Job, Jobs
+from gui.keys import KeysDialog
 from gui.labels import quiet
 from gui.messages import BugDialog, MessageBar
 from gui.panels.documents import DocumentsPanel
@@ -118,8 +119,8 @@ class MainWindow(QMainWindow):
         self._add(file, self.tr("&Quit"), self.close, keys.Quit).setMenuRole(QAction.MenuRole.QuitRole)
         edit = bar.addMenu(self.tr("&Edit"))
         self._in_project += [
-            self._add(edit, self.tr("&Undo"), self.questions.undo, keys.Undo, "undo"),
-            self._add(edit, self.tr("&Redo"), self.questions.redo, keys.Redo, "redo"),
+            self._add(edit, self.tr("&Undo"), partial(self.step, self.questions.undo), keys.Undo, "undo"),
+            self._add(edit, self.tr("&Redo"), partial(self.step, self.questions.redo), keys.Redo, "redo"),
         ]
         edit.addSeparator()
         self._in_project.append(self._add(edit, self.tr("&Find questions"), self.find_questions, keys.Find, "search"))
@@ -132,6 +133,7 @@ class MainWindow(QMainWindow):
         self._add(view, self.tr("Co&mmand palette…"), self.show_palette, "Ctrl+K", "command")
         self.panel_menu = bar.addMenu(self.tr("&Panel"))
         help = bar.addMenu(self.tr("&Help"))
+        self._add(help, self.tr("&Keys"), self.show_keys, "F1", "keys")
         about = self._add(help, self.tr("&About Elenchus"), self.show_about)
         about.setMenuRole(QAction.MenuRole.AboutRole)
 
@@ -255,7 +257,7 @@ class MainWindow(QMainWindow):
                 self.show_panel(0)
                 self.documents.add_files(pdfs)
         if not projects and not pdfs:
-            self.message_bar.show_error(self.tr("Only PDF files and Elenchus projects can be dropped here."))
+            self.message_bar.show_notice(self.tr("Only PDF files and Elenchus projects can be dropped here."))
 
     def ask(self) -> None:
         """Shows the questions and the dialog that starts a run."""
@@ -271,6 +273,11 @@ class MainWindow(QMainWindow):
         """Shows the questions and puts the cursor into the search field."""
         self.show_panel(1)
         self.questions.find()
+
+    def step(self, undo_or_redo: Callable[[], object]) -> None:
+        """Takes a change of the questions back, or makes it again, where it can be seen."""
+        self.show_panel(1)
+        undo_or_redo()
 
     def show_panel(self, number: int) -> None:
         """Brings a panel to the front and gives it the keys."""
@@ -291,6 +298,16 @@ class MainWindow(QMainWindow):
         """Every action by its name."""
         panel = self.panels[self.stack.currentIndex()].actions() if self.session.is_open else []
         _show(CommandPalette([*self.menu_actions(), *panel], self))
+
+    def show_keys(self) -> None:
+        """Every key, by the panel where it works."""
+        groups = [(panel.title, panel.actions()) for panel in self.panels]
+        theirs = {
+            action for _, actions in groups for action in actions
+        }  # those of the panel that is shown are menus too
+        everywhere = [action for action in self.menu_actions() if action not in theirs]
+        groups.insert(0, (self.tr("Everywhere"), everywhere))
+        _show(KeysDialog(groups, self))
 
     def menu_actions(self) -> list[QAction]:
         """Every action of the menus."""

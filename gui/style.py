@@ -50,6 +50,7 @@ _GLYPHS = {
     "missing": "mdi6.file-question-outline",
     "command": "mdi6.apple-keyboard-command",
     "unload": "mdi6.eject-outline",
+    "keys": "mdi6.keyboard-outline",
     "outline": "mdi6.format-list-bulleted",
 }
 

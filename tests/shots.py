@@ -67,7 +67,7 @@ def draw_all(project: Path, folder: Path, home: Path) -> None:
 
     _application = make_application(sys.argv[:1])
     studio = Studio(folder, home)
-    for scene in (start, empty, documents, questions, editing, models, export, ask, palette, about, error, bug):
+    for scene in (start, empty, documents, questions, editing, models, export, ask, palette, keys, about, error, bug):
         studio.take(scene, project)
 
 
@@ -167,6 +167,17 @@ def ask(studio: Studio) -> object:
 
     studio.open(1)
     dialog = AskDialog(studio.window.session, studio.window)
+    dialog.show()
+    return dialog
+
+
+def keys(studio: Studio) -> object:
+    from gui.keys import KeysDialog
+
+    studio.open(1)
+    window = studio.window
+    groups = [("Everywhere", window.menu_actions()), *((panel.title, panel.actions()) for panel in window.panels)]
+    dialog = KeysDialog(groups, window)
     dialog.show()
     return dialog
 

@@ -99,6 +99,7 @@ class QuestionsPanel(Panel):
         for name, splitter in self._splitters():
             if state := self.session.settings.value(f"questions/{name}"):
                 splitter.restoreState(state)  # pyright: ignore[reportArgumentType]
+        self.view.set_widths(self.session.settings.value("questions/columns", [], list))  # pyright: ignore
 
     def _build_actions(self) -> None:
         self.writing: list[QAction] = [
@@ -299,10 +300,14 @@ class QuestionsPanel(Panel):
             if added and not ascending:
                 return False
             self.model.remove(id for id in ids if id not in matching)
+            bar = self.view.verticalScrollBar()
+            at_the_end = bar.value() == bar.maximum() > 0
             self.model.insert(added)
             self.model.repaint([id for id in ids if id in matching])
             if self.current_id() is None and self.model.ids:
                 self.select_row(0)
+            if added and at_the_end:  # who looks at the end sees what arrives there
+                self.view.scrollToBottom()
             return True
         return False
 
@@ -322,6 +327,9 @@ class QuestionsPanel(Panel):
     # When there is nothing to show
 
     def _show_empty(self) -> None:
+        if self._fetching is None:
+            queue = sum(number for state, number in self.counts.items() if self.filter.state in (None, state))
+            self.filters.show_found(len(self.model.ids), queue)
         empty = self.session.is_open and not self.model.ids and self._fetching is None
         had_focus = self._lists.isAncestorOf(QApplication.focusWidget() or self)
         self._lists.setCurrentIndex(int(empty))
@@ -453,7 +461,7 @@ class QuestionsPanel(Panel):
 
     def _in_background(self, change: Callable[[], object]) -> None:
         """Changes so many questions that the window would stand still; `examples_changed` follows."""
-        self.jobs.start("project", self.tr("Changing many questions"), lambda _: _ignore(change()))
+        self.jobs.start("project", self.tr("Changing many questions"), lambda _: _ignore(change()), stoppable=False)
 
     # Runs
 
@@ -500,6 +508,7 @@ class QuestionsPanel(Panel):
         self.detail.commit()
         for name, splitter in self._splitters():
             self.session.settings.setValue(f"questions/{name}", splitter.saveState())
+        self.session.settings.setValue("questions/columns", self.view.widths())
 
     def _splitters(self) -> tuple[tuple[str, QSplitter], ...]:
         return ("splitter", self.splitter), ("detail", self.detail.splitter)

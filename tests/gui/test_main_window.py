@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QCoreApplication, QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent, QImage
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QTextEdit
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QTextEdit, QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 
 from core import paths
@@ -28,8 +28,10 @@ from gui.ask_dialog import AskDialog
 from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
 from gui.jobs import Jobs
+from gui.keys import KeysDialog
 from gui.main_window import MainWindow
 from gui.messages import BugDialog
+from gui.page_view import PageView
 from gui.session import Session
 
 SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
@@ -232,12 +234,17 @@ def appearance() -> Iterator[None]:
     style.set_scheme(Qt.ColorScheme.Light)
 
 
+def drawn(window: MainWindow, view: PageView) -> bool:
+    wanted = view._wanted()
+    return wanted is not None and window.pictures.get(wanted) is not None
+
+
 def documents_drawn(window: MainWindow) -> bool:
-    return window.pictures.get(window.documents._view._wanted()) is not None
+    return drawn(window, window.documents._view)
 
 
 def questions_drawn(window: MainWindow) -> bool:
-    return window.pictures.get(window.questions.detail.page._wanted()) is not None
+    return drawn(window, window.questions.detail.page)
 
 
 def models_listed(window: MainWindow) -> bool:
@@ -276,6 +283,43 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
     assert all(one != other for one, other in zip(light, turned, strict=True))
     assert second.session.settings.value("appearance") == "Light"
     second.close()
+
+
+def children(item: QTreeWidgetItem | None) -> list[QTreeWidgetItem]:
+    assert item is not None
+    found = (item.child(row) for row in range(item.childCount()))
+    return [child for child in found if child is not None]
+
+
+def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Path) -> None:
+    window.session.create(tmp_path / "p.elenchus")
+    window.show_panel(1)
+    dialogs: list[KeysDialog] = []
+
+    def look() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, KeysDialog)
+        dialogs.append(dialog)
+        root = dialog.list.invisibleRootItem()
+        assert [group.text(0) for group in children(root)] == ["Everywhere", "Documents", "Questions", "Models"]
+        everywhere, _, questions, _ = ({one.text(0): one.text(1) for one in children(g)} for g in children(root))
+        assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
+        assert not questions.keys() & everywhere.keys()
+        dialog.reject()
+
+    QTimer.singleShot(0, look)
+    window.show_keys()
+    assert dialogs
+
+
+def test_undo_from_another_panel_shows_what_it_undoes(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    window.open_path(with_questions(tmp_path / "p.elenchus"))
+    window.show_panel(1)
+    qtbot.keyClick(window.questions.view, Qt.Key.Key_A)
+    window.show_panel(0)
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.stack.currentIndex() == 1
+    assert window.session.project.counts()["accepted"] == 0
 
 
 def test_closing_the_project_leads_back_to_the_start(window: MainWindow, tmp_path: Path) -> None:

@@ -239,10 +239,14 @@ def test_an_edit_is_one_step_and_lasts(panel: QuestionsPanel, qtbot: QtBot) -> N
     assert panel.view.hasFocus()
     assert panel.model.data(panel.model.index(0, QUESTION)) == "Question 0? Really?"
     assert "Question 0?" in shown(panel)  # the draft stays to be seen
+    assert panel.detail._checks_label.text().startswith("Checks of the draft")
     press(panel, qtbot, "U")
     assert (field.text, project.example(1).question) == ("Question 0?", "Question 0?")
     panel.redo()
     assert field.text == "Question 0? Really?"
+    panel.undo()
+    assert panel.detail._checks_label.text() == "Checks"
+    panel.redo()
     path = project.path
     panel.session.close()
     panel.session.open(path)
@@ -368,7 +372,9 @@ def test_filters_search_and_order(panel: QuestionsPanel, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: len(panel.model.ids) == 10)
     filters.search.setText("ışık")
     qtbot.waitUntil(lambda: panel.model.ids == [10])
+    assert filters._found.text() == "1 of 10"
     filters.clear()
+    assert filters._found.isHidden()
     filters.kind.setCurrentIndex(filters.kind.findData("why_how"))
     assert panel.model.ids == [10]
     filters.clear()
@@ -638,6 +644,7 @@ def test_a_question_is_asked_again(panel: QuestionsPanel, qtbot: QtBot) -> None:
 
 def test_the_panel_is_found_as_it_was_left(panel: QuestionsPanel, session: Session, qtbot: QtBot) -> None:
     panel.splitter.setSizes([560, 540])
+    panel.view.setColumnWidth(KIND, 141)
     panel.save_state()
     jobs, pictures = Jobs(), Pictures({})
     other = QuestionsPanel(session, jobs, pictures)
@@ -645,6 +652,7 @@ def test_the_panel_is_found_as_it_was_left(panel: QuestionsPanel, session: Sessi
     other.resize(panel.size())
     other.show()
     assert other.splitter.sizes() == panel.splitter.sizes()
+    assert other.view.columnWidth(KIND) == 141
     jobs.close()
     pictures.close()
 
