@@ -302,10 +302,8 @@ class MainWindow(QMainWindow):
     def show_keys(self) -> None:
         """Every key, by the panel where it works."""
         groups = [(panel.title, panel.actions()) for panel in self.panels]
-        theirs = {
-            action for _, actions in groups for action in actions
-        }  # those of the panel that is shown are menus too
-        everywhere = [action for action in self.menu_actions() if action not in theirs]
+        of_panels = {action for _, actions in groups for action in actions}  # one of them has a menu too
+        everywhere = [action for action in self.menu_actions() if action not in of_panels]
         groups.insert(0, (self.tr("Everywhere"), everywhere))
         _show(KeysDialog(groups, self))
 
