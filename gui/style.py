@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import weakref
+from functools import lru_cache
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPalette
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLayout
 from shiboken6 import isValid
 
 HALF, SPACE, DOUBLE, WIDE = 4, 8, 16, 24  # pixels between things that belong together … that do not
 ICON = QSize(18, 18)
+SIDES = (16, 18, 20, 24, 32, 40, 48, 96)  # pixels of an icon: as large as it is wanted, at one and at two a point
 
 # Name → glyph of Material Design Icons (Apache 2.0), drawn by qtawesome.
 _GLYPHS = {
@@ -81,13 +83,36 @@ def colour(meaning: str) -> QColor:
 
 def icon(name: str, meaning: str | None = None) -> QIcon:
     """An icon in the colour of the text, or of a meaning."""
+    palette = QGuiApplication.palette()
+    role = QPalette.ColorRole.WindowText
+    ink = colour(meaning) if meaning else palette.color(role)
+    faint = palette.color(QPalette.ColorGroup.Disabled, role)
+    return _drawn(name, ink.rgba(), faint.rgba(), palette.color(QPalette.ColorRole.HighlightedText).rgba())
+
+
+@lru_cache(maxsize=256)
+def _drawn(name: str, ink: int, faint: int, chosen: int) -> QIcon:
+    """Pictures of the glyph, and not qtawesome's own icons: those are painted by Python, even while it shuts down."""
+    made = QIcon()
+    for mode, rgba in ((QIcon.Mode.Normal, ink), (QIcon.Mode.Disabled, faint), (QIcon.Mode.Selected, chosen)):
+        for side in SIDES:
+            made.addPixmap(_glyph(name, side, QColor.fromRgba(rgba)), mode)
+    return made
+
+
+def _glyph(name: str, side: int, ink: QColor) -> QPixmap:
     import qtawesome
 
-    palette = QGuiApplication.palette()
-    drawn = colour(meaning) if meaning else palette.color(QPalette.ColorRole.WindowText)
-    faint = palette.color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.WindowText)
-    chosen = palette.color(QPalette.ColorRole.HighlightedText)
-    return qtawesome.icon(_GLYPHS[name], color=drawn, color_disabled=faint, color_selected=chosen)
+    picture = QPixmap(side, side)
+    picture.fill(Qt.GlobalColor.transparent)
+    font = qtawesome.font("mdi6", side)
+    font.setPixelSize(round(side * 0.9))
+    painter = QPainter(picture)
+    painter.setFont(font)
+    painter.setPen(ink)
+    painter.drawText(picture.rect(), Qt.AlignmentFlag.AlignCenter, qtawesome.charmap(_GLYPHS[name]))
+    painter.end()
+    return picture
 
 
 def set_icon(target: Any, name: str, meaning: str | None = None) -> None:

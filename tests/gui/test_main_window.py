@@ -1,7 +1,10 @@
 """The whole window: from a PDF to an export without the mouse, closing in the midst of a run, and what may go wrong."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -390,3 +393,32 @@ def test_dialogs_do_not_pile_up(window: MainWindow, qtbot: QtBot) -> None:
     QTimer.singleShot(50, lambda: window.findChildren(AboutDialog)[0].close())
     window.show_about()
     qtbot.waitUntil(lambda: not window.findChildren(AboutDialog))
+
+
+CLOSED_SOON = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QTimer
+from gui import app
+
+made = app.make_application
+
+def make_application(arguments):
+    application = made(arguments)
+    QTimer.singleShot(1000, application.closeAllWindows)
+    return application
+
+app.make_application = make_application
+if __name__ == "__main__":
+    sys.exit(app.run(Path(sys.argv[1])))
+"""
+
+
+def test_the_process_ends_well_when_the_window_is_closed(tmp_path: Path) -> None:
+    """Icons that Python paints may crash it at its end."""
+    script, path = tmp_path / "closed.py", with_questions(tmp_path / "p.elenchus")
+    script.write_text(CLOSED_SOON, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(paths.resources().parent)}
+    for _ in range(3):
+        done = subprocess.run([sys.executable, script, path], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
