@@ -57,7 +57,7 @@ def reread_pdf(
     old = project.document(document_id)
     if old.state == "failed":
         return add_pdf(project, worker, Path(old.path), password, on_page=on_page, cancelled=cancelled)
-    project.refuse_with_examples(document_id, "read again")
+    project.refuse_change(document_id, "read again")
     document = read_document(worker, old.path, password, on_page, cancelled)
     passages = cut_passages(document.pages, document.outline, old.passage_size, old.overlap)
     return project.replace_document(document_id, document, passages)
@@ -83,7 +83,7 @@ def pages_to_cut(
 def recut_document(project: Project, document_id: int, size: int, overlap: int) -> DocumentRow:
     """Cuts a document that was read into other passages. Raises UserError when examples come from the old ones."""
     check_size(size, overlap)
-    project.refuse_with_examples(document_id, "cut anew")
+    project.refuse_change(document_id, "cut anew")
     outline = project.document_outline(document_id)
     passages = cut_passages(pages_to_cut(project, document_id, outline), outline, size, overlap)
     return project.recut(document_id, passages, size, overlap)

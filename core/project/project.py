@@ -158,7 +158,7 @@ class Project:
         }
         with self._write() as touched:
             if replaced is not None:
-                self.refuse_with_examples(replaced, "read again")
+                self.refuse_change(replaced, "read again")
                 DocumentTable.delete().where(DocumentTable.id == replaced).execute(self._database)
                 values["id"] = replaced
             id = self._insert_document(values)
@@ -260,14 +260,14 @@ class Project:
         Raises UserError when examples come from it, because they would lose their evidence and the user's work on them.
         """
         with self._write() as touched:
-            self.refuse_with_examples(document_id, "removed")
+            self.refuse_change(document_id, "removed")
             DocumentTable.delete().where(DocumentTable.id == document_id).execute(self._database)
             touched.append(("documents", [document_id]))
 
     def recut(self, document_id: int, passages: Sequence[Passage], size: int, overlap: int) -> DocumentRow:
         """Replaces the passages of a document. Raises UserError when examples come from the old ones."""
         with self._write() as touched:
-            self.refuse_with_examples(document_id, "cut anew")
+            self.refuse_change(document_id, "cut anew")
             PassageTable.delete().where(PassageTable.document_id == document_id).execute(self._database)
             self._insert_passages(document_id, passages)
             values = {"passage_size": size, "overlap": overlap, "passage_count": len(passages)}
@@ -572,18 +572,25 @@ class Project:
             return document
         raise UserError(f"There is no document {document_id} in {self.path.name}.")
 
-    def refuse_with_examples(self, document_id: int, what: str) -> None:
-        """Raises UserError when examples come from a document: they would lose their evidence if it were changed.
+    def refuse_change(self, document_id: int, what: str) -> None:
+        """Raises UserError when examples come from a document, which would lose their evidence, or a run goes on.
 
         `what` says what is refused: “removed”. Every change asks this itself; ask before much work.
         """
         with self._read():
             document = self._document(document_id)
             count = queries.count_examples(self._database, ExampleFilter(document_id=document_id))
+            running = RunTable.select(RunTable.id).where(RunTable.state == "running").limit(1).tuples()
+            asking = list(running.execute(self._database))
         if count:
             raise UserError(
                 f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it. "
                 "Reject what you do not want to export, or read the document in a new project."
+            )
+        if asking:
+            raise UserError(
+                f"“{document.title}” cannot be {what} while questions are being asked. "
+                "Wait until the run has ended, or cancel it."
             )
 
     def _page_text(self, document_id: int, number: int) -> str:

@@ -55,6 +55,10 @@ def test_documents_with_examples_stay_as_they_are(project: Project) -> None:
     halves = [Passage("", (Part(1, 0, 20),), TEXT[:20]), Passage("", (Part(1, 20, 60),), TEXT[20:60])]
     run_id = project.start_run(make_settings())
     project.add_discard(run_id, Discard(project.passages()[0].id, 0, "factual", "no"))
+    for change in (lambda: project.recut(row.id, halves, 40, 0), lambda: project.remove_document(row.id)):
+        with pytest.raises(UserError, match="while questions are being asked"):
+            change()
+    project.finish_run(run_id, "finished", {})
     recut = project.recut(row.id, halves, 40, 0)
     assert (recut.passages, recut.passage_size, recut.overlap) == (2, 40, 0)
     assert [passage.text for passage in project.passages(row.id)] == [half.text for half in halves]
