@@ -288,7 +288,9 @@ class ExampleDetail(QWidget):
     # Showing
 
     def _show_head(self, example: Example) -> None:
-        where = self.tr("page {}").format(example.evidence.page) if example.evidence else ""
+        where, evidence = "", example.evidence
+        if evidence:
+            where = self.tr("page {}").format(self._session.page_label(example.document_id, evidence.page))
         sign = f"{state_sign(example.state)[0]} {state_name(example.state)}"
         parts = [sign, kind_name(example.kind), where, " ".join(example.document.split())]
         self._head.setText(" · ".join(part for part in parts if part))

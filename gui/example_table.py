@@ -38,11 +38,19 @@ _ROOT = QModelIndex()
 
 
 class ExampleTable(QAbstractTableModel):
-    """`load` gives the examples of some ids; it is called for what is seen, a chunk at a time."""
+    """`load` gives the examples of some ids; it is called for what is seen, a chunk at a time.
 
-    def __init__(self, load: Callable[[Sequence[int]], list[Example]], parent: QObject | None = None) -> None:
+    `label` gives what a page of a document is called.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Sequence[int]], list[Example]],
+        label: Callable[[int, int], str],
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
-        self._load = load
+        self._load, self._label = load, label
         self.ids: list[int] = []
         self._ascending = True  # whether the ids are in order, so that one is found fast
         self._rows: OrderedDict[int, Example | None] = OrderedDict()
@@ -183,7 +191,7 @@ class ExampleTable(QAbstractTableModel):
         if column == DOCUMENT:
             return example.document
         if column == PAGE:
-            return str(example.evidence.page) if example.evidence else ""
+            return self._label(example.document_id, example.evidence.page) if example.evidence else ""
         if column == CHECKS:
             return "\n".join(check_words(check) for check in failed_first(example.checks))
         return self.tr("{} of 5 stars").format(example.rating) if example.rating else self.tr("Not rated")

@@ -40,6 +40,7 @@ class Session(QObject):
         self.passwords: dict[str, str] = {}  # by a document's path; never written anywhere
         self._project: Project | None = None
         self._waiting: dict[str, set[int]] = {}
+        self._labels: dict[int, list[str]] = {}  # by document
         self._gather = QTimer(self, singleShot=True, interval=GATHER)
         self._gather.timeout.connect(self._announce)
         self._touched.connect(self._note)
@@ -80,6 +81,7 @@ class Session(QObject):
         self.project_closing.emit()
         project, self._project = self._project, None
         self._waiting.clear()
+        self._labels.clear()
         project.changed.clear()
         project.close()
         self.project_closed.emit()
@@ -100,6 +102,15 @@ class Session(QObject):
             self.notice_given.emit(text)
         else:
             self.offer_made.emit(text, label, action)
+
+    def page_label(self, document_id: int, number: int) -> str:
+        """What a document calls one of its pages, such as “xii”; its number where it has no name for it."""
+        if not self.is_open:
+            return str(number)
+        if document_id not in self._labels:
+            self._labels[document_id] = self.project.page_labels(document_id)
+        labels = self._labels[document_id]
+        return (labels[number - 1] if 0 < number <= len(labels) else "") or str(number)
 
     def only_read(self) -> str:
         """What is said where nothing may be written."""
@@ -145,6 +156,8 @@ class Session(QObject):
             "examples": self.examples_changed,
             "runs": self.runs_changed,
         }
+        if "documents" in waiting:
+            self._labels.clear()
         for table, ids in waiting.items():
             if table in signals:
                 signals[table].emit(sorted(ids))

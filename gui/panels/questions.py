@@ -58,7 +58,7 @@ class QuestionsPanel(Panel):
         self._stale = False  # whether what it finds is out of date
         self._has_text = False  # whether there are passages to ask about
         self._to_top = False  # whether the next list is another one, and not the same grown
-        self.model = ExampleTable(self._load, self)
+        self.model = ExampleTable(self._load, session.page_label, self)
         self.detail = ExampleDetail(session, pictures)
         self._fetcher = Fetcher()
         self._build()

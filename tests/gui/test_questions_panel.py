@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pypdf import PdfWriter
+from pypdf.constants import PageLabelStyle
 from PySide6.QtCore import (
     QCoreApplication,
     QItemSelectionModel,
@@ -26,7 +28,7 @@ from core.questions import ask as asking
 from core.questions.ask import AskOptions
 from core.worker import Worker
 from gui.ask_dialog import AskDialog, duration
-from gui.example_table import CHECKS, KIND, QUESTION, STATE, spans
+from gui.example_table import CHECKS, KIND, PAGE, QUESTION, STATE, spans
 from gui.jobs import Job, Jobs
 from gui.panels import questions
 from gui.panels.questions import QuestionsPanel
@@ -353,6 +355,24 @@ def test_choices_and_truth_are_edited_as_what_they_are(panel: QuestionsPanel, qt
 
 
 # The list
+
+
+def test_a_page_is_called_as_the_document_calls_it(panel: QuestionsPanel, qtbot: QtBot, tmp_path: Path) -> None:
+    project, pdf = panel.session.project, PdfWriter(clone_from=SAMPLE)
+    pdf.set_page_label(0, 3, style=PageLabelStyle.LOWERCASE_ROMAN)
+    pdf.add_metadata({"/Title": "Romans"})
+    pdf.write(tmp_path / "romans.pdf")
+    with Worker() as worker:
+        document = add_pdf(project, worker, tmp_path / "romans.pdf")
+    passage = next(one for one in project.passages(document.id) if one.parts[0][0] == 2)
+    page = project.page(document.id, 2)
+    evidence = Evidence(2, 0, 20, page.text[:20], tuple(rectangles(page, 0, 20)))
+    id = project.add_example(1, draft(project, 40, passage_id=passage.id, evidence=evidence))
+    qtbot.waitUntil(lambda: panel.model.row_of(id) >= 0)
+    panel.select_row(panel.model.row_of(id))
+    assert panel.model.data(panel.model.index(panel.model.row_of(id), PAGE)) == "ii"
+    assert panel.model.data(panel.model.index(0, PAGE)).isdecimal()
+    assert "page ii" in shown(panel)
 
 
 def test_a_state_that_only_a_newer_version_knows_is_drawn(panel: QuestionsPanel) -> None:
