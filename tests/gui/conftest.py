@@ -3,8 +3,16 @@
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from gui.jobs import Jobs
+    from gui.session import Session
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -24,6 +32,28 @@ def widgets_die_in_their_thread() -> Iterator[None]:
     yield
     gc.collect()
     gc.enable()
+
+
+@pytest.fixture
+def session(qapp: "QApplication", tmp_path: Path) -> "Iterator[Session]":
+    """No project is open, and settings of its own."""
+    from PySide6.QtCore import QSettings
+
+    from gui.session import Session
+
+    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def jobs(qapp: "QApplication") -> "Iterator[Jobs]":
+    """Closed at the end, with what still runs."""
+    from gui.jobs import Jobs
+
+    jobs = Jobs()
+    yield jobs
+    jobs.close()
 
 
 @pytest.fixture(autouse=True)

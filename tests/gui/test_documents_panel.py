@@ -8,7 +8,7 @@ from typing import Any
 
 import pypdf
 import pytest
-from PySide6.QtCore import QSettings, Qt, SignalInstance
+from PySide6.QtCore import Qt, SignalInstance
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -49,13 +49,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Project.create(path) as project, Worker() as worker:
         add_pdf(project, worker, SAMPLE)
     return path
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
-    yield session
-    session.close()
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import csv
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -24,12 +23,10 @@ HOSTILE = '<img src="file:///etc/passwd"> & <b>'
 
 
 @pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path) -> Iterator[Session]:
-    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
+def session(session: Session, tmp_path: Path) -> Session:
     (tmp_path / "project").mkdir()
     session.create(tmp_path / "project" / "birds.elenchus")
-    yield session
-    session.close()
+    return session
 
 
 @pytest.fixture
@@ -40,13 +37,6 @@ def filled(session: Session) -> Session:
     session.project.set_state([6], "quarantined", "Its evidence <b>moved</b>.")
     session.project.set_state([7], "quarantined")
     return session
-
-
-@pytest.fixture
-def jobs(qtbot: QtBot) -> Iterator[Jobs]:
-    jobs = Jobs()
-    yield jobs
-    jobs.close()
 
 
 @pytest.fixture

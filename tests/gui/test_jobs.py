@@ -22,20 +22,6 @@ from tests.core.project.project_material import fill, make_document, make_draft,
 LANES = ("lane-documents", "lane-model")
 
 
-@pytest.fixture
-def jobs(qtbot: QtBot) -> Iterator[Jobs]:
-    jobs = Jobs()
-    yield jobs
-    jobs.close()
-
-
-@pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path) -> Iterator[Session]:
-    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
-    yield session
-    session.close()
-
-
 class Listener(QObject):
     """Notes what arrives, and in which thread."""
 

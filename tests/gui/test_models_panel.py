@@ -35,18 +35,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path) -> Session:
-    return Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
-
-
-@pytest.fixture
-def jobs(qtbot: QtBot) -> Iterator[Jobs]:
-    jobs = Jobs()
-    yield jobs
-    jobs.close()
-
-
-@pytest.fixture
 def panel(qtbot: QtBot, session: Session, jobs: Jobs) -> Iterator[ModelsPanel]:
     panel = ModelsPanel(session, jobs)
     qtbot.addWidget(panel)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
-from PySide6.QtCore import QPoint, QPointF, QSettings, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QToolTip
 from pytestqt.qtbot import QtBot
@@ -15,7 +15,6 @@ from core.documents import picture
 from core.documents.picture import DAMAGED, LOCKED, MISSING, WRONG, Picture, render_page
 from core.documents.records import Document, Page, Rectangle, Word
 from core.errors import UserError
-from core.project.project import Project
 from core.project.records import DocumentRow
 from core.worker import Worker
 from gui.page_view import Mark, PageView
@@ -30,12 +29,9 @@ YELLOW = QColor("#ffe45c").rgb()
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    Project.create(tmp_path / "test.elenchus").close()
-    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
-    session.open(tmp_path / "test.elenchus")
-    yield session
-    session.close()
+def session(session: Session, tmp_path: Path) -> Session:
+    session.create(tmp_path / "test.elenchus")
+    return session
 
 
 @pytest.fixture

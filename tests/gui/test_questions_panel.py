@@ -11,7 +11,6 @@ from pypdf.constants import PageLabelStyle
 from PySide6.QtCore import (
     QCoreApplication,
     QItemSelectionModel,
-    QSettings,
     Qt,
 )
 from PySide6.QtGui import QKeySequence
@@ -80,13 +79,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def session(tmp_path: Path, made: Path) -> Iterator[Session]:
+def session(session: Session, tmp_path: Path, made: Path) -> Session:
     path = tmp_path / "project.elenchus"
     path.write_bytes(made.read_bytes())
-    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
     session.open(path)
-    yield session
-    session.close()
+    return session
 
 
 @pytest.fixture

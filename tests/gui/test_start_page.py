@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -22,13 +21,6 @@ from gui.start_page import StartPage
 from tests.core.project.project_material import fill
 
 HOSTILE = '<img src="x">&copy; <b>ışık.elenchus'
-
-
-@pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path) -> Iterator[Session]:
-    session = Session(QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat))
-    yield session
-    session.close()
 
 
 def shown(qtbot: QtBot, session: Session) -> StartPage:
