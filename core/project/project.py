@@ -13,7 +13,7 @@ from typing import Any
 
 from core.documents.records import Document, Heading, Page, Passage
 from core.errors import UserError
-from core.project import history, packing, queries
+from core.project import history, packing, queries, rows
 from core.project.backup import Backups
 from core.project.errors import ProjectReadOnly, plain_errors
 from core.project.opening import OpenFile, create_file, newest_version, open_file
@@ -141,7 +141,7 @@ class Project:
     def _add(
         self, document: Document, passages: Sequence[Passage], size: int, overlap: int, replaced: int | None
     ) -> DocumentRow:
-        pages = [_page_values(page) for page in document.pages]  # takes long: not while holding the lock
+        pages = [rows.page_values(page) for page in document.pages]  # takes long: not while holding the lock
         values = {
             "sha256": document.sha256,
             "path": document.path,
@@ -163,7 +163,7 @@ class Project:
                 values["id"] = replaced
             id = self._insert_document(values)
             self._insert_many(PageTable, [{"document_id": id, **page} for page in pages])
-            self._insert_passages(id, passages)
+            self._insert_many(PassageTable, rows.passage_values(id, passages))
             touched.append(("documents", [id]))
             return self._document(id)
 
@@ -189,7 +189,7 @@ class Project:
     def documents(self) -> list[DocumentRow]:
         """All documents, in the order in which they were added."""
         with self._read():
-            return self._documents(DocumentTable.select().order_by(DocumentTable.id))
+            return rows.documents(self._database, DocumentTable.select().order_by(DocumentTable.id))
 
     def document(self, document_id: int) -> DocumentRow:
         """One document. Raises UserError when it is not there."""
@@ -238,8 +238,8 @@ class Project:
         """The passages of one document or of all, in reading order."""
         query = PassageTable.select().order_by(PassageTable.document_id, PassageTable.ordinal)
         with self._read():
-            return self._passages(
-                query if document_id is None else query.where(PassageTable.document_id == document_id)
+            return rows.passages(
+                self._database, query if document_id is None else query.where(PassageTable.document_id == document_id)
             )
 
     def passage_keys(self) -> list[tuple[int, int]]:
@@ -269,11 +269,32 @@ class Project:
         with self._write() as touched:
             self.refuse_change(document_id, "cut anew")
             PassageTable.delete().where(PassageTable.document_id == document_id).execute(self._database)
-            self._insert_passages(document_id, passages)
+            self._insert_many(PassageTable, rows.passage_values(document_id, passages))
             values = {"passage_size": size, "overlap": overlap, "passage_count": len(passages)}
             DocumentTable.update(values).where(DocumentTable.id == document_id).execute(self._database)
             touched.append(("documents", [document_id]))
             return self._document(document_id)
+
+    def refuse_change(self, document_id: int, what: str) -> None:
+        """Raises UserError when examples come from a document, which would lose their evidence, or a run goes on.
+
+        `what` says what is refused: “removed”. Every change asks this itself; ask before much work.
+        """
+        with self._read():
+            document = self._document(document_id)
+            count = queries.count_examples(self._database, ExampleFilter(document_id=document_id))
+            running = RunTable.select(RunTable.id).where(RunTable.state == "running").limit(1).tuples()
+            asking = list(running.execute(self._database))
+        if count:
+            raise UserError(
+                f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it. "
+                "Reject what you do not want to export, or read the document in a new project."
+            )
+        if asking:
+            raise UserError(
+                f"“{document.title}” cannot be {what} while questions are being asked. "
+                "Wait until the run has ended, or cancel it."
+            )
 
     # Runs
 
@@ -297,12 +318,12 @@ class Project:
     def runs(self) -> list[Run]:
         """All runs, oldest first."""
         with self._read():
-            return self._runs(RunTable.select().order_by(RunTable.id))
+            return rows.runs(self._database, RunTable.select().order_by(RunTable.id))
 
     def run(self, run_id: int) -> Run:
         """One run. Raises UserError when it is not there."""
         with self._read():
-            for run in self._runs(RunTable.select().where(RunTable.id == run_id)):
+            for run in rows.runs(self._database, RunTable.select().where(RunTable.id == run_id)):
                 return run
             raise UserError(f"There is no run {run_id} in {self.path.name}.")
 
@@ -311,7 +332,7 @@ class Project:
         unfinished = RunTable.state.in_(("interrupted", "cancelled", "failed"))
         with self._read():
             query = RunTable.select().where(RunTable.kind == kind, unfinished)
-            return next(iter(self._runs(query.order_by(RunTable.id.desc()).limit(1))), None)
+            return next(iter(rows.runs(self._database, query.order_by(RunTable.id.desc()).limit(1))), None)
 
     # Examples
 
@@ -400,16 +421,16 @@ class Project:
     def counts(self) -> dict[str, int]:
         """The number of examples in each state."""
         with self._read():
-            rows = self._database.execute_sql("SELECT state, count(*) FROM examples GROUP BY state")
-            return dict.fromkeys(STATES, 0) | dict(rows)
+            found = self._database.execute_sql("SELECT state, count(*) FROM examples GROUP BY state")
+            return dict.fromkeys(STATES, 0) | dict(found)
 
     def quarantine_reasons(self) -> dict[str, int]:
         """Why examples are quarantined, and how many for each reason; empty for those that the user put there."""
         with self._read():
-            rows = self._database.execute_sql(
+            found = self._database.execute_sql(
                 "SELECT reason, count(*) FROM examples WHERE state = 'quarantined' GROUP BY reason ORDER BY 2 DESC"
             )
-            return dict(rows)
+            return dict(found)
 
     def count(self, filter: ExampleFilter | None = None) -> int:
         """The number of examples that match."""
@@ -422,11 +443,11 @@ class Project:
         while True:
             with self._read():
                 query = ExampleTable.select(ExampleTable.id, ExampleTable.question).where(ExampleTable.id > last)
-                rows = list(query.order_by(ExampleTable.id).limit(CHUNK).tuples().execute(self._database))
-            if not rows:
+                found = list(query.order_by(ExampleTable.id).limit(CHUNK).tuples().execute(self._database))
+            if not found:
                 return
-            yield from rows
-            last = rows[-1][0]
+            yield from found
+            last = found[-1][0]
 
     # Reviews
 
@@ -518,9 +539,9 @@ class Project:
             return row
         raise UserError(f"There is no {what} in {self.path.name}.")
 
-    def _insert_many(self, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-        for start in range(0, len(rows), CHUNK):
-            table.insert_many(rows[start : start + CHUNK]).execute(self._database)
+    def _insert_many(self, table: Any, values: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(values), CHUNK):
+            table.insert_many(values[start : start + CHUNK]).execute(self._database)
 
     def _insert_document(self, values: dict[str, Any]) -> int:
         """Inserts the document under the id of the failure that it replaces, if any."""
@@ -535,100 +556,19 @@ class Project:
         place = {"id": ids[0]} if ids else {}
         return DocumentTable.insert(**place | values, added_at=_now()).execute(self._database)
 
-    def _insert_passages(self, document_id: int, passages: Sequence[Passage]) -> None:
-        rows = [
-            {
-                "document_id": document_id,
-                "ordinal": ordinal,
-                "section": passage.section,
-                "parts": packing.pack([[part.page, part.start, part.end] for part in passage.parts]),
-                "text": passage.text,
-            }
-            for ordinal, passage in enumerate(passages)
-        ]
-        self._insert_many(PassageTable, rows)
-
-    def _documents(self, query: Any) -> list[DocumentRow]:
-        return [
-            DocumentRow(
-                id=row["id"],
-                sha256=row["sha256"],
-                path=row["path"],
-                title=row["title"],
-                state=row["state"],
-                reason=row["reason"],
-                pages=row["page_count"],
-                passages=row["passage_count"],
-                warnings=packing.unpack_strings(row["warnings"]),
-                metadata=packing.unpack_string_map(row["metadata"]),
-                passage_size=row["passage_size"],
-                overlap=row["overlap"],
-            )
-            for row in query.dicts().execute(self._database)
-        ]
-
     def _document(self, document_id: int) -> DocumentRow:
-        for document in self._documents(DocumentTable.select().where(DocumentTable.id == document_id)):
+        for document in rows.documents(self._database, DocumentTable.select().where(DocumentTable.id == document_id)):
             return document
         raise UserError(f"There is no document {document_id} in {self.path.name}.")
-
-    def refuse_change(self, document_id: int, what: str) -> None:
-        """Raises UserError when examples come from a document, which would lose their evidence, or a run goes on.
-
-        `what` says what is refused: “removed”. Every change asks this itself; ask before much work.
-        """
-        with self._read():
-            document = self._document(document_id)
-            count = queries.count_examples(self._database, ExampleFilter(document_id=document_id))
-            running = RunTable.select(RunTable.id).where(RunTable.state == "running").limit(1).tuples()
-            asking = list(running.execute(self._database))
-        if count:
-            raise UserError(
-                f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it. "
-                "Reject what you do not want to export, or read the document in a new project."
-            )
-        if asking:
-            raise UserError(
-                f"“{document.title}” cannot be {what} while questions are being asked. "
-                "Wait until the run has ended, or cancel it."
-            )
 
     def _page_text(self, document_id: int, number: int) -> str:
         query = PageTable.select(PageTable.text).where(PageTable.document_id == document_id, PageTable.number == number)
         return self._one(query, f"page {number} of document {document_id}")[0]
 
-    def _passages(self, query: Any) -> list[PassageRow]:
-        return [
-            PassageRow(id, document_id, ordinal, section, text, packing.unpack_parts(parts))
-            for id, document_id, ordinal, section, parts, text in query.tuples().execute(self._database)
-        ]
-
     def _passage(self, passage_id: int) -> PassageRow:
-        for passage in self._passages(PassageTable.select().where(PassageTable.id == passage_id)):
+        for passage in rows.passages(self._database, PassageTable.select().where(PassageTable.id == passage_id)):
             return passage
         raise UserError(f"There is no passage {passage_id} in {self.path.name}.")
-
-    def _runs(self, query: Any) -> list[Run]:
-        return [
-            Run(
-                id=row["id"],
-                state=row["state"],
-                started_at=row["started_at"],
-                ended_at=row["ended_at"],
-                request=RunSettings(
-                    **{
-                        name: row[name]
-                        for name in RunSettings.__dataclass_fields__
-                        if name not in ("prompts", "settings")
-                    },
-                    prompts=packing.unpack_string_map(row["prompts"]),
-                    settings=packing.unpack_map(row["settings"]),
-                ),
-                usage=packing.unpack_map(row["usage"]),
-                reason=row["reason"],
-            )
-            for row in query.dicts().execute(self._database)
-        ]
 
     def _update_run(self, run_id: int, **values: Any) -> None:
         with self._write() as touched:
@@ -711,19 +651,6 @@ class Project:
                 return None
             touched.append(("examples", done[1]))
             return done[0]
-
-
-def _page_values(page: Page) -> dict[str, Any]:
-    return {
-        "number": page.number,
-        "label": page.label,
-        "width": page.width,
-        "height": page.height,
-        "warnings": packing.pack(list(page.warnings)),
-        "furniture": packing.pack_furniture(page.furniture),
-        "text": page.text,
-        "words": packing.pack_words(page.words),
-    }
 
 
 def _now() -> str:
