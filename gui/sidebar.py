@@ -56,6 +56,10 @@ class _Delegate(QStyledItemDelegate):
         elif state & QStyle.StateFlag.State_MouseOver:
             painter.setBrush(palette.alternateBase())
         painter.drawRoundedRect(rect, 6, 6)
+        if state & QStyle.StateFlag.State_HasFocus:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen((palette.highlightedText() if chosen else palette.highlight()).color())
+            painter.drawRoundedRect(rect.adjusted(2, 2, -2, -2), 4, 4)
         icon = style.icon(index.data(Qt.ItemDataRole.UserRole))
         place = QRect(rect.left() + style.SPACE + style.HALF, rect.center().y() - ICON // 2, ICON, ICON)
         mode = QIcon.Mode.Selected if chosen else QIcon.Mode.Normal

@@ -388,6 +388,8 @@ class DocumentsPanel(Panel):
         self._heading.setAccessibleName(self.tr("Title"))
         self._reason.setAccessibleName(self.tr("Why it could not be read"))
         self._tabs = QTabWidget()
+        self._tabs.setAccessibleName(self.tr("About the document"))
+        self._tabs.tabBar().setAccessibleName(self.tr("About the document"))
         self._tabs.setDocumentMode(True)
         self._tabs.addTab(self._cutting, self.tr("Passages"))
         self._outline = QTreeWidget()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QCoreApplication, QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent, QImage
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QTextEdit, QTreeWidgetItem
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QTextEdit, QTreeWidgetItem, QWidget
 from pytestqt.qtbot import QtBot
 
 from core import paths
@@ -292,6 +292,21 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
     assert all(one != other for one, other in zip(light, turned, strict=True))
     assert second.session.settings.value("appearance") == "Light"
     second.close()
+
+
+def test_whatever_takes_the_focus_has_a_name(window: MainWindow, tmp_path: Path) -> None:
+    """As a screen reader says it: a name of its own, its text, or the label that leads to it."""
+    window.open_path(with_questions(tmp_path / "p.elenchus"))
+    led_to = {label.buddy() for label in window.findChildren(QLabel)}
+    for number in range(len(window.panels)):
+        window.show_panel(number)
+        nameless = [
+            widget
+            for widget in window.findChildren(QWidget)
+            if widget.isVisible() and widget.focusPolicy() != Qt.FocusPolicy.NoFocus and widget not in led_to
+            if not (widget.accessibleName() or getattr(widget, "text", str)())
+        ]
+        assert nameless == []
 
 
 def children(item: QTreeWidgetItem | None) -> list[QTreeWidgetItem]:
