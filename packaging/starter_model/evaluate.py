@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from generator import READING, Task, addition, build_task, make_passage
+from generator import READING, Passage, Task, addition, build_task, make_passage
 from llama_cpp import Llama
 
 HERE = Path(__file__).parent
@@ -30,19 +31,34 @@ class Reader:
         return made["choices"][0]["text"]  # type: ignore[index]
 
 
-def tasks(seed: int = 2_000_003, passages: int = PASSAGES) -> Iterator[tuple[int, Task]]:
+def tasks(seed: int = 2_000_003, passages: int = PASSAGES) -> Iterator[tuple[str, Task]]:
     """One task of every family on each held-out passage (where it offers one), then addition claims.
 
-    Each comes with the number of sentences of its passage.
+    Each comes with what its passage is like.
     """
     r = random.Random(seed)
     for _ in range(passages):
         size = r.choice(SENTENCES)
         p = make_passage(r, size)
-        yield from ((size, task) for name in READING.tasks if (task := build_task(name, p, r)))
+        for name in READING.tasks:
+            if task := build_task(name, p, r):
+                rival = "said of others too" if name == "answer" and has_rival(p, task) else ""
+                yield rival or f"of {size} sentences", task
     for arm in ("none", "agree", "disagree"):
         for n in range(CLAIMS_PER_ARM):
-            yield 0, addition(r, arm, bool(n & 1), bool(n & 2))
+            yield "", addition(r, arm, bool(n & 1), bool(n & 2))
+
+
+def has_rival(p: Passage, task: Task) -> bool:
+    """Whether the passage answers the same question about another subject: the same words but for the names."""
+    question = task.prompt.split("Question: ")[1].split("\n")[0]
+    others = (item for item in p.items if question not in item.questions)
+    return any(nameless(question) == nameless(other) for item in others for other in item.questions)
+
+
+def nameless(question: str) -> str:
+    """A question without the names in it."""
+    return " ".join(re.sub(r"\b(the |of |in )?[A-Z][\w’'-]*", "", question[0].lower() + question[1:]).split())
 
 
 def score(task: Task, reply: str) -> dict[str, bool]:
@@ -74,13 +90,13 @@ def measure(reader: Reader, passages: int, misses: int = 0) -> dict[tuple[str, s
     """Hits and trials of each measure by task; prints the first misses of each."""
     hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
     shown: dict[str, int] = defaultdict(int)
-    for size, task in tasks(passages=passages):
+    for kind, task in tasks(passages=passages):
         reply = reader.reply(task.prompt)
         results = score(task, reply)
         for name, hit in results.items():
             hits[task.name, name].append(hit)
             if task.name in ("answer", "ask_factual") and name == "exact":
-                hits[task.name, f"exact, of {size} sentences"].append(hit)
+                hits[task.name, f"exact, {kind}"].append(hit)
         if not all(results.values()) and shown[task.name] < misses:
             shown[task.name] += 1
             print(f"--- {task.name}\n{task.prompt}\n  wanted: {task.reply}\n  got:    {reply}")
@@ -106,7 +122,9 @@ def main() -> None:
         intro = (
             f"# What the starter model can do\n\nRead greedily through llama.cpp on {args.passages} generated "
             "passages of 3 to 7 sentences that training has not seen, one task of each kind on each, and on "
-            f"{CLAIMS_PER_ARM} addition claims for each arm. `evaluate.py --write` makes this file.\n\n"
+            f"{CLAIMS_PER_ARM} addition claims for each arm. `evaluate.py --write` makes this file. "
+            "“Said of others too”: the passage answers the same question about another subject as well; the rows by "
+            "number of sentences are of the other passages.\n\n"
         )
         (HERE / "EVALUATION.md").write_text(intro + figures + "\n", "utf-8")
 
