@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt
@@ -42,6 +42,7 @@ from gui.words import kind_name, size_words
 
 MOST_SEEDS = (1 << 31) - 1
 COLUMNS = 3  # of the kinds
+TELLING = 5  # questions that a run must have made to tell how long others take: loading the model counts in
 
 
 class AskDialog(QDialog):
@@ -98,6 +99,7 @@ class AskDialog(QDialog):
         self.per_passage, self.limit, self.seed = QSpinBox(), QSpinBox(), QSpinBox()
         self.per_passage.setRange(1, 20)
         self.per_passage.setValue(2)
+        self.per_passage.setToolTip(self.tr("Of all kinds together: they take turns."))
         self.limit.setRange(0, 1_000_000)
         self.limit.setSpecialValueText(self.tr("No limit"))
         self.limit.setGroupSeparatorShown(True)
@@ -209,7 +211,7 @@ class AskDialog(QDialog):
         self.models.currentIndexChanged.connect(self._choose_model)
         self.all_documents.toggled.connect(lambda all: self.documents.setVisible(not all))
         for kind, box in self.kinds.items():
-            box.clicked.connect(partial(self._wanted.__setitem__, kind))
+            box.clicked.connect(lambda on, kind=kind: self._wanted.update({kind: on}))
         for box in (*self.kinds.values(), self.all_documents):
             box.toggled.connect(self._reckon)
         for number in (self.per_passage, self.limit):
@@ -270,6 +272,14 @@ class AskDialog(QDialog):
         self._show_kinds()
         self._form.setRowVisible(self.language, self._prompts is not None and self._prompts.writes_any_language)
         self._reckon()
+        self._grow()
+
+    def _grow(self) -> None:
+        """Gives what has appeared its room."""
+        layout = self.layout()
+        assert layout is not None
+        width = max(self.width(), self.sizeHint().width())
+        self.resize(width, max(self.height(), layout.totalHeightForWidth(width)))
 
     def _show_kinds(self) -> None:
         possible = self._prompts.kinds if self._prompts else ()
@@ -324,7 +334,10 @@ class AskDialog(QDialog):
             slots = count_slots(self._session.project, self.options())
             self.start.setEnabled(slots > 0)
             how_many = self.tr("1 question") if slots == 1 else self.tr("Up to {:,} questions").format(slots)
-            self.sum.setText(self.tr("{}. Time: {}.").format(how_many, self._time(slots)))
+            words = self.tr("{}. Time: {}.").format(how_many, self._time(slots))
+            if self.limit.value() and slots < count_slots(self._session.project, replace(self.options(), limit=None)):
+                words += " " + self.tr("They are asked from the beginning on.")
+            self.sum.setText(words)
 
     def _time(self, slots: int) -> str:
         """An estimate from the last run with the same model that came far enough to tell."""
@@ -333,7 +346,7 @@ class AskDialog(QDialog):
             seconds = run.usage.get("engine", {}).get("seconds", 0)
             if model is None or run.request.model_path != str(model.path.resolve()) or not seconds:
                 continue
-            if done := len(self._session.project.done_slots(run.id)):
+            if (done := len(self._session.project.done_slots(run.id))) >= TELLING:
                 return duration(seconds / done * slots)
         return self.tr("unknown until it has begun")
 

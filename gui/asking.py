@@ -100,7 +100,11 @@ class Asking(QObject):
             if run.replaced is not None:
                 return self.tr("Asked again: the new question is shown, the old one is rejected (U brings it back).")
             return self.tr("Nothing came of it: {} The question stays.").format(run.nothing) if run.nothing else ""
+        unfinished = run.project.last_unfinished_run("ask") if state == "cancelled" else None
+        if unfinished is not None:
+            done, total = how_far(run.project, unfinished)
+            return self.tr("Stopped: {:,} of {:,} are done.").format(done, total)
         made = self.tr("1 question was made") if run.made == 1 else self.tr("{:,} questions were made").format(run.made)
         if run.discarded:
             made += self.tr("; {:,} tries gave nothing").format(run.discarded)
-        return self.tr("Stopped. {}.").format(made) if state == "cancelled" else f"{made}."
+        return f"{made}."

@@ -130,7 +130,7 @@ def _named(actions: Sequence[QAction]) -> list[tuple[str, QAction]]:
     """What can be run now, with its name as it is read: each name once, in the order of the menus."""
     named: dict[str, QAction] = {}
     for action in actions:
-        name = plain_name(action.text())
+        name = action.property("name") or plain_name(action.text())
         if name and action.isEnabled() and action.isVisible() and not action.isSeparator() and action.menu() is None:
             named.setdefault(name, action)
     return list(named.items())

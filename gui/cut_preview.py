@@ -16,7 +16,7 @@ from core.project.importing import pages_to_cut
 from core.project.project import Project
 from core.project.records import DocumentRow, PassageRow
 from gui import style
-from gui.labels import line
+from gui.labels import line, quiet
 from gui.page_canvas import Mark
 from gui.session import Session
 
@@ -66,6 +66,11 @@ class CutPreview(QWidget):
             self._overlap.setMaximum(self._size.value() - 1)
             self._overlap.setValue(document.overlap)
         self._show_cuts(self._session.project.passages(document.id))
+
+    def show_reason(self, reason: str) -> None:
+        """Why the document cannot be cut anew; empty when it can."""
+        self._reason.setText(reason)
+        self._reason.setVisible(bool(reason))
 
     def clear(self) -> None:
         """No document: what is being cut is forgotten."""
@@ -144,6 +149,9 @@ class CutPreview(QWidget):
         row.addWidget(self._count, 1)
         row.addWidget(button)
         form.addRow(row)
+        self._reason = quiet()
+        form.addRow(self._reason)
+        self._reason.hide()
 
 
 class Cutter(QObject):

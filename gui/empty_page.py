@@ -48,6 +48,9 @@ class EmptyPage(QWidget):
         self.text.setVisible(bool(text))
         self.button.setText(label)
         self.button.setVisible(do is not None)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus if do else Qt.FocusPolicy.StrongFocus)
+        self.setFocusProxy(self.button if do else None)  # pyright: ignore[reportArgumentType]
+        self.setAccessibleName(head)
         self._do = do
 
     def _act(self) -> None:

@@ -192,7 +192,7 @@ class ExampleDetail(QWidget):
         column.addWidget(self._evidence_label)
         column.addWidget(self._evidence)
         column.addSpacing(style.HALF)
-        self._checks_label = caption("")
+        self._checks_label = quiet()
         column.addWidget(self._checks_label)
         column.addLayout(self._failed)
         column.addWidget(badges)
@@ -344,7 +344,7 @@ class ExampleDetail(QWidget):
         style.clear(self._failed)
         style.clear(self._passed)
         old = self.tr("Checks of the draft: they were not made again after your change")
-        self._checks_label.setText(old if _changed(example) and example.checks else self.tr("Checks"))
+        self._checks_label.setText(old if example.replaced and example.checks else self.tr("Checks"))
         for check in failed_first(example.checks):
             if check.passed:
                 self._passed.addWidget(Badge(check_words(check), tooltip(check.detail or check_name(check.name))))
@@ -356,7 +356,7 @@ class ExampleDetail(QWidget):
             self._failed.addWidget(quiet(self.tr("None were made.")))
 
     def _show_draft(self, example: Example) -> None:
-        changed = _changed(example)
+        changed = example.replaced
         self._draft.setText("\n".join(changed))
         self._draft.setVisible(bool(changed))
         self._draft_label.setVisible(bool(changed))
@@ -500,16 +500,6 @@ class ExampleDetail(QWidget):
         if password := ask_password(Path(path).name, path in passwords, self):
             passwords[path] = password
             self.page.retry()
-
-
-def _changed(example: Example) -> list[str]:
-    """The texts of the draft that are others now."""
-    pairs = (
-        (example.draft_question, example.question),
-        (example.draft_answer, example.answer),
-        ("\n".join(example.draft_choices), "\n".join(example.choices)),
-    )
-    return [before for before, now in pairs if before != now]
 
 
 class _Choice(QWidget):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
 
 from core.project.records import KINDS, STATES, DocumentRow, ExampleFilter, Run
@@ -14,6 +14,7 @@ from gui.labels import caption
 from gui.words import fault_name, kind_name, local_time, state_name
 
 TYPING = 200  # milliseconds without a key before a search begins
+ALL_PASSED = "all passed"
 CHECKS = ("verbatim", "round_trip", "leak", "standalone", "length", "near_duplicate")
 
 
@@ -31,13 +32,14 @@ class ExampleFilters(QWidget):
     @property
     def filter(self) -> ExampleFilter:
         """What the switches ask for."""
-        queue, order = self.queues.currentIndex(), self.sort.currentData()
+        queue, order, check = self.queues.currentIndex(), self.sort.currentData(), self.check.currentData()
         return ExampleFilter(
             state=STATES[queue - 1] if queue > 0 else None,
             kind=self.kind.currentData(),
             document_id=self.document.currentData(),
             run_id=self.run.currentData(),
-            failed_check=self.check.currentData(),
+            failed_check=check if check != ALL_PASSED else None,
+            all_passed=check == ALL_PASSED,
             text=self.search.text(),
             sort=order[0],
             descending=order[1],
@@ -81,8 +83,8 @@ class ExampleFilters(QWidget):
             for run in reversed(runs)
             if run.request.kind in names
         ]
-        fill(self.document, self.tr("Document"), titles)
-        fill(self.run, self.tr("Run"), times)
+        fill(self.document, self.tr("Any document"), titles)
+        fill(self.run, self.tr("Any run"), times)
         self.document.setVisible(len(titles) > 1)
         self.run.setVisible(len(times) > 1)
 
@@ -98,17 +100,18 @@ class ExampleFilters(QWidget):
             self.queues.addTab("")
         self.search = QLineEdit()
         self.search.setAccessibleName(self.tr("Search in the questions"))
-        self.search.setPlaceholderText(self.tr("Search"))
+        self.search.setPlaceholderText(self.tr("Search questions and answers"))
         self.search.setClearButtonEnabled(True)
         self.search.setMinimumWidth(self.fontMetrics().averageCharWidth() * 16)
         glass = self.search.addAction(style.icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         style.set_icon(glass, "search", "quiet")
         self.kind, self.document = self._combo(self.tr("Kind")), self._combo(self.tr("Document"))
-        self.check, self.run = self._combo(self.tr("Failed check")), self._combo(self.tr("Run"))
+        self.check, self.run = self._combo(self.tr("Checks")), self._combo(self.tr("Run"))
         self.sort = self._combo(self.tr("Order"))
-        fill(self.kind, self.tr("Kind"), [(kind_name(kind), kind) for kind in KINDS])
+        fill(self.kind, self.tr("Any kind"), [(kind_name(kind), kind) for kind in KINDS])
         failed = self.tr("✕ {}")
-        fill(self.check, self.tr("Check"), [(failed.format(fault_name(check)), check) for check in CHECKS])
+        faults = [(failed.format(fault_name(check)), check) for check in CHECKS]
+        fill(self.check, self.tr("Any checks"), [(self.tr("✓ All passed"), ALL_PASSED), *faults])
         self._fill_orders()
         column, rows = QVBoxLayout(self), [QHBoxLayout() for _ in range(3)]
         style.spaced(column, 0)
@@ -159,10 +162,19 @@ class ExampleFilters(QWidget):
         self._typing.timeout.connect(self._change)
         self.search.textChanged.connect(lambda: self._typing.start())
         self.search.returnPressed.connect(self._finish)
+        leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self.search, context=Qt.ShortcutContext.WidgetShortcut)
+        leave.activated.connect(self._leave)
 
     def _change(self) -> None:
         self._typing.stop()
         self.changed.emit()
+
+    def _leave(self) -> None:
+        """Escape: first empties the field, then goes back to the list."""
+        if self.search.text():
+            self.search.clear()
+        else:
+            self.done.emit()
 
     def _finish(self) -> None:
         self._change()

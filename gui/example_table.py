@@ -18,6 +18,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from core.errors import UserError
@@ -28,6 +29,8 @@ from gui.words import check_words, failed_first, fault_name, kind_name, state_na
 
 STATE, QUESTION, KIND, DOCUMENT, CHECKS, RATING, PAGE = range(7)
 SORTED_BY = {STATE: "state", KIND: "kind", DOCUMENT: "document_id", RATING: "rating"}
+LEFT_OUT = (RATING, PAGE, KIND, DOCUMENT)  # in this order where there is no room
+LEAST_QUESTION = 24  # letters of a question that are to be seen
 CHUNK = 64  # rows read at once
 KEPT = 4096  # rows
 MANY = 500  # ids that are looked for one by one in a list that is in order
@@ -175,7 +178,7 @@ class ExampleTable(QAbstractTableModel):
         if column == STATE:
             return state_sign(example.state)[0]
         if column == CHECKS:
-            return checks_mark(example.checks)
+            return self.tr("edited") if example.replaced else checks_mark(example.checks)  # they are the draft's
         if column == RATING:
             return "★" * (example.rating or 0)
         return " ".join(self._whole(example, column)[:LONGEST].split())
@@ -236,17 +239,55 @@ class ExampleView(QTableView):
         letter = self.fontMetrics().averageCharWidth()
         for column, letters in ((STATE, 4), (KIND, 12), (DOCUMENT, 13), (CHECKS, 15), (RATING, 8), (PAGE, 6)):
             self.setColumnWidth(column, letter * letters + 2 * style.HALF)
+        self._widths: dict[int, int] = {}  # of columns, when they were shown last
         header.setSectionResizeMode(QUESTION, QHeaderView.ResizeMode.Stretch)
+        self._least = letter * LEAST_QUESTION
+        self._several = False  # whether the documents need a column
+        self._fit()
+
+    def show_documents(self, several: bool) -> None:
+        """Whether to say of each question which document it comes from, where there is room."""
+        self._several = several
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leaves out the columns that can be missed most easily, until there is room for the question."""
+        shown = [column for column in range(self.model().columnCount()) if column != QUESTION]
+        if not self._several:
+            shown.remove(DOCUMENT)
+        room = self.viewport().width() - self._least
+        for column in LEFT_OUT:
+            if column in shown and sum(self._wide(other) for other in shown) > room:
+                shown.remove(column)
+        for column in range(self.model().columnCount()):
+            hidden = column != QUESTION and column not in shown
+            if hidden != self.isColumnHidden(column):
+                self._wide(column)
+                self.setColumnHidden(column, hidden)
+                if not hidden and self._widths.get(column):
+                    self.setColumnWidth(column, self._widths[column])
+
+    def _wide(self, column: int) -> int:
+        """Its width while it is shown, which a hidden column does not say."""
+        if not self.isColumnHidden(column):
+            self._widths[column] = self.columnWidth(column)
+        return self._widths.get(column, 0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
     def widths(self) -> list[int]:
-        """Of the columns, in pixels; 0 for one that is hidden."""
-        return [self.columnWidth(column) for column in range(self.model().columnCount())]
+        """Of the columns, in pixels, whether they are shown now or not."""
+        return [self._wide(column) for column in range(self.model().columnCount())]
 
     def set_widths(self, widths: Sequence[object]) -> None:
         """As `widths` gave them; what makes no sense is left out."""
         for column, width in enumerate(widths[: self.model().columnCount()]):
             if str(width).isdecimal() and int(str(width)) > 0 and column != QUESTION:
-                self.setColumnWidth(column, int(str(width)))
+                self._widths[column] = int(str(width))
+                if not self.isColumnHidden(column):
+                    self.setColumnWidth(column, int(str(width)))
 
     def keyboardSearch(self, search: str) -> None:
         """Letters are commands here; and a search would read every row."""
@@ -291,6 +332,8 @@ def checks_mark(checks: Sequence[Check]) -> str:
 def _ink(example: Example, column: int) -> Any:
     if column == STATE:
         return style.colour(state_sign(example.state)[1])
+    if column == CHECKS and example.replaced:
+        return style.colour("quiet")
     if column == CHECKS:
         return style.colour("good" if all(check.passed for check in example.checks) else "bad")
     if column == RATING:

@@ -18,6 +18,7 @@ class Collector(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._begun = False
         gc.disable()
         self._timer = QTimer(self, interval=INTERVAL)
         self._timer.timeout.connect(self.collect)
@@ -25,6 +26,10 @@ class Collector(QObject):
 
     def collect(self) -> None:
         """Collects the oldest generation that is due, when one is."""
+        if not self._begun:  # what is there at the start stays to the end: no collection need look at it again
+            self._begun = True
+            gc.collect()
+            gc.freeze()
         due = [made > limit for made, limit in zip(gc.get_count(), gc.get_threshold(), strict=True)]
         if any(due):
             gc.collect(max(age for age, is_due in enumerate(due) if is_due))

@@ -93,8 +93,8 @@ class MainWindow(QMainWindow):
         centre = QWidget()
         column = QVBoxLayout(centre)
         style.spaced(column, 0, 0)
-        column.addWidget(self.message_bar)
         column.addWidget(self._pages, 1)
+        column.addWidget(self.message_bar)  # below: what is to be clicked on stays where it is
         column.addWidget(self.job_bar)
         self.setCentralWidget(centre)
 
@@ -119,8 +119,8 @@ class MainWindow(QMainWindow):
         self._add(file, self.tr("&Quit"), self.close, keys.Quit).setMenuRole(QAction.MenuRole.QuitRole)
         edit = bar.addMenu(self.tr("&Edit"))
         self._in_project += [
-            self._add(edit, self.tr("&Undo"), partial(self.step, self.questions.undo), keys.Undo, "undo"),
-            self._add(edit, self.tr("&Redo"), partial(self.step, self.questions.redo), keys.Redo, "redo"),
+            self._add(edit, self.tr("&Undo"), partial(self.step, False), keys.Undo, "undo"),
+            self._add(edit, self.tr("&Redo"), partial(self.step, True), keys.Redo, "redo"),
         ]
         edit.addSeparator()
         self._in_project.append(self._add(edit, self.tr("&Find questions"), self.find_questions, keys.Find, "search"))
@@ -140,12 +140,13 @@ class MainWindow(QMainWindow):
     def _appearance_menu(self) -> QMenu:
         menu, group = QMenu(self.tr("&Appearance"), self), QActionGroup(self)
         kept = str(self.session.settings.value("appearance", "Unknown"))
-        for text, scheme in (
-            (self.tr("&Like the system"), Qt.ColorScheme.Unknown),
-            (self.tr("Li&ght"), Qt.ColorScheme.Light),
-            (self.tr("&Dark"), Qt.ColorScheme.Dark),
+        for text, name, scheme in (
+            (self.tr("&Like the system"), self.tr("Appearance: like the system"), Qt.ColorScheme.Unknown),
+            (self.tr("Li&ght"), self.tr("Appearance: light"), Qt.ColorScheme.Light),
+            (self.tr("&Dark"), self.tr("Appearance: dark"), Qt.ColorScheme.Dark),
         ):
             action = self._add(menu, text, partial(self.set_appearance, scheme))
+            action.setProperty("name", name)  # where it stands alone, as in the command palette
             action.setCheckable(True)
             action.setChecked(scheme.name == kept)
             group.addAction(action)
@@ -234,6 +235,7 @@ class MainWindow(QMainWindow):
         if self._may_leave():
             with self.session.reporting():
                 self.session.open(copy_sample())
+                self.show_panel(0)
                 if not self.session.project.documents():
                     self.documents.add_files(sample_documents())
 
@@ -274,10 +276,15 @@ class MainWindow(QMainWindow):
         self.show_panel(1)
         self.questions.find()
 
-    def step(self, undo_or_redo: Callable[[], object]) -> None:
+    def step(self, redo: bool) -> None:
         """Takes a change of the questions back, or makes it again, where it can be seen."""
-        self.show_panel(1)
-        undo_or_redo()
+        with self.session.reporting():
+            if self.session.project.step_size(redo):
+                self.show_panel(1)
+            if redo:
+                self.questions.redo()
+            else:
+                self.questions.undo()
 
     def show_panel(self, number: int) -> None:
         """Brings a panel to the front and gives it the keys."""
@@ -308,9 +315,9 @@ class MainWindow(QMainWindow):
         _show(KeysDialog(groups, self))
 
     def menu_actions(self) -> list[QAction]:
-        """Every action of the menus."""
-        menus = (action.menu() for action in self.menuBar().actions())
-        return [action for menu in menus if isinstance(menu, QMenu) for action in menu.actions()]
+        """Every action of the menus and of the menus in them."""
+        self._fill_recent()
+        return _actions(self.menuBar())
 
     def show_about(self) -> None:
         """Version, licences, and where things are kept."""
@@ -342,7 +349,6 @@ class MainWindow(QMainWindow):
         for action in self._in_project:
             action.setEnabled(open)
         self.panel_menu.menuAction().setVisible(open)
-        self.message_bar.hide()
         if open:
             project = self.session.project
             name = project.path.stem.replace("[*]", "[*][*]")  # Qt takes a single one for its sign of changes
@@ -357,6 +363,7 @@ class MainWindow(QMainWindow):
         self.recent_menu.clear()
         for path in self.session.recent():
             action = self.recent_menu.addAction(path.stem.replace("&", "&&"))
+            action.setProperty("name", self.tr("Open {}").format(path.stem))
             action.setToolTip(str(path))
             action.setEnabled(os.path.exists(path))
             action.triggered.connect(lambda _=False, p=path: self.open_path(p))
@@ -368,6 +375,7 @@ class MainWindow(QMainWindow):
                 self.tr("Work is going on in this project. Cancel it below or wait for its end, then open another.")
             )
             return False
+        self.message_bar.hide()  # what was said was about what is left now
         return True
 
     def _ask_path(self, mode: QFileDialog.AcceptMode, title: str) -> Path | None:
@@ -417,3 +425,11 @@ def _show(dialog: QDialog) -> None:
     """Until it is closed; its parent would keep it for ever."""
     dialog.exec()
     dialog.deleteLater()
+
+
+def _actions(menu: QWidget) -> list[QAction]:
+    found = []
+    for action in menu.actions():
+        inner = action.menu()
+        found += _actions(inner) if isinstance(inner, QMenu) else [action]
+    return found

@@ -31,6 +31,8 @@ def dataset_card(project: Project, done: "Exported", format: str, state: str) ->
             "## How it was made",
             "",
             *_runs(project, done),
+            f"Of these examples, {done.edited} were changed by hand after that.",
+            "",
             "## What was left out",
             "",
             *_left_out(project, done, state),

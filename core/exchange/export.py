@@ -30,6 +30,7 @@ class Exported:
     kinds: Counter[str] = field(default_factory=Counter)
     documents: Counter[int] = field(default_factory=Counter)
     runs: set[int] = field(default_factory=set)
+    edited: int = 0  # by hand
 
 
 def export(
@@ -120,6 +121,7 @@ def _count(done: Exported, example: Example) -> None:
     done.kinds[example.kind] += 1
     done.documents[example.document_id] += 1
     done.runs.add(example.run_id)
+    done.edited += bool(example.replaced)
 
 
 @contextmanager

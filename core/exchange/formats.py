@@ -70,6 +70,8 @@ def provenance(example: Example) -> dict[str, Any]:
     return {
         "id": example.id,
         "kind": example.kind,
+        "edited": bool(example.replaced),
+        "rating": example.rating,
         "evidence": evidence(example),
         "run": run(example),
     }

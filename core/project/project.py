@@ -287,8 +287,8 @@ class Project:
             asking = list(running.execute(self._database))
         if count:
             raise UserError(
-                f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it. "
-                "Reject what you do not want to export, or read the document in a new project."
+                f"“{document.title}” cannot be {what} because {history.questions(count)} of this project come from it "
+                "and their evidence lies in it. Read the file in a new project instead."
             )
         if asking:
             raise UserError(

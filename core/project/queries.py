@@ -103,6 +103,9 @@ def _conditions(filter: ExampleFilter, among: Sequence[int] | None = None) -> li
             CheckTable.name == filter.failed_check, peewee.SQL("passed = 0")
         )
         conditions.append(ExampleTable.id.in_(failed))
+    if filter.all_passed:
+        failed = CheckTable.select(CheckTable.example_id).where(peewee.SQL("passed = 0"))
+        conditions.append(ExampleTable.id.not_in(failed))
     if text := storable(fold(filter.text)).encode():
         found = FoldedTable.select(FoldedTable.example_id).where(peewee.fn.instr(FoldedTable.text, text) > 0)
         if among is not None:

@@ -147,6 +147,16 @@ class Example:
     created_at: str
     edited_at: str | None
 
+    @property
+    def replaced(self) -> list[str]:
+        """The texts of the draft that were changed by hand since."""
+        pairs = (
+            (self.draft_question, self.question),
+            (self.draft_answer, self.answer),
+            ("\n".join(self.draft_choices), "\n".join(self.choices)),
+        )
+        return [before for before, now in pairs if before != now]
+
 
 @dataclass(frozen=True)
 class ExampleFilter:
@@ -157,6 +167,7 @@ class ExampleFilter:
     document_id: int | None = None
     run_id: int | None = None
     failed_check: str | None = None  # a check's name; examples that passed it, or never had it, are left out
+    all_passed: bool = False  # only examples of which no check failed
     text: str = ""  # in question, answer or choices, whatever the case and the diacritics
     sort: str = "id"  # one of SORTS
     descending: bool = False

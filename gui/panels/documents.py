@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 from core.documents.records import Heading
 from core.errors import UserError
 from core.project.importing import add_pdf, recut_document, reread_pdf
-from core.project.records import DocumentRow
+from core.project.records import DocumentRow, ExampleFilter
 from gui import style
 from gui.cut_preview import CutPreview
 from gui.document_list import DocumentDelegate, DocumentList
@@ -240,7 +240,16 @@ class DocumentsPanel(Panel):
         self._remove.setEnabled(writable and bool(selected))
         self._reread.setEnabled(writable and bool(selected))
         self._ask.setEnabled(writable and any(document.passages for document in self._model.documents))
-        self._recut.setEnabled(writable and self._cutting.is_changed)
+        asked = bool(self._shown) and writable and self._has_questions(self._shown)
+        self._recut.setEnabled(writable and self._cutting.is_changed and not asked)
+        self._cutting.show_reason(
+            self.tr("Questions come from these passages: they stay as they are.") if asked else ""
+        )
+
+    def _has_questions(self, document: DocumentRow) -> bool:
+        with self.session.reporting():
+            return self.session.project.count(ExampleFilter(document_id=document.id)) > 0
+        return True
 
     def _show_current(self) -> None:
         """Shows the document that was selected last, in full only when it is another one or has changed."""

@@ -51,6 +51,7 @@ class ModelsPanel(Panel):
         self._finder: ModelFinder | None = None
         self._found: list[Shelved] = []
         self._loaded: Loaded | None = None
+        self._unloading = False  # whether that is asked for already
         self._wanted: Path | None = None  # to be selected once it is read
         self._build()
         self.show_loaded(None)
@@ -78,8 +79,9 @@ class ModelsPanel(Panel):
             style.icon("models", "good" if self._loaded else "quiet").pixmap(QSize(20, 20), self.devicePixelRatioF())
         )
         self._loaded_text.setText(self._loaded_words())
-        self._unload.setEnabled(self._loaded is not None)
-        self._unload_button.setVisible(self._loaded is not None)
+        can = self._loaded is not None and not self._unloading
+        self._unload.setEnabled(can)
+        self._unload_button.setVisible(can)
 
     def take_focus(self) -> None:
         self.list.setFocus()
@@ -306,7 +308,7 @@ class ModelsPanel(Panel):
         if loaded is None:
             return self.tr("No model is in memory. A run loads the one that is chosen for it.")
         number = QLocale().toString
-        words = self.tr("In memory: {} on {}, {} at a time, {} tokens of context.").format(
+        words = self.tr("In memory: {} on {}, {} at a time, {} tokens of context for all of them.").format(
             loaded.name, loaded.device, number(loaded.sequences), number(loaded.context)
         )
         if loaded.gpu_layers:
@@ -354,11 +356,14 @@ class ModelsPanel(Panel):
     def unload(self) -> None:
         """Frees the memory, once the run that uses it is over."""
         if self._loaded is not None:
-            self._unload.setEnabled(False)
-            self._unload_button.setVisible(False)
+            self._unloading = True
+            if self.jobs.active:
+                self.session.notify(self.tr("The model is unloaded when the run is over."))
             self.jobs.free("model").ended.connect(self._unloaded)
+            self.show_loaded(self._loaded)
 
     def _unloaded(self, state: str) -> None:
+        self._unloading = False
         self.show_loaded(None if state == "finished" else self._loaded)
 
     def open_folder(self) -> None:

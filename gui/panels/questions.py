@@ -31,7 +31,7 @@ from gui.edit_field import EditField
 from gui.empty_page import EmptyPage
 from gui.example_detail import ExampleDetail
 from gui.example_filters import ExampleFilters
-from gui.example_table import DOCUMENT, SORTED_BY, ExampleTable, ExampleView, Fetcher, spans
+from gui.example_table import SORTED_BY, ExampleTable, ExampleView, Fetcher, spans
 from gui.jobs import Jobs
 from gui.panels.panel import Panel
 from gui.pictures import Pictures
@@ -67,7 +67,7 @@ class QuestionsPanel(Panel):
         self._show_project()
 
     def take_focus(self) -> None:
-        (self.empty.button if self._lists.currentIndex() else self.view).setFocus()
+        (self.empty if self._lists.currentIndex() else self.view).setFocus()
 
     # Building
 
@@ -189,7 +189,7 @@ class QuestionsPanel(Panel):
         with self.session.reporting():
             documents = self.session.project.documents()
             self.filters.show_sources(documents, self.session.project.runs())
-            self.view.setColumnHidden(DOCUMENT, len(documents) < 2)
+            self.view.show_documents(len(documents) > 1)
             self._has_text = any(one.passages for one in documents)
             self._show_empty()
 
@@ -331,13 +331,14 @@ class QuestionsPanel(Panel):
             queue = sum(number for state, number in self.counts.items() if self.filter.state in (None, state))
             self.filters.show_found(len(self.model.ids), queue)
         empty = self.session.is_open and not self.model.ids and self._fetching is None
-        had_focus = self._lists.isAncestorOf(QApplication.focusWidget() or self)
+        had_focus = self._lists.isAncestorOf(self.window().focusWidget() or self)  # or would have, behind a dialog
         self._lists.setCurrentIndex(int(empty))
         self.detail.show_hint(not empty)
+        self.detail.setHidden(empty and not any(self.counts.values()))
         if empty:
             self._say_why_empty()
         if had_focus:  # else Qt would choose, and might choose a text field
-            (self.empty.button if empty else self.view).setFocus()
+            (self.empty if empty else self.view).setFocus()
 
     def _say_why_empty(self) -> None:
         writable, total = not self.session.project.read_only, sum(self.counts.values())

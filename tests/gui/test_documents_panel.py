@@ -16,7 +16,8 @@ from pytestqt.qtbot import QtBot
 from core.documents.passages import cut_passages
 from core.documents.picture import MISSING
 from core.documents.records import Document, Heading, Page
-from core.project.importing import add_pdf, pages_to_cut
+from core.errors import UserError
+from core.project.importing import add_pdf, pages_to_cut, recut_document
 from core.project.project import Project
 from core.project.records import DocumentRow, Evidence, ExampleDraft, RunSettings
 from core.worker import Worker
@@ -238,9 +239,10 @@ def test_documents_with_questions_stay_as_they_are(filled: Panel, qtbot: QtBot) 
         action(filled, "Read again").trigger()
     assert "cannot be read again because 1 question" in str(refused[0])
     filled._cutting._size.setValue(300)
-    with said(qtbot, filled.jobs.job_failed) as failed:
-        action(filled, "Cut anew").trigger()
-    assert "cannot be cut anew because 1 question" in str(failed[0].error)
+    assert not action(filled, "Cut anew").isEnabled()
+    assert "Questions come from these passages" in filled._cutting._reason.text()
+    with pytest.raises(UserError, match="cannot be cut anew because 1 question"):
+        recut_document(filled.session.project, document.id, 300, 0)
     assert filled.session.project.document(document.id).passages == 23
 
 

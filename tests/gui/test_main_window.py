@@ -126,6 +126,22 @@ def test_from_a_pdf_to_an_export_by_keys_alone(window: MainWindow, qtbot: QtBot,
     assert [line["messages"][0]["content"] for line in lines] == [one.question for one in accepted]
 
 
+def test_the_keys_of_the_review_work_when_the_first_questions_arrive(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    with Project.create(tmp_path / "p.elenchus") as project, Worker() as worker:
+        add_pdf(project, worker, SAMPLE)
+    window.open_path(tmp_path / "p.elenchus")
+    window.show_panel(1)
+    panel = window.questions
+    assert panel.empty.button.hasFocus()
+    panel.asking.start(AskOptions(paths.starter_model(), limit=1, seed=1))
+    qtbot.waitUntil(lambda: panel.model.rowCount() > 0 and idle(window), timeout=LONG)
+    assert panel.view.hasFocus()
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_A)
+    assert window.session.project.counts()["accepted"] == 1
+
+
 def test_closed_in_the_midst_of_a_run_and_opened_again(qtbot: QtBot, tmp_path: Path) -> None:
     first = open_window(tmp_path, qtbot)
     path = tmp_path / "p.elenchus"
@@ -214,6 +230,7 @@ def test_what_is_no_document_is_refused_with_a_sentence(window: MainWindow, tmp_
 
 def test_the_keys_go_to_the_panel_that_was_called_for(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     window.open_path(with_questions(tmp_path / "p.elenchus"))
+    assert window.message_bar.isVisible()
     assert "stopped before its end" in window.message_bar.text  # and can be resumed from there
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.focusWidget() is window.questions.view
@@ -343,6 +360,10 @@ def test_undo_from_another_panel_shows_what_it_undoes(window: MainWindow, tmp_pa
     window.show_panel(0)
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert window.stack.currentIndex() == 1
+    window.show_panel(0)
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.stack.currentIndex() == 0
+    assert "nothing to undo" in window.message_bar.text
     assert window.session.project.counts()["accepted"] == 0
 
 

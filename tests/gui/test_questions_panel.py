@@ -27,7 +27,8 @@ from core.questions import ask as asking
 from core.questions.ask import AskOptions
 from core.worker import Worker
 from gui.ask_dialog import AskDialog, duration
-from gui.example_table import CHECKS, KIND, PAGE, QUESTION, STATE, spans
+from gui.example_filters import ALL_PASSED
+from gui.example_table import CHECKS, KIND, PAGE, QUESTION, RATING, STATE, spans
 from gui.jobs import Job, Jobs
 from gui.panels import questions
 from gui.panels.questions import QuestionsPanel
@@ -239,6 +240,7 @@ def test_an_edit_is_one_step_and_lasts(panel: QuestionsPanel, qtbot: QtBot) -> N
     assert panel.model.data(panel.model.index(0, QUESTION)) == "Question 0? Really?"
     assert "Question 0?" in shown(panel)  # the draft stays to be seen
     assert panel.detail._checks_label.text().startswith("Checks of the draft")
+    assert panel.model.data(panel.model.index(0, CHECKS)) == "edited"
     press(panel, qtbot, "U")
     assert (field.text, project.example(1).question) == ("Question 0?", "Question 0?")
     panel.redo()
@@ -383,6 +385,29 @@ def test_a_state_that_only_a_newer_version_knows_is_drawn(panel: QuestionsPanel)
     assert panel.detail._head.text().startswith("? archived")
 
 
+def test_a_narrow_table_keeps_question_and_checks(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    view = panel.view
+    view.setColumnWidth(KIND, 133)
+    panel.splitter.setSizes([900, 400])
+    assert not view.isColumnHidden(RATING)
+    view.resize(300, view.height())
+    assert [view.isColumnHidden(column) for column in (RATING, PAGE, KIND)] == [True, True, True]
+    assert not view.isColumnHidden(CHECKS)
+    assert view.columnWidth(QUESTION) >= view._least
+    view.resize(900, view.height())
+    assert [view.isColumnHidden(column) for column in (RATING, PAGE, KIND)] == [False, False, False]
+    assert view.columnWidth(KIND) == 133
+
+
+def test_escape_empties_the_search_and_then_leaves_it(panel: QuestionsPanel, qtbot: QtBot) -> None:
+    panel.find()
+    qtbot.keyClicks(panel.filters.search, "zzz")
+    qtbot.keyClick(panel.filters.search, Qt.Key.Key_Escape)
+    assert panel.filters.search.text() == ""
+    qtbot.keyClick(panel.filters.search, Qt.Key.Key_Escape)
+    assert panel.view.hasFocus()
+
+
 def test_filters_search_and_order(panel: QuestionsPanel, qtbot: QtBot) -> None:
     project, filters = panel.session.project, panel.filters
     project.add_example(1, draft(project, 30, kind="why_how", question="Niçin IŞIK söndü?"))
@@ -398,6 +423,8 @@ def test_filters_search_and_order(panel: QuestionsPanel, qtbot: QtBot) -> None:
     filters.check.setCurrentIndex(filters.check.findData("round_trip"))
     assert panel.model.ids == [4, 8]
     assert panel.model.data(panel.model.index(0, CHECKS)) == "✕ Round trip"
+    filters.check.setCurrentIndex(filters.check.findData(ALL_PASSED))
+    assert panel.model.ids == [1, 2, 3, 5, 6, 7, 9, 10]
     filters.clear()
     panel.rate(5)
     panel.view.horizontalHeader().sectionClicked.emit(KIND)
@@ -560,9 +587,11 @@ def test_the_dialog_says_what_it_comes_to(panel: QuestionsPanel, qtbot: QtBot) -
     assert dialog.sum.text() == f"Up to {2 * passages} questions. Time: {duration(2.0 * passages)}."
     dialog.limit.setValue(1)
     assert dialog.sum.text().startswith("1 question.")
-    dialog.kinds["factual"].setChecked(False)
+    assert dialog.sum.text().endswith("from the beginning on.")
+    dialog.kinds["factual"].click()
     assert not dialog.start.isEnabled()
-    dialog.kinds["true_false"].setChecked(True)
+    dialog.kinds["true_false"].click()
+    dialog._choose_model()  # another model, or the same once more: what the user said of kinds stays
     made = dialog.options()
     assert (made.kinds, made.limit, made.per_passage, made.language) == (("true_false",), 1, 2, "")
     dialog.add_file(SAMPLE)
@@ -595,7 +624,7 @@ def test_a_run_is_begun_stopped_and_resumed_from_the_dialog(
     assert job.state == "cancelled"
     done = project.count(ExampleFilter(run_id=2))
     assert 0 < done < 8
-    qtbot.waitUntil(lambda: said[-1].startswith("Stopped. "))
+    qtbot.waitUntil(lambda: said[-1].startswith(f"Stopped: {len(project.done_slots(2))} of 8 are done"))
 
     def resume(dialog: AskDialog) -> bool:
         assert dialog.resume.text().startswith(f"&Resume ({len(project.done_slots(2))} of 8)")
