@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtWidgets import (
@@ -98,11 +99,12 @@ class AskDialog(QDialog):
         form.addRow(self.tr("Kinds"), self._build_kinds())
         self.per_passage, self.limit, self.seed = QSpinBox(), QSpinBox(), QSpinBox()
         self.per_passage.setRange(1, 20)
-        self.per_passage.setValue(2)
+        self.per_passage.setValue(self._kept("ask/per_passage", 2))
         self.per_passage.setToolTip(self.tr("Of all kinds together: they take turns."))
         self.limit.setRange(0, 1_000_000)
         self.limit.setSpecialValueText(self.tr("No limit"))
         self.limit.setGroupSeparatorShown(True)
+        self.limit.setValue(self._kept("ask/limit", 0))
         self.seed.setRange(0, MOST_SEEDS)
         self.seed.setValue(len(self._runs))
         self.seed.setToolTip(self.tr("The same seed gives the same questions again; another one gives others."))
@@ -182,7 +184,10 @@ class AskDialog(QDialog):
         for place, kind in enumerate(KINDS):
             self.kinds[kind] = check = QCheckBox(kind_name(kind))
             grid.addWidget(check, place // COLUMNS, place % COLUMNS)
-        self._wanted: dict[str, bool] = {}  # what the user said of kinds, for whichever model
+        kept: Any = self._session.settings.value("ask/kinds", [], list)
+        pairs = (str(entry).partition("=") for entry in kept)
+        # What the user said of kinds, whatever the model.
+        self._wanted: dict[str, bool] = {kind: wanted == "yes" for kind, _, wanted in pairs if kind in KINDS}
         self._cannot = quiet(self.tr("This model cannot ask the kinds in grey."))
         grid.addWidget(self._cannot, grid.rowCount(), 0, 1, COLUMNS)
         return box
@@ -352,9 +357,18 @@ class AskDialog(QDialog):
 
     # Its end
 
+    def _kept(self, name: str, usual: int) -> int:
+        kept = str(self._session.settings.value(name, usual))
+        return int(kept) if kept.isdecimal() else usual
+
     def accept(self) -> None:
+        settings = self._session.settings
         if (model := self._model()) is not None:
-            self._session.settings.setValue("model", str(model.path))
+            settings.setValue("model", str(model.path))
+        kinds = [f"{kind}={'yes' if wanted else 'no'}" for kind, wanted in self._wanted.items()]
+        settings.setValue("ask/kinds", kinds)
+        settings.setValue("ask/per_passage", self.per_passage.value())
+        settings.setValue("ask/limit", self.limit.value())
         super().accept()
 
     def _resume(self) -> None:

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHeaderView, QTreeWidge
 from gui import style
 from gui.command_palette import plain_name
 
+Key = tuple[str, QKeySequence.StandardKey | str]  # what it does, and the key
+
 
 class KeysDialog(QDialog):
     """Takes the keys from the actions themselves, so that it cannot be out of date."""
@@ -30,7 +32,10 @@ class KeysDialog(QDialog):
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.list.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         for name, actions in groups:
-            self._add_group(name, actions)
+            keyed = [action for action in actions if not action.shortcut().isEmpty()]
+            self._add_group(name, [(plain_name(one.text()).removesuffix("…"), one.shortcut()) for one in keyed])
+        for name, keys in self._others():
+            self._add_group(name, [(what, QKeySequence(key)) for what, key in keys])
         self.list.expandAll()
         buttons = style.button_box(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
@@ -40,17 +45,30 @@ class KeysDialog(QDialog):
         column.addWidget(buttons)
         self.resize(460, 620)
 
-    def _add_group(self, name: str, actions: Sequence[QAction]) -> None:
-        keyed = [action for action in actions if not action.shortcut().isEmpty()]
-        if not keyed:
+    def _others(self) -> list[tuple[str, list[Key]]]:
+        """Keys that belong to no action."""
+        writing: list[Key] = [
+            (self.tr("Keep what was written"), "Ctrl+Return"),
+            (self.tr("Drop it"), "Esc"),
+        ]
+        page: list[Key] = [
+            (self.tr("Next page"), "PgDown"),
+            (self.tr("Previous page"), "PgUp"),
+            (self.tr("Larger"), QKeySequence.StandardKey.ZoomIn),
+            (self.tr("Smaller"), QKeySequence.StandardKey.ZoomOut),
+            (self.tr("Fit the width"), "Ctrl+0"),
+        ]
+        return [(self.tr("While a question is edited"), writing), (self.tr("On a page"), page)]
+
+    def _add_group(self, name: str, keys: Sequence[tuple[str, QKeySequence]]) -> None:
+        if not keys:
             return
         group = QTreeWidgetItem(self.list, [name])
         group.setSizeHint(0, QSize(0, self.fontMetrics().height() + style.SPACE))
         font = group.font(0)
         font.setBold(True)
         group.setFont(0, font)
-        for action in keyed:
-            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            item = QTreeWidgetItem(group, [plain_name(action.text()).removesuffix("…"), keys])
+        for what, key in keys:
+            item = QTreeWidgetItem(group, [what, key.toString(QKeySequence.SequenceFormat.NativeText)])
             item.setSizeHint(0, QSize(0, self.fontMetrics().height() + style.SPACE))
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -31,7 +31,7 @@ def dataset_card(project: Project, done: "Exported", format: str, state: str) ->
             "## How it was made",
             "",
             *_runs(project, done),
-            f"Of these examples, {done.edited} were changed by hand after that.",
+            f"Changed by hand after that: {done.edited}.",
             "",
             "## What was left out",
             "",

@@ -594,6 +594,12 @@ def test_the_dialog_says_what_it_comes_to(panel: QuestionsPanel, qtbot: QtBot) -
     dialog._choose_model()  # another model, or the same once more: what the user said of kinds stays
     made = dialog.options()
     assert (made.kinds, made.limit, made.per_passage, made.language) == (("true_false",), 1, 2, "")
+    dialog.accept()
+    dialog = AskDialog(panel.session, panel)  # the next time, as it was left
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: dialog.models.count() > 0)
+    again = dialog.options()
+    assert (again.kinds, again.limit, again.per_passage) == (("true_false",), 1, 2)
     dialog.add_file(SAMPLE)
     assert "veyra.pdf" in dialog._note.text()
     assert dialog.models.count() == 1

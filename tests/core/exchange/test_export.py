@@ -71,9 +71,20 @@ def test_lines_are_json_with_provenance(project: Project, tmp_path: Path, format
     found = rows[0]["elenchus"]["evidence"]
     assert project.page_text(1, found["page"])[found["start"] : found["end"]] == found["text"]
     assert rows[1]["elenchus"]["evidence"] is None
+    assert [row["elenchus"]["edited"] for row in rows] == [False, False]
     assert (done.rows, done.quarantined) == (2, 0)
     finish(export(project, out, format, plain=True))
     assert "elenchus" not in out.read_text(encoding="utf-8")
+
+
+def test_what_a_hand_did_is_said(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    project.edit_example(1, answer="Mira Sol, in 1902")
+    project.rate(1, 4)
+    done = finish(export(project, out, "messages"))
+    rows = [json.loads(line)["elenchus"] for line in out.read_text(encoding="utf-8").splitlines()]
+    assert [(row["edited"], row["rating"]) for row in rows] == [(True, 4), (False, None)]
+    assert "Changed by hand after that: 1." in done.card.read_text(encoding="utf-8")
 
 
 def test_csv_comes_back_as_it_went(project: Project, tmp_path: Path) -> None:
