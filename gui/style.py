@@ -133,9 +133,15 @@ def set_scheme(scheme: Qt.ColorScheme) -> None:
     """Draws all windows light, dark, or as the system is (Unknown)."""
     QGuiApplication.styleHints().setColorScheme(scheme)
     QApplication.setPalette(QPalette())
-    if scheme == Qt.ColorScheme.Dark and not is_dark():  # a desktop without a say in it: plain X11
+    own = scheme == Qt.ColorScheme.Dark and not is_dark()  # a desktop without a say in it: plain X11
+    if own:
         QApplication.setPalette(_dark())
     quieten()
+    if own:
+        boxes = QPalette(QGuiApplication.palette())
+        boxes.setColor(QPalette.ColorRole.Base, QColor("#4a4e54"))  # else an empty box is a hole in the window
+        for kind in ("QCheckBox", "QRadioButton"):
+            QApplication.setPalette(boxes, kind)  # pyright: ignore[reportArgumentType]
 
 
 def quieten() -> None:

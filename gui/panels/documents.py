@@ -69,7 +69,7 @@ class DocumentsPanel(Panel):
 
     def choose_files(self) -> None:
         """Asks which PDFs to read, and reads them."""
-        folder = str(self.session.settings.value("documents/folder", str(Path.home())))
+        folder = str(self.session.settings.value("documents/folder", str(self.session.project.path.parent)))
         names, _ = QFileDialog.getOpenFileNames(self, self.tr("Add PDFs"), folder, self.tr("PDF files (*.pdf)"))
         if names:
             self.session.settings.setValue("documents/folder", str(Path(names[0]).parent))
