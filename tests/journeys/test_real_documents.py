@@ -1,4 +1,4 @@
-"""Real documents in three languages go all the way to exports whose evidence verifies; of a fourth one is told why not."""
+"""Real documents in three languages go all the way to exports whose evidence verifies; a fourth is told why not."""
 
 import json
 import os
