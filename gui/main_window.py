@@ -308,11 +308,14 @@ class MainWindow(QMainWindow):
 
     def show_keys(self) -> None:
         """Every key, by the panel where it works."""
+        _show(KeysDialog(self.key_groups(), self))
+
+    def key_groups(self) -> list[tuple[str, list[QAction]]]:
+        """All actions: those that work everywhere, and those of each panel."""
         groups = [(panel.title, panel.actions()) for panel in self.panels]
         of_panels = {action for _, actions in groups for action in actions}  # one of them has a menu too
         everywhere = [action for action in self.menu_actions() if action not in of_panels]
-        groups.insert(0, (self.tr("Everywhere"), everywhere))
-        _show(KeysDialog(groups, self))
+        return [(self.tr("Everywhere"), everywhere), *groups]
 
     def menu_actions(self) -> list[QAction]:
         """Every action of the menus and of the menus in them."""

@@ -175,9 +175,7 @@ def keys(studio: Studio) -> object:
     from gui.keys import KeysDialog
 
     studio.open(1)
-    window = studio.window
-    groups = [("Everywhere", window.menu_actions()), *((panel.title, panel.actions()) for panel in window.panels)]
-    dialog = KeysDialog(groups, window)
+    dialog = KeysDialog(studio.window.key_groups(), studio.window)
     dialog.show()
     return dialog
 
