@@ -39,7 +39,7 @@ from gui import style
 from gui.labels import plain, quiet
 from gui.model_finder import ModelFinder
 from gui.session import Session
-from gui.words import kind_name, size_words
+from gui.words import kind_name, size_words, starter_words
 
 MOST_SEEDS = (1 << 31) - 1
 COLUMNS = 3  # of the kinds
@@ -271,7 +271,7 @@ class AskDialog(QDialog):
                     self._say(self.tr("This model makes vectors and writes no text. Choose another one."))
                     self._prompts = None
                 if model.path == paths.starter_model():
-                    self._say(self.tr("For trying the app: it is very small and knows only texts like the sample's."))
+                    self._say(starter_words())
             except UserError as error:
                 self._say(str(error))
         self._show_kinds()

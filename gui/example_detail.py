@@ -344,7 +344,7 @@ class ExampleDetail(QWidget):
         style.clear(self._failed)
         style.clear(self._passed)
         old = self.tr("Checks of the draft: they were not made again after your change")
-        self._checks_label.setText(old if example.replaced and example.checks else self.tr("Checks"))
+        self._checks_label.setText(old if example.overwritten and example.checks else self.tr("Checks"))
         for check in failed_first(example.checks):
             if check.passed:
                 self._passed.addWidget(Badge(check_words(check), tooltip(check.detail or check_name(check.name))))
@@ -356,7 +356,7 @@ class ExampleDetail(QWidget):
             self._failed.addWidget(quiet(self.tr("None were made.")))
 
     def _show_draft(self, example: Example) -> None:
-        changed = example.replaced
+        changed = example.overwritten
         self._draft.setText("\n".join(changed))
         self._draft.setVisible(bool(changed))
         self._draft_label.setVisible(bool(changed))

@@ -178,7 +178,7 @@ class ExampleTable(QAbstractTableModel):
         if column == STATE:
             return state_sign(example.state)[0]
         if column == CHECKS:
-            return self.tr("edited") if example.replaced else checks_mark(example.checks)  # they are the draft's
+            return self.tr("edited") if example.overwritten else checks_mark(example.checks)  # they are the draft's
         if column == RATING:
             return "★" * (example.rating or 0)
         return " ".join(self._whole(example, column)[:LONGEST].split())
@@ -332,7 +332,7 @@ def checks_mark(checks: Sequence[Check]) -> str:
 def _ink(example: Example, column: int) -> Any:
     if column == STATE:
         return style.colour(state_sign(example.state)[1])
-    if column == CHECKS and example.replaced:
+    if column == CHECKS and example.overwritten:
         return style.colour("quiet")
     if column == CHECKS:
         return style.colour("good" if all(check.passed for check in example.checks) else "bad")

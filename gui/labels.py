@@ -43,9 +43,9 @@ def caption(text: str, of: QWidget | None = None) -> QLabel:
     return label
 
 
-def strong(text: str = "", size: float = 1.0) -> QLabel:
+def strong(text: str = "", size: float = 1.0, selectable: bool = False) -> QLabel:
     """A title; `size` is a multiple of the usual one."""
-    label = line(text)
+    label = plain(text, selectable)
     font = label.font()
     font.setPointSizeF(font.pointSizeF() * size)
     font.setWeight(QFont.Weight.DemiBold)

@@ -279,8 +279,8 @@ class MainWindow(QMainWindow):
     def step(self, redo: bool) -> None:
         """Takes a change of the questions back, or makes it again, where it can be seen."""
         with self.session.reporting():
-            if self.session.project.step_size(redo):
-                self.show_panel(1)
+            if self.stack.currentWidget() is not self.questions and self.session.project.step_size(redo):
+                self.show_panel(1)  # else what is being written would lose the focus, and its own steps
             if redo:
                 self.questions.redo()
             else:
@@ -303,6 +303,7 @@ class MainWindow(QMainWindow):
 
     def show_palette(self) -> None:
         """Every action by its name."""
+        self._fill_recent()
         panel = self.panels[self.stack.currentIndex()].actions() if self.session.is_open else []
         _show(CommandPalette([*self.menu_actions(), *panel], self))
 
@@ -319,7 +320,6 @@ class MainWindow(QMainWindow):
 
     def menu_actions(self) -> list[QAction]:
         """Every action of the menus and of the menus in them."""
-        self._fill_recent()
         return _actions(self.menuBar())
 
     def show_about(self) -> None:

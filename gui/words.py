@@ -100,5 +100,13 @@ def local_time(stamp: str) -> str:
     return QLocale().toString(moment.toLocalTime(), QLocale.FormatType.ShortFormat) if moment.isValid() else stamp
 
 
+def starter_words() -> str:
+    """What is said of the starter model wherever it can be chosen."""
+    return QCoreApplication.translate(
+        "Words", "For trying the app: it is very small and knows only texts like the sample's."
+    )
+
+
 def size_words(size: int) -> str:
+    """A number of bytes as people say it."""
     return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)

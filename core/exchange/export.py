@@ -121,7 +121,7 @@ def _count(done: Exported, example: Example) -> None:
     done.kinds[example.kind] += 1
     done.documents[example.document_id] += 1
     done.runs.add(example.run_id)
-    done.edited += bool(example.replaced)
+    done.edited += bool(example.overwritten)
 
 
 @contextmanager

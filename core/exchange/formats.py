@@ -70,7 +70,7 @@ def provenance(example: Example) -> dict[str, Any]:
     return {
         "id": example.id,
         "kind": example.kind,
-        "edited": bool(example.replaced),
+        "edited": bool(example.overwritten),
         "rating": example.rating,
         "evidence": evidence(example),
         "run": run(example),

@@ -148,7 +148,7 @@ class Example:
     edited_at: str | None
 
     @property
-    def replaced(self) -> list[str]:
+    def overwritten(self) -> list[str]:
         """The texts of the draft that were changed by hand since."""
         pairs = (
             (self.draft_question, self.question),

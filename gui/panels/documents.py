@@ -390,10 +390,7 @@ class DocumentsPanel(Panel):
 
     def _build_details(self) -> QWidget:
         self._details = QWidget()
-        self._heading, self._reason = strong(), plain(selectable=True)
-        self._heading.setWordWrap(True)
-        self._heading.setMinimumWidth(1)
-        self._heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._heading, self._reason = strong(selectable=True), plain(selectable=True)
         self._heading.setAccessibleName(self.tr("Title"))
         self._reason.setAccessibleName(self.tr("Why it could not be read"))
         self._tabs = QTabWidget()

@@ -36,7 +36,7 @@ from gui.labels import caption, plain, quiet, strong
 from gui.model_finder import ModelFinder
 from gui.panels.panel import Panel
 from gui.session import Session
-from gui.words import kind_name, size_words
+from gui.words import kind_name, size_words, starter_words
 
 _SHELVED = Qt.ItemDataRole.UserRole
 
@@ -150,7 +150,6 @@ class ModelsPanel(Panel):
 
     def _right(self) -> QStackedWidget:
         self._name, self._about = strong(size=1.4), quiet()
-        self._name.setWordWrap(True)
         self._form = QFormLayout()
         style.spaced(self._form, 0)
         self._form.setHorizontalSpacing(style.WIDE)
@@ -256,7 +255,7 @@ class ModelsPanel(Panel):
             return shelved.problem
         words = []
         if model.path == paths.starter_model():
-            words.append(self.tr("For trying the app: it is very small and knows only texts like the sample's."))
+            words.append(starter_words())
         if model.is_embedding:
             words.append(self.tr("It makes vectors, not text, so it cannot ask questions."))
         elif model.path == self.next_model():

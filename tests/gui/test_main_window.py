@@ -369,6 +369,21 @@ def test_undo_from_another_panel_shows_what_it_undoes(window: MainWindow, tmp_pa
     assert window.session.project.counts()["accepted"] == 0
 
 
+def test_undo_from_the_menu_takes_back_what_is_being_written_first(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window.open_path(with_questions(tmp_path / "p.elenchus"))
+    window.show_panel(1)
+    qtbot.keyClick(window.questions.view, Qt.Key.Key_A)
+    qtbot.keyClick(window.questions.view, Qt.Key.Key_E)
+    field = window.questions.detail.question
+    before = field.text
+    qtbot.keyClicks(field, "x")
+    window.step(redo=False)
+    assert (field.text, field.hasFocus()) == (before, True)
+    assert window.session.project.counts()["accepted"] == 1
+
+
 def test_closing_the_project_leads_back_to_the_start(window: MainWindow, tmp_path: Path) -> None:
     window.session.create(tmp_path / "p.elenchus")
     assert window.start_page.isHidden()
