@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFormLayout,
     QFrame,
     QHBoxLayout,
-    QLineEdit,
     QRadioButton,
     QScrollArea,
     QSplitter,
@@ -28,17 +25,18 @@ from core import language
 from core.documents.passages import rectangles
 from core.documents.records import Page
 from core.errors import UserError
-from core.project.records import Example, Review
+from core.project.records import Example
 from gui import style
 from gui.edit_field import EditField
 from gui.flow import Flow
 from gui.labels import Badge, caption, plain, quiet, tint
 from gui.page_view import Mark, PageView
 from gui.pictures import Pictures
+from gui.provenance import Provenance
 from gui.reading import ask_password
 from gui.session import Session
 from gui.star_rating import StarRating
-from gui.words import check_name, check_words, failed_first, kind_name, local_time, state_name, state_sign, tooltip
+from gui.words import check_name, check_words, failed_first, kind_name, state_name, state_sign, tooltip
 
 SETTLE = 50  # milliseconds that a row must stay before its page is drawn: a held arrow key passes many
 
@@ -86,7 +84,7 @@ class ExampleDetail(QWidget):
         self._show_texts(example, same)
         self._show_checks(example)
         self._show_draft(example)
-        self._show_why()
+        self.why.show_example(example)
         if not same:
             self._scroll.verticalScrollBar().setValue(0)
             self._later.start()
@@ -197,7 +195,8 @@ class ExampleDetail(QWidget):
         column.addLayout(self._failed)
         column.addWidget(badges)
         column.addSpacing(style.HALF)
-        column.addWidget(self._build_why())
+        self.why = Provenance(self._session)
+        column.addWidget(self.why)
         column.addStretch(1)
         return form
 
@@ -250,29 +249,6 @@ class ExampleDetail(QWidget):
         row.addStretch(1)
         return self._truth_box
 
-    def _build_why(self) -> QWidget:
-        self._why = QToolButton(autoRaise=True)
-        self._why.setCheckable(True)
-        self._why.setText(self.tr("Why is this here?"))
-        self._why.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._why.setArrowType(Qt.ArrowType.RightArrow)
-        self._why.toggled.connect(self._unfold)
-        self._facts = QWidget()
-        self._rows = QFormLayout(self._facts)
-        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
-        self._rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        self._rows.setContentsMargins(style.DOUBLE, 0, 0, 0)
-        self._rows.setVerticalSpacing(style.HALF)
-        self._rows.setHorizontalSpacing(style.DOUBLE)
-        self._facts.hide()
-        box = QWidget()
-        column = QVBoxLayout(box)
-        style.spaced(column, 0, style.HALF)
-        column.addWidget(self._why)
-        column.addWidget(self._facts)
-        return box
-
     def _connect(self) -> None:
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._later.timeout.connect(self._show_page)
@@ -283,6 +259,7 @@ class ExampleDetail(QWidget):
         for field in (self.question, self.answer):
             field.left.connect(self.left)
         self.rating.rated.connect(self.rated)
+        self.why.unfolded.connect(lambda: self._scroll.ensureWidgetVisible(self.why))
         self.page.password_wanted.connect(self._ask_password)
 
     # Showing
@@ -395,59 +372,6 @@ class ExampleDetail(QWidget):
             marks.append(Mark(example.evidence.rectangles, "evidence", self.tr("Evidence")))
         return marks
 
-    # Where it comes from
-
-    def _unfold(self, open: bool) -> None:
-        self._why.setArrowType(Qt.ArrowType.DownArrow if open else Qt.ArrowType.RightArrow)
-        self._facts.setVisible(open)
-        self._show_why()
-        if open:
-            QTimer.singleShot(0, self._why, lambda: self._scroll.ensureWidgetVisible(self._facts))
-
-    def _show_why(self) -> None:
-        if not self._why.isChecked() or self._example is None:
-            return
-        while self._rows.rowCount():
-            self._rows.removeRow(0)
-        with self._session.reporting():
-            for name, value in self._provenance(self._example):
-                breaks = max(map(len, value.split()), default=0) <= 30
-                self._rows.addRow(caption(name), plain(value) if breaks else _Fact(value))
-
-    def _provenance(self, example: Example) -> list[tuple[str, str]]:
-        project = self._session.project
-        run, evidence = project.run(example.run_id), example.evidence
-        model = run.request
-        facts = [
-            (self.tr("Document"), example.document),
-            (self.tr("File"), example.document_path),
-            (self.tr("Its SHA-256"), example.document_sha256),
-            (self.tr("Page"), str(evidence.page) if evidence else ""),
-            (self.tr("Characters"), f"{evidence.start:,}–{evidence.end:,}" if evidence else ""),
-            (self.tr("Run"), self.tr("{} of {}").format(run.id, local_time(run.started_at))),
-            (self.tr("Model"), model.model_name),
-            (self.tr("Its SHA-256"), model.model_sha256),
-            (self.tr("Quantisation"), model.quantisation),
-            (self.tr("Prompts"), example.prompt_version),
-            (self.tr("Seed"), str(example.seed)),
-            (self.tr("Attempts"), str(project.attempts(example.id))),
-            (self.tr("Made"), local_time(example.created_at)),
-            (self.tr("Edited"), local_time(example.edited_at) if example.edited_at else ""),
-            (self.tr("Reviews"), "\n".join(self._review(review) for review in project.reviews(example.id))),
-        ]
-        return [(name, value) for name, value in facts if value]
-
-    def _review(self, review: Review) -> str:
-        before, after = (self._value(review.field, text) for text in (review.before, review.after))
-        line = self.tr("{} · {}: {} → {}").format(local_time(review.at), review.field, before, after)
-        return self.tr("{} (undone)").format(line) if review.undone else line
-
-    def _value(self, field: str, text: str) -> str:
-        if field == "state":
-            return state_name(text)
-        shown = " ".join(text.split())
-        return f"“{shown[:60]}…”" if len(shown) > 60 else shown or "–"
-
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and self._example is not None:  # the system turned light or dark
@@ -516,18 +440,3 @@ class _Choice(QWidget):
         style.spaced(row, 0)
         row.addWidget(self.right)
         row.addWidget(self.text, 1)
-
-
-class _Fact(QLineEdit):
-    """One word or number of any length, to be looked at and copied."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.setReadOnly(True)
-        self.setFrame(False)
-        self.setCursorPosition(0)
-        self.setTextMargins(-2, 0, 0, 0)  # in line with labels
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Base, Qt.GlobalColor.transparent)
-        self.setPalette(palette)

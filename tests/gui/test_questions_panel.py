@@ -380,7 +380,7 @@ def test_a_state_that_only_a_newer_version_knows_is_drawn(panel: QuestionsPanel)
     roles = Qt.ItemDataRole
     for role in (roles.DisplayRole, roles.ForegroundRole, roles.ToolTipRole):
         assert panel.model.data(panel.model.index(0, STATE), role) is not None
-    panel.detail._why.setChecked(True)
+    panel.detail.why.fold.setChecked(True)
     panel.detail.show_example(example)  # whose document has a blank for its title
     assert panel.detail._head.text().startswith("? archived")
 
@@ -504,7 +504,7 @@ def test_hostile_text_is_shown_as_it_is(panel: QuestionsPanel, qtbot: QtBot) -> 
     project.set_state([id], "quarantined", HOSTILE)
     qtbot.waitUntil(lambda: panel.model.row_of(id) >= 0)
     panel.select_row(panel.model.row_of(id))
-    panel.detail._why.setChecked(True)
+    panel.detail.why.fold.setChecked(True)
     row = panel.model.row_of(id)
     assert panel.model.data(panel.model.index(row, QUESTION)) == HOSTILE
     for column in (QUESTION, STATE, CHECKS):
@@ -521,7 +521,7 @@ def test_hostile_text_is_shown_as_it_is(panel: QuestionsPanel, qtbot: QtBot) -> 
 def test_the_detail_says_why_a_row_is_here(panel: QuestionsPanel, qtbot: QtBot) -> None:
     press(panel, qtbot, "A")
     panel.select_row(0)
-    panel.detail._why.setChecked(True)
+    panel.detail.why.fold.setChecked(True)
     text = shown(panel)
     for part in ("Starter", "Seed", "Attempts", "Quantisation", "Draft → Accepted", "A Small Atlas"):
         assert part in text
