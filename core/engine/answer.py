@@ -3,9 +3,9 @@
 from random import Random
 
 from core.engine.constraints import SpanMatcher, constrain
-from core.engine.llama import Vocabulary
 from core.engine.requests import Completion, Request, Span
 from core.engine.sampling import Logits, choose
+from core.engine.vocabulary import Vocabulary
 
 
 class Answer:
@@ -20,6 +20,7 @@ class Answer:
         self._random = Random(request.seed)
         self._constraint = constrain(request.constraint, vocabulary)
         self._output = bytearray()
+        self._told = 0  # bytes that `news` has given out
         self.tokens: list[int] = []
         self.finish = ""
 
@@ -39,10 +40,28 @@ class Answer:
             self._constraint.accept(token)
         piece = self._vocabulary.piece(token)
         self._output += piece
+        most_bytes = self._request.max_bytes
         if self._stopped(len(piece)) or (self._constraint is not None and self._constraint.complete):
             self.finish = "stop"
         elif len(self.tokens) >= self._most:
             self.finish = "length"
+        if most_bytes is not None and len(self._output) > most_bytes:
+            del self._output[most_bytes:]
+            self.finish = "length"
+
+    def news(self) -> str:
+        """What has come since the last call and will stay: no half character, nothing that a stop string may cut."""
+        whole = len(self._output) - _half(self._output) if self.finish else self._certain()
+        text = self._output[self._told : whole].decode("utf-8", errors="replace")
+        self._told = max(self._told, whole)
+        return text
+
+    def _certain(self) -> int:
+        """Bytes at the front that stay whatever comes."""
+        held = max(
+            (n for stop in self._stops for n in range(1, len(stop)) if self._output.endswith(stop[:n])), default=0
+        )
+        return len(self._output) - max(held, _half(self._output))
 
     def completion(self, prompt_tokens: int, cached_tokens: int) -> Completion:
         """The finished answer."""
@@ -79,13 +98,16 @@ class Answer:
 
 def decode(output: bytes | bytearray) -> str:
     """Text of UTF-8 bytes, without a character that is cut at the end."""
+    return output[: len(output) - _half(output)].decode("utf-8", errors="replace")
+
+
+def _half(output: bytes | bytearray) -> int:
+    """How many bytes at the end are the beginning of a character that is not whole."""
     for cut in range(1, min(4, len(output) + 1)):
         lead = output[-cut]
         if lead >= 0xC0:
             length = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-            if length > cut:
-                output = output[:-cut]
-            break
+            return cut if length > cut else 0
         if lead < 0x80:
-            break
-    return output.decode("utf-8", errors="replace")
+            return 0
+    return 0

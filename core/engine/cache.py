@@ -1,22 +1,23 @@
-"""Which tokens lie in the KV cache for which sequence: shares prefixes, keeps finished prompts, knows the room left."""
+"""Which tokens lie in the KV cache for which sequence, so that a prompt is evaluated only where it differs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from core.engine.llama import Context, Tokens
+from core.engine.context import Context, Tokens
+
+WORTH_A_COPY = 16  # tokens: a copy takes all of a sequence's cells
 
 
 @dataclass(eq=False)
 class Slot:
-    """One sequence of the context: the tokens evaluated for it, and the cells of the cache that hold them."""
+    """One sequence of the context and the tokens that are evaluated for it."""
 
     number: int
     tokens: Tokens
-    cells: Tokens
     length: int = 0
     live: bool = False
-    last_used: int = field(default=0)
+    last_used: int = 0
 
     @property
     def evaluated(self) -> Tokens:
@@ -24,122 +25,94 @@ class Slot:
 
 
 class Cache:
-    """Mirrors the context's cells, which llama.cpp does not show: a cell is free when no sequence holds it.
+    """A finished sequence keeps its tokens until a new one needs its place, and others may begin as it did.
 
-    A finished sequence stays idle, and new ones share its prefix, until its room is needed.
+    Each sequence has cells of its own. Those that generate must stand side by side, for llama.cpp evaluates only such
+    together: a free place is the lowest one, and `close_ranks` moves what stands apart.
     """
 
-    def __init__(self, context: Context, can_share: bool) -> None:
+    def __init__(self, context: Context, can_truncate: bool) -> None:
         self._context = context
-        self._can_share = can_share
+        self._can_truncate = can_truncate
         self._clock = 0
-        size = context.cells
-        self.slots = [Slot(n, np.zeros(size, np.int32), np.zeros(size, np.int32)) for n in range(context.slots)]
-        self._holders = np.zeros(size, np.int32)
-        self._free = list(range(size))
+        self.slots = [Slot(n, np.zeros(context.cells_each, np.int32)) for n in range(context.sequences)]
 
     @property
-    def size(self) -> int:
-        return self._context.cells
+    def room(self) -> int:
+        """Tokens of one sequence."""
+        return self._context.cells_each
 
     @property
-    def can_share(self) -> bool:
-        return self._can_share
+    def free(self) -> int:
+        """How many sequences may still begin."""
+        return sum(not slot.live for slot in self.slots)
 
-    def best(self, tokens: Tokens) -> tuple[int, Slot | None]:
-        """How many of the first tokens are evaluated already, and where. The last is never: it gives the logits."""
-        if not self._can_share:
-            return 0, None
-        ways = [(common(tokens[:-1], slot.evaluated), slot.last_used, slot) for slot in self.slots if slot.length]
-        length, _, slot = max(ways, key=lambda way: way[:2], default=(0, 0, None))
-        return (length, slot) if length else (0, None)
-
-    def make_room(self, cells: int, keep: Slot | None = None) -> bool:
-        """Forgets idle sequences but `keep`, the longest unused first, until `cells` are free; or none, if too few."""
-        held = np.zeros(self.size, bool)
-        for slot in self.slots:
-            if slot.live or slot is keep:
-                held[slot.cells[: slot.length]] = True
-        if self.size - int(held.sum()) < cells:
-            return False
-        for slot in self._idle():
-            if len(self._free) >= cells:
-                break
-            if slot is not keep:
-                self.drop(slot)
-        return True
+    def shared(self, tokens: Tokens, slot: Slot) -> int:
+        """How many of the first tokens lie in a slot and can be taken. The last never is: it gives the logits."""
+        length = common(tokens[:-1], slot.evaluated)
+        return length if self._can_truncate or length == slot.length else 0
 
     def take(self, tokens: Tokens) -> Slot:
-        """A live sequence that begins with as many of the tokens as any other holds."""
-        length, source = self.best(tokens)
-        slot = next((slot for slot in self.slots if not slot.live and not slot.length), None)
-        if slot is None:
-            slot = next(slot for slot in self._idle() if slot is not source)
-            self.drop(slot)
-        if source is not None:
-            self._context.copy(source.number, slot.number, length)
-            slot.tokens[:length] = tokens[:length]
-            slot.cells[:length] = source.cells[:length]
-            slot.length = length
-            self._holders[slot.cells[:length]] += 1
-            self._use(source)
+        """A live sequence that begins with as many of the tokens as any other holds. One must be free."""
+        known = {slot: self.shared(tokens, slot) for slot in self.slots}
+        source = max(self.slots, key=lambda slot: (known[slot], slot.last_used))
+        idle = [slot for slot in self.slots if not slot.live]
+        slot = min(idle, key=lambda slot: (slot.length > 0, slot.last_used, slot.number))
+        if source in idle and 2 * known[source] > source.length:  # little is lost by going on in its place
+            slot = source
+        if known[source] - known[slot] >= WORTH_A_COPY:
+            self._copy(source, slot, known[source])
+        else:
+            self._cut(slot, known[slot])
         slot.live = True
         self._use(slot)
         return slot
 
     def extend(self, slot: Slot, tokens: Tokens) -> None:
         """Notes tokens that were decoded for a sequence."""
-        end = slot.length + len(tokens)
-        cells = [self._free.pop() for _ in range(len(tokens))]
-        slot.tokens[slot.length : end] = tokens
-        slot.cells[slot.length : end] = cells
-        self._holders[cells] = 1
-        slot.length = end
+        slot.tokens[slot.length : slot.length + len(tokens)] = tokens
+        slot.length += len(tokens)
 
-    def rest(self, slot: Slot, length: int) -> None:
-        """A sequence is finished; its first `length` tokens, the prompt, stay for others to share."""
+    def rest(self, slot: Slot) -> None:
+        """A sequence is finished; what it holds stays for others."""
         slot.live = False
         self._use(slot)
-        if not self._can_share:
-            self.drop(slot)
-        elif length < slot.length:
-            self._context.truncate(slot.number, length)
-            self._let_go(slot, length)
 
-    def trim(self, count: int) -> None:
-        """Forgets all but the `count` idle sequences used last: each one's cells cost time in every decode."""
-        for slot in self._idle()[:-count]:
-            self.drop(slot)
-
-    def drop(self, slot: Slot) -> None:
-        """Forgets a sequence."""
-        self._context.remove(slot.number)
-        self._let_go(slot, 0)
-        slot.live = False
-
-    def drop_idle(self) -> bool:
-        """Forgets all that is not in use; whether there was anything."""
-        idle = self._idle()
-        for slot in idle:
-            self.drop(slot)
-        return bool(idle)
+    def close_ranks(self) -> dict[Slot, Slot]:
+        """Moves live sequences into gaps between them; says which slot now stands for which."""
+        moved: dict[Slot, Slot] = {}
+        while True:
+            live = [slot.number for slot in self.slots if slot.live]
+            gaps = [n for n in range(live[0], live[-1]) if not self.slots[n].live] if live else []
+            if not gaps:
+                return moved
+            source, target = self.slots[live[-1]], self.slots[gaps[0]]
+            self._copy(source, target, source.length)
+            source.live, target.live = False, True
+            self._use(target)
+            moved[source] = target
 
     def clear(self) -> None:
         """Forgets everything: after a decode that was interrupted, nobody knows what lies in the cache."""
         self._context.clear()
-        self._free = list(range(self.size))
-        self._holders[:] = 0
         for slot in self.slots:
             slot.length, slot.live = 0, False
 
-    def _let_go(self, slot: Slot, length: int) -> None:
-        cells = slot.cells[length : slot.length]
-        self._holders[cells] -= 1
-        self._free += cells[self._holders[cells] == 0].tolist()
-        slot.length = length
+    def _copy(self, source: Slot, target: Slot, length: int) -> None:
+        if length:
+            self._context.copy(source.number, target.number, length)
+            target.tokens[:length] = source.tokens[:length]
+        else:
+            self._context.remove(target.number)
+        target.length = length
 
-    def _idle(self) -> list[Slot]:
-        return sorted((slot for slot in self.slots if slot.length and not slot.live), key=lambda s: s.last_used)
+    def _cut(self, slot: Slot, length: int) -> None:
+        if length < slot.length:
+            if length:
+                self._context.truncate(slot.number, length)
+            else:
+                self._context.remove(slot.number)
+            slot.length = length
 
     def _use(self, slot: Slot) -> None:
         self._clock += 1

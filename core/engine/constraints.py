@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from core.engine.llama import Vocabulary, log, native
+from core.engine.native import log, native
 from core.engine.requests import Span
 from core.engine.sampling import Ids, Logits, highest
+from core.engine.vocabulary import Vocabulary
 from core.errors import UserError
 
 PAGE_BREAK = 0x0C

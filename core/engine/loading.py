@@ -5,17 +5,9 @@ from pathlib import Path
 
 import psutil
 
-from core.engine.llama import (
-    ALL_LAYERS,
-    BATCH,
-    MOST_SEQUENCES,
-    Context,
-    Model,
-    gpu_name,
-    load_model,
-    log,
-    physical_cores,
-)
+from core.engine.context import BATCH, LEAST_CELLS, MOST_SEQUENCES, Context, Shape
+from core.engine.llama import ALL_LAYERS, Model, gpu_name, load_model, physical_cores
+from core.engine.native import log
 from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded, Loading
 from core.engine.scheduler import Engine
 from core.engine.templates import ChatFormat
@@ -38,7 +30,7 @@ def load_engine(
     if file.is_embedding:
         raise UserError(f"“{file.name}” makes vectors, not text. Choose a model made for text.")
     gpu = gpu_name()
-    sequences = max(1, min(settings.sequences, MOST_SEQUENCES // 2))
+    sequences = max(1, min(settings.sequences, MOST_SEQUENCES))
     cells = settings.context or _context(file, sequences)
     reasons: list[str] = []
     for layers in _layer_rungs(file, gpu, settings.gpu_layers):
@@ -73,7 +65,8 @@ def _engine(
         chat = ChatFormat(file.chat_template, model.vocabulary)
         threads = settings.threads or physical_cores()
         for tokens in _context_rungs(cells):
-            context = Context.create(model, tokens, sequences, threads)
+            together = max(1, min(sequences, tokens // LEAST_CELLS))
+            context = Context.create(model, Shape(together, tokens, together), threads)
             if context is not None:
                 break
             reasons.append(log().reason())
@@ -94,11 +87,11 @@ def _engine(
         gpu_layers=model.gpu_layers if gpu else 0,
         layers=model.layers,
         context=context.cells,
-        sequences=sequences,
+        sequences=context.sequences,
         prompt_style=file.prompt_style,
         note=" ".join(filter(None, notes)),
     )
-    return Engine(model, context, chat, min(context.cells, file.context_length), loaded)
+    return Engine(model, context, chat, min(context.cells, file.context_length), loaded, threads)
 
 
 def _layer_rungs(file: ModelFile, gpu: str, wanted: int | None) -> list[int]:

@@ -1,8 +1,10 @@
 """What one asks of the engine and what it answers: plain data, no native code."""
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 R = TypeVar("R")
 
@@ -36,6 +38,10 @@ class Span:
     ends: tuple[int, ...]
 
 
+Messages = tuple[tuple[str, str], ...]  # (role, content)
+Prompt = Messages | str  # formatted by the model's own chat template, or a text as it is
+
+
 @dataclass(frozen=True)
 class Request:
     """One answer to be generated. Equal seeds and prompts give equal answers, as far as the hardware allows.
@@ -44,12 +50,13 @@ class Request:
     1e-6): a greedy answer stays the same but for ties, a sampled one may turn where a draw falls between two tokens.
     """
 
-    messages: tuple[tuple[str, str], ...]  # (role, content), formatted by the model's own chat template
+    messages: Prompt
     max_tokens: int = 128
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     stop: tuple[str, ...] = ()  # the answer ends before the first of these
     constraint: str | Span | None = None  # a GBNF grammar, or a span of a text
+    max_bytes: int | None = None  # of the answer in UTF-8; no character is cut
 
 
 @dataclass(frozen=True)
@@ -64,16 +71,79 @@ class Completion:
     span: tuple[int, int] | None = None  # of an answer to a Span: where `text` stands in it, the first of several
 
 
-# A task makes one result out of several requests, each depending on the answers before: a generator that yields a
-# request and is sent its completion. The engine runs many tasks at once in one batch.
-Task = Generator[Request, Completion, R]
+@dataclass(frozen=True)
+class Score:
+    """How likely each of several texts is as what follows a prompt.
+
+    With `letters`, each option counts with and without a space before it: the two probabilities are added, for models
+    differ in which of them they write.
+    """
+
+    messages: Prompt
+    options: tuple[str, ...]
+    letters: bool = False
+
+
+@dataclass(frozen=True)
+class OptionScore:
+    """The natural logarithm of an option's probability, and by what it may be made comparable with longer ones."""
+
+    sum: float  # nats
+    tokens: int
+    bytes: int  # of the option in UTF-8
+
+    @property
+    def mean(self) -> float:
+        """Nats a token."""
+        return self.sum / max(1, self.tokens)
+
+    @property
+    def per_byte(self) -> float:
+        """Nats a byte, which does not depend on how a tokenizer cuts the option."""
+        return self.sum / max(1, self.bytes)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The answer to a Score: its options in their order."""
+
+    options: tuple[OptionScore, ...]
+    prompt_tokens: int
+
+    @property
+    def best(self) -> int:
+        """The index of the likeliest option."""
+        return max(range(len(self.options)), key=lambda index: self.options[index].sum)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The options' probabilities, so that they make one together."""
+        highest = max(option.sum for option in self.options)
+        odds = [math.exp(option.sum - highest) for option in self.options]
+        return tuple(value / sum(odds) for value in odds)
+
+
+Ask = Request | Score
+
+# A task makes one result out of several requests, each depending on the answers before: a generator that yields what it
+# asks and is sent the answer. A tuple is asked at once, in one batch where there is room, and answered by a tuple. The
+# engine runs many tasks together.
+Task = Generator[Ask | tuple[Ask, ...], Any, R]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA in GGUF that is added to the model's weights; with scale 0 the model is as it was."""
+
+    path: Path
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
 class EngineSettings:
     """How a model is loaded. None means: chosen for the machine and the model."""
 
-    context: int | None = None  # tokens of the cache shared by all sequences
+    context: int | None = None  # tokens of the cache, for all sequences together
     sequences: int = 16
     gpu_layers: int | None = None
     threads: int | None = None
@@ -102,11 +172,15 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a run cost so far. Speeds are tokens a second of wall time."""
+    """What a run cost so far. Speeds are tokens a second of wall time.
+
+    Prompts count as if each were read by itself; those scored, once for each option.
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    scored_tokens: int = 0
     decodes: int = 0
     seconds: float = 0.0
     decode_seconds: float = 0.0

@@ -26,12 +26,12 @@ def choose(logits: Logits, sampling: Sampling, random: Random, recent: list[int]
     """
     if sampling.temperature <= 0:
         token = int(logits.argmax() if among is None else among[logits[among].argmax()])
-        _check(float(logits[token]))
+        refuse_invalid(float(logits[token]))
         return token
     if sampling.repeat_penalty != 1.0:
         logits = _penalised(logits, recent[-PENALTY_WINDOW:], sampling.repeat_penalty)
     values = logits if among is None else logits[among]
-    _check(float(values.max()))
+    refuse_invalid(float(values.max()))
     best = highest(values, sampling.top_k)
     kept = likely(values[best].astype(np.float64), sampling)
     weights = np.exp((kept - kept[0]) / sampling.temperature).cumsum()
@@ -69,7 +69,8 @@ def _penalised(logits: Logits, recent: list[int], penalty: float) -> Logits:
     return changed
 
 
-def _check(highest_logit: float) -> None:
+def refuse_invalid(highest_logit: float) -> None:
+    """Raises UserError when the highest of some logits is no number: then none is."""
     if not math.isfinite(highest_logit):
         raise UserError(
             "The model gives no valid numbers: its weights are damaged. Download it again or choose another model."

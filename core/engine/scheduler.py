@@ -1,8 +1,14 @@
-"""Runs many tasks at once through one context: continuous batching with shared prompt prefixes."""
+"""Runs many tasks at once: requests are generated side by side in one batch, scores are read off batches of their own.
+
+Sequences that generate have a KV cache each, so that none looks at the cells of the others, and take one token a decode
+together. A prompt is evaluated by itself, from where it differs from what lies in the cache.
+"""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -10,21 +16,25 @@ import numpy as np
 from core import worker
 from core.engine.answer import Answer
 from core.engine.cache import Cache, Slot, common
-from core.engine.llama import ABORTED, DECODED, NO_ROOM, Context, Model, Tokens, log
-from core.engine.requests import Completion, Loaded, Request, Task, Usage
+from core.engine.context import ABORTED, DECODED, Context, Logits, Tokens
+from core.engine.llama import Model
+from core.engine.native import log
+from core.engine.requests import Adapter, Ask, Completion, Loaded, Request, Score, Scores, Task, Usage
+from core.engine.scoring import Item, Scorer
 from core.engine.templates import ChatFormat
 from core.errors import UserError
 
 R = TypeVar("R")
 
-LEAST_IDLE = 2  # finished sequences that are kept for their prompts, or a quarter of those that run
-WORTH_WAITING = 16  # tokens of a prefix that another sequence is about to evaluate
+WORTH_A_FORK = 16  # tokens that several waiting prompts begin with
 
 
 class Engine:
     """A loaded model that answers. `usage` counts since the last `run` began."""
 
-    def __init__(self, model: Model, context: Context, chat: ChatFormat, room: int, loaded: Loaded) -> None:
+    def __init__(
+        self, model: Model, context: Context, chat: ChatFormat, room: int, loaded: Loaded, threads: int
+    ) -> None:
         """`room` is how many tokens one prompt and its answer may have."""
         self.loaded = loaded
         self.usage = Usage()
@@ -33,59 +43,155 @@ class Engine:
         self.chat = chat
         self.context = context
         self.cache = Cache(context, model.can_truncate)
-        self._model = model
+        self.can_truncate = model.can_truncate
+        self.scorer = Scorer(model, chat, room, threads)
+        self._model, self._threads = model, threads
+        self._wanted = replace(context.shape, cells=context.cells)
+        self.usual_room = context.cells_each  # tokens of a sequence, unless a prompt needs more
+        self._adapter: Adapter | None = None
+        self._adapters: dict[Any, Any] = {}  # those loaded, by path
         self._running = False
 
-    def run(self, tasks: Iterable[Task[R]], cancelled: Callable[[], bool] = worker.cancelled) -> Iterator[R]:
+    def run(
+        self,
+        tasks: Iterable[Task[R]],
+        cancelled: Callable[[], bool] = worker.cancelled,
+        adapter: Adapter | None = None,
+    ) -> Iterator[R]:
         """Yields each task's result when it is done, in no fixed order; ends early, quietly, once `cancelled`.
 
         Takes a task from `tasks` only when there is a sequence for it. A task's own exception comes out of here and
-        ends the run; the engine stays usable. Raises UserError when the model gives no valid numbers.
+        ends the run; the engine stays usable. Raises UserError when the model gives no valid numbers, or the adapter
+        does not fit.
         """
-        if self._running:
-            raise RuntimeError("the engine is running")
-        self._running = True
-        run = _Run(self, iter(tasks), cancelled)
-        self.context.stop_when(cancelled)
+        run = self._begin(iter(tasks), cancelled, adapter)
         try:
             yield from run.results()
         finally:
-            run.close()
-            self.context.stop_when(bool)
-            self._running = False
+            self._end(run)
+
+    def stream(
+        self, request: Request, cancelled: Callable[[], bool] = worker.cancelled, adapter: Adapter | None = None
+    ) -> Generator[str, None, Completion | None]:
+        """Yields the answer piece by piece as it comes, and returns it whole; None when `cancelled`."""
+
+        def task() -> Task[Completion]:
+            return (yield request)
+
+        run = self._begin(iter([task()]), cancelled, adapter)
+        try:
+            return (yield from run.pieces())
+        finally:
+            self._end(run)
+
+    def use(self, adapter: Adapter | None) -> None:
+        """From now on answers with an adapter, or without one.
+
+        What is cached was computed with other weights, and is forgotten. Raises UserError when it does not fit.
+        """
+        if adapter == self._adapter:
+            return
+        pointer = None
+        if adapter is not None:
+            if adapter.path not in self._adapters:
+                self._adapters[adapter.path] = self._model.adapter(adapter.path)
+            pointer = self._adapters[adapter.path]
+        self._adapter = adapter
+        scale = adapter.scale if adapter else 0.0
+        self.context.use(pointer, scale)
+        self.cache.clear()
+        self.scorer.use(pointer, scale)
+
+    def give_room(self, tokens: int) -> None:
+        """Makes the context one of fewer and longer sequences, so that each holds `tokens`; 0 for the usual number.
+
+        Forgets everything. Nothing may be running. Raises UserError when there is no memory for any.
+        """
+        most = self._wanted.sequences
+        sequences = max(1, min(most, self._wanted.cells // tokens)) if tokens else most
+        if sequences == self.context.sequences:
+            return
+        self.context.close()
+        wanted = replace(self._wanted, sequences=sequences, outputs=sequences)
+        context = Context.create(self._model, wanted, self._threads)
+        if context is None:
+            context = Context.create(self._model, self._wanted, self._threads)
+        if context is None:
+            raise UserError(f"There is no memory for the model's context: {log().reason()}. Close other programs.")
+        self.context, self.cache = context, Cache(context, self.can_truncate)
+        if self._adapter:
+            self.context.use(self._adapters[self._adapter.path], self._adapter.scale)
+
+    @property
+    def usual(self) -> bool:
+        """Whether the context has its usual number of sequences."""
+        return self.context.sequences == self._wanted.sequences
 
     def close(self) -> None:
         """Gives the memory back."""
+        self.scorer.close()
         self.context.close()
         self._model.close()
 
+    def _begin(self, tasks: Iterator[Task[R]], cancelled: Callable[[], bool], adapter: Adapter | None) -> "_Run[R]":
+        if self._running or self._model.pointer is None:
+            raise RuntimeError("the engine is running or closed")
+        self.use(adapter)
+        self._running = True
+        return _Run(self, tasks, cancelled)
+
+    def _end(self, run: "_Run[Any]") -> None:
+        run.close()
+        self._running = False
+
+
+@dataclass(eq=False)
+class _Turn(Generic[R]):
+    """What a task asked for at once, and the answers so far."""
+
+    task: Task[R]
+    alone: bool  # asked for by itself, not in a tuple
+    answers: list[Completion | Scores | None] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        return None not in self.answers
+
+    @property
+    def reply(self) -> Any:
+        return self.answers[0] if self.alone else tuple(self.answers)
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[R]):
+    """A score that waits for its batch."""
+
+    turn: _Turn[R]
+    place: int
+    item: Item
+
 
 class _Job(Generic[R]):
-    """A task's current request: prompt and answer in one row of tokens, evaluated from the left."""
+    """One request: prompt and answer in one row of tokens, evaluated from the left."""
 
-    def __init__(self, task: Task[R], prompt: list[int], answer: Answer) -> None:
-        self.task = task
+    def __init__(self, turn: _Turn[R], place: int, prompt: list[int], answer: Answer) -> None:
+        self.turn, self.place = turn, place
         self.answer = answer
         self.prompt_tokens = len(prompt)
         self.tokens: Tokens = np.zeros(len(prompt) + answer.remaining, np.int32)
         self.tokens[: len(prompt)] = prompt
         self.count = len(prompt)
-        self.cached_tokens: int | None = None
-        self.slot: Slot | None = None
+        self.cached_tokens = 0
+        self.slot = Slot(-1, self.tokens[:0])
 
     @property
     def known(self) -> Tokens:
         return self.tokens[: self.count]
 
     @property
-    def waiting(self) -> int:
-        """Known tokens that are not evaluated yet."""
-        return self.count - (self.slot.length if self.slot else 0)
-
-    @property
     def need(self) -> int:
-        """Cells that this job may still take."""
-        return self.waiting + self.answer.remaining
+        """Cells that this job may take."""
+        return len(self.tokens)
 
     def add(self, token: int) -> None:
         self.tokens[self.count] = token
@@ -97,172 +203,260 @@ class _Run(Generic[R]):
 
     def __init__(self, engine: Engine, tasks: Iterator[Task[R]], cancelled: Callable[[], bool]) -> None:
         self._engine = engine
-        self._cache = engine.cache
         self._tasks = tasks
         self._cancelled = cancelled
         self._pending: deque[_Job[R]] = deque()
         self._running: list[_Job[R]] = []
+        self._scores: deque[_Waiting[R]] = deque()
+        self._open: set[_Turn[R]] = set()
         self._done: deque[R] = deque()
-        self._counts = dict.fromkeys(("prompt_tokens", "cached_tokens", "generated_tokens", "decodes"), 0)
+        names = ("prompt_tokens", "cached_tokens", "generated_tokens", "scored_tokens", "decodes")
+        self._counts = dict.fromkeys(names, 0)
         self._seconds = self._decode_seconds = 0.0
         self._more = True
-        self._crowded = False  # llama.cpp found no room: nobody comes in before somebody has gone
+        self._latest: _Job[R] | None = None  # the last that began
 
     def results(self) -> Iterator[R]:
         """Time that the caller spends with a result is not counted."""
-        while not self._cancelled():
-            started = time.perf_counter()
-            self._fill()
-            self._admit()
-            if self._running:
-                self._step()
-            self._seconds += time.perf_counter() - started
-            self._engine.usage = Usage(**self._counts, seconds=self._seconds, decode_seconds=self._decode_seconds)
+        while self._go_on():
             while self._done:
                 yield self._done.popleft()
-            if not (self._running or self._pending or self._more):
-                return
+
+    def pieces(self) -> Generator[str, None, R | None]:
+        """The news of the only request; returns the result of its task."""
+        while self._go_on():
+            if self._latest is not None and (news := self._latest.answer.news()):
+                yield news
+            if self._done:
+                return self._done.popleft()
+        return None
 
     def close(self) -> None:
         """Ends what is unfinished; what lies in the cache of it is not known to be whole."""
         if self._running:
-            self._cache.clear()
+            self._engine.cache.clear()
         for job in (*self._running, *self._pending):
             job.answer.close()
-            job.task.close()
+        for turn in self._open:
+            turn.task.close()
+        self._engine.context.stop_when(bool)
+
+    def _go_on(self) -> bool:
+        """One round: what waits is taken in, what may be scored is, and each answer gets a token. Whether it did."""
+        if self._cancelled() or not (self._open or self._more or self._done):
+            return False
+        started = time.perf_counter()
+        self._fill()
+        self._score()
+        self._admit()
+        self._generate()
+        self._seconds += time.perf_counter() - started
+        self._engine.usage = Usage(**self._counts, seconds=self._seconds, decode_seconds=self._decode_seconds)
+        return True
 
     def _fill(self) -> None:
         """Takes tasks while there are sequences for them."""
-        while self._more and len(self._running) + len(self._pending) < self._engine.context.sequences:
+        while self._more and len(self._open) < self._engine.context.sequences:
             try:
                 task = next(self._tasks)
             except StopIteration:
                 self._more = False
                 return
-            self._resume(task, lambda task=task: next(task))
+            self._resume(task, lambda task=task: next(task), self._pending.extend)
 
-    def _resume(self, task: Task[R], go_on: Callable[[], Request]) -> None:
-        """Runs a task up to its next request, which waits for a sequence, or to its end."""
+    def _resume(
+        self,
+        task: Task[R],
+        go_on: Callable[[], Ask | tuple[Ask, ...]],
+        queue: Callable[[list[_Job[R]]], None],
+    ) -> None:
+        """Runs a task up to what it asks next, which then waits in a queue, or to its end."""
         try:
-            request = go_on()
+            asked = go_on()
             while True:
-                job = self._prepare(task, request)
-                if isinstance(job, _Job):
-                    self._pending.append(job)
+                try:
+                    reply = self._ask(task, asked, queue)
+                except (UserError, ValueError) as error:
+                    asked = task.throw(error)
+                    continue
+                if reply is None:
                     return
-                request = task.throw(job) if isinstance(job, Exception) else task.send(job)
+                asked = task.send(reply)
         except StopIteration as stop:
             self._done.append(stop.value)
 
-    def _prepare(self, task: Task[R], request: Request) -> _Job[R] | Completion | Exception:
-        """The job of a request; its answer where there is no room for one, or what is wrong with it."""
+    def _ask(self, task: Task[R], asked: Ask | tuple[Ask, ...], queue: Callable[[list[_Job[R]]], None]) -> Any:
+        """Lets what a task asks wait for its turn; gives the answer where it is there at once."""
+        alone = not isinstance(asked, tuple)
+        asks = asked if isinstance(asked, tuple) else (asked,)
+        turn = _Turn(task, alone, [None] * len(asks))
+        jobs: list[_Job[R]] = []
+        scores: list[_Waiting[R]] = []
+        for place, ask in enumerate(asks):
+            if isinstance(ask, Score):
+                scores.append(_Waiting(turn, place, self._engine.scorer.prepare(ask)))
+                continue
+            job = self._prepare(turn, place, ask)
+            if isinstance(job, Completion):
+                turn.answers[place] = job
+            else:
+                jobs.append(job)
+        if turn.complete:
+            return turn.reply
+        queue(jobs)
+        self._scores.extend(scores)
+        self._open.add(turn)
+        return None
+
+    def _prepare(self, turn: _Turn[R], place: int, request: Request) -> _Job[R] | Completion:
+        """The job of a request, or its answer where there is no room for one. Raises UserError or ValueError."""
         engine = self._engine
         prompt = engine.chat.tokens(request.messages) or [max(engine.vocabulary.begin_token, 0)]
         room = engine.room - len(prompt)
         if room < 1:
             return Completion("", "context", len(prompt), 0, 0)
-        try:
-            return _Job(task, prompt, Answer(request, room, engine.chat.stop, engine.vocabulary))
-        except (UserError, ValueError) as error:
-            return error
+        return _Job(turn, place, prompt, Answer(request, room, engine.chat.stop, engine.vocabulary))
+
+    def _answer(self, turn: _Turn[R], place: int, answer: Completion | Scores) -> None:
+        """Notes an answer; when the turn has all of its answers, its task goes on."""
+        turn.answers[place] = answer
+        if turn.complete:
+            self._open.remove(turn)
+            # Before all that waits: what the task asked last is still in the cache.
+            self._resume(
+                turn.task, lambda: turn.task.send(turn.reply), lambda jobs: self._pending.extendleft(reversed(jobs))
+            )
+
+    # Scoring
+
+    def _score(self) -> None:
+        """Scores as many of the waiting items as make one good batch; those of one turn stay together."""
+        if not self._scores:
+            return
+        scorer = self._engine.scorer
+        before = scorer.evaluated
+        batch = self._next_batch()
+        scores = self._measured(lambda: scorer.score([waiting.item for waiting in batch], self._cancelled))
+        if scores is None:  # cancelled
+            return
+        alone = sum(waiting.item.alone for waiting in batch)
+        self._counts["prompt_tokens"] += alone
+        self._counts["cached_tokens"] += alone - (scorer.evaluated - before)
+        for waiting, scored in zip(batch, scores, strict=True):
+            self._scores.remove(waiting)
+            self._counts["scored_tokens"] += sum(option.tokens for option in scored.options)
+        for waiting, scored in zip(batch, scores, strict=True):
+            self._answer(waiting.turn, waiting.place, scored)
+
+    def _next_batch(self) -> list[_Waiting[R]]:
+        """Whole turns in their order, as many as are evaluated well at once."""
+        batch: list[_Waiting[R]] = []
+        for _, turn in groupby(self._scores, lambda waiting: waiting.turn):
+            more = [*batch, *turn]
+            if batch and not self._engine.scorer.fits([waiting.item for waiting in more]):
+                break
+            batch = more
+        return batch
+
+    # Generating
 
     def _admit(self) -> None:
-        """Gives sequences to the jobs that there is room for, in their order; one may wait for another's prefix."""
-        if self._crowded and self._running:
-            return
-        waiting: deque[_Job[R]] = deque()
-        while self._pending:
-            job = self._pending.popleft()
-            if self._comes_soon(job):
-                waiting.append(job)
-                continue
-            if not self._has_room(job):
-                waiting.append(job)
-                break
-            job.slot = self._cache.take(job.known)
-            if job.cached_tokens is None:
-                job.cached_tokens = job.slot.length
-            self._running.append(job)
-        self._pending.extendleft(reversed(waiting))
-        self._cache.trim(max(LEAST_IDLE, self._engine.context.sequences // 4))
+        """Gives sequences to the jobs that wait, in their order, and evaluates their prompts."""
+        if not self._running:
+            self._make_room()
+        while self._pending and not self._cancelled():
+            free = self._engine.cache.free
+            job = next((job for job in self._pending if job.need <= self._engine.cache.room), None)
+            if job is None or not free or not self._may_begin(job, free):
+                return
+            self._begin(job)
 
-    def _comes_soon(self, job: _Job[R]) -> bool:
-        """Whether a sequence is about to evaluate more of this prompt than lies in the cache now."""
-        if not self._cache.can_share:
+    def _may_begin(self, job: _Job[R], free: int) -> bool:
+        """The jobs of one turn begin together; after long prompts, the context first gets its sequences back."""
+        if not self._engine.usual and not any(other.need > self._engine.usual_room for other in (job, *self._pending)):
             return False
-        filling = [other for other in self._running if other.waiting > 1]
-        soon = max((common(job.known[:-1], other.known) for other in filling), default=0)
-        return soon >= WORTH_WAITING and soon >= self._cache.best(job.known)[0] + WORTH_WAITING
+        together = sum(other.turn is job.turn for other in self._pending)
+        begun = any(other.turn is job.turn for other in self._running)
+        return begun or free >= min(together, self._engine.context.sequences)
 
-    def _has_room(self, job: _Job[R]) -> bool:
-        """Room for the whole answer, so that no sequence need be thrown out half way."""
-        cached, source = self._cache.best(job.known)
-        reserved = sum(other.need for other in self._running)
-        if self._cache.make_room(reserved + job.need - cached, keep=source):
-            return True
-        return not self._running and self._cache.make_room(job.need)
+    def _make_room(self) -> None:
+        """While nothing runs: fewer and longer sequences when only long prompts wait, else the usual number."""
+        engine = self._engine
+        long = [job for job in self._pending if job.need > engine.usual_room]
+        if not long:
+            engine.give_room(0)
+        elif len(long) == len(self._pending):
+            engine.give_room(max(job.need for job in long))
+        engine.context.stop_when(self._cancelled)
 
-    def _step(self) -> None:
-        """One decode: a token for each sequence that generates, and prompts as far as the batch has room."""
-        parts, outputs = self._assemble()
-        result = self._decode(sum(len(tokens) for _, tokens in parts))
-        if result == NO_ROOM:
-            self._give_way()
+    def _begin(self, job: _Job[R]) -> None:
+        """A sequence for a job: evaluates its prompt and takes the first token."""
+        self._pending.remove(job)
+        self._running.append(job)
+        self._latest = job
+        job.slot = self._engine.cache.take(job.known)
+        job.cached_tokens = job.slot.length
+        if not self._engine.can_truncate:
+            self._fork(job)
+        if self._prefill(job, job.count):
+            self._take(job, self._engine.context.logits(1)[0])
+
+    def _fork(self, job: _Job[R]) -> None:
+        """What waiting prompts share is read once where a model cannot forget the end of a sequence: each is a copy."""
+        others = [other for other in self._pending if other.need <= self._engine.cache.room]
+        shared = max((common(job.known[:-1], other.known[:-1]) for other in others), default=0)
+        if shared < job.slot.length + WORTH_A_FORK or not self._prefill(job, shared):
             return
+        for other in others:
+            if other in self._pending and self._engine.cache.free and common(job.known, other.known[:-1]) >= shared:
+                self._begin(other)
+
+    def _prefill(self, job: _Job[R], end: int) -> bool:
+        """Evaluates the first `end` tokens of a job as far as they are not in the cache; False when cancelled."""
+        context, cache, slot = self._engine.context, self._engine.cache, job.slot
+        while slot.length < end:
+            tokens = job.tokens[slot.length : end][: context.shape.batch]
+            last = slot.length + len(tokens) == job.count
+            count = context.put(0, tokens, slot.length, slot.number, last)
+            if not self._decoded(count):
+                return False
+            cache.extend(slot, tokens)
+        return True
+
+    def _generate(self) -> None:
+        """One decode: a token for each sequence."""
+        engine = self._engine
+        moved = engine.cache.close_ranks()
+        for job in self._running:
+            job.slot = moved.get(job.slot, job.slot)
+        jobs = sorted(self._running, key=lambda job: job.slot.number)
+        used = 0
+        for job in jobs:
+            used = engine.context.put(used, job.known[-1:], job.slot.length, job.slot.number, True)
+        if not used or self._cancelled() or not self._decoded(used):
+            return
+        rows = engine.context.logits(len(jobs))
+        for job, row in zip(jobs, rows, strict=True):
+            engine.cache.extend(job.slot, job.known[-1:])
+            self._take(job, row)
+
+    def _decoded(self, count: int) -> bool:
+        """Evaluates the batch; False when that was cancelled."""
+        result = self._measured(lambda: self._engine.context.decode(count))
         if result == ABORTED and self._cancelled():
-            return
+            return False
         if result != DECODED:
             raise UserError(f"The model failed while it was running: {log().reason()}. Try another model.")
-        for job, tokens in parts:
-            assert job.slot is not None
-            self._cache.extend(job.slot, tokens)
-        if outputs:
-            rows = self._engine.context.logits(len(outputs))
-            for job, row in zip(outputs, rows, strict=True):
-                self._generate(job, row)
+        return True
 
-    def _assemble(self) -> tuple[list[tuple[_Job[R], Tokens]], list[_Job[R]]]:
-        """Fills the batch: what goes in for whom, and whose logits come out."""
-        context = self._engine.context
-        parts: list[tuple[_Job[R], Tokens]] = []
-        outputs: list[_Job[R]] = []
-        used = 0
-        for job in sorted(self._running, key=lambda job: job.waiting > 1):
-            assert job.slot is not None
-            tokens = job.known[job.slot.length :][: context.batch - used]
-            if not len(tokens):
-                break
-            complete = len(tokens) == job.waiting
-            used = context.put(used, tokens, job.slot.length, job.slot.number, complete)
-            parts.append((job, tokens))
-            if complete:
-                outputs.append(job)
-        return parts, outputs
-
-    def _decode(self, count: int) -> int:
+    def _measured(self, decode: Callable[[], Any]) -> Any:
         started = time.perf_counter()
-        log().clear()
-        result = self._engine.context.decode(count)
+        result = decode()
         self._decode_seconds += time.perf_counter() - started
         self._counts["decodes"] += 1
         return result
 
-    def _give_way(self) -> None:
-        """The cache is full, against the reckoning: idle sequences go, then the youngest starts again later."""
-        if self._cache.drop_idle():
-            return
-        self._crowded = True
-        job = self._running.pop()
-        assert job.slot is not None
-        self._cache.drop(job.slot)
-        job.slot = None
-        if self._running:
-            self._pending.appendleft(job)
-        else:
-            job.answer.finish = "length" if job.answer.tokens else "context"
-            self._complete(job)
-
-    def _generate(self, job: _Job[R], logits: Any) -> None:
+    def _take(self, job: _Job[R], logits: Logits) -> None:
         """Adds a token to an answer; ends the job when that was the last."""
         before = len(job.answer.tokens)
         job.answer.take(logits)
@@ -270,20 +464,10 @@ class _Run(Generic[R]):
         if not job.answer.finish:
             job.add(job.answer.tokens[-1])
             return
-        assert job.slot is not None
         self._running.remove(job)
-        self._cache.rest(job.slot, job.prompt_tokens)
-        self._complete(job)
-
-    def _complete(self, job: _Job[R]) -> None:
-        """Hands the answer to its task, whose next request goes first: its prompt is still in the cache."""
-        self._crowded = False
-        cached = job.cached_tokens or 0
+        self._engine.cache.rest(job.slot)
         self._counts["prompt_tokens"] += job.prompt_tokens
-        self._counts["cached_tokens"] += cached
-        completion = job.answer.completion(job.prompt_tokens, cached)
+        self._counts["cached_tokens"] += job.cached_tokens
+        completion = job.answer.completion(job.prompt_tokens, job.cached_tokens)
         job.answer.close()
-        pending = len(self._pending)
-        self._resume(job.task, lambda: job.task.send(completion))
-        if len(self._pending) > pending:
-            self._pending.rotate(1)
+        self._answer(job.turn, job.place, completion)

@@ -3,13 +3,14 @@
 import ctypes
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
-from core.engine.llama import Vocabulary
+from core.engine.requests import Messages, Prompt
+from core.engine.vocabulary import Vocabulary
 from core.errors import UserError
 
 SECONDS = 5.0  # that a template may take for one prompt, on a busy machine
@@ -28,7 +29,6 @@ PLAIN = (
 # Put into a control token's name where a message has it as text, and taken out again before tokenising.
 _SEAM = "\ufdd0"  # a non-character: no text holds it
 
-Messages = tuple[tuple[str, str], ...]
 T = TypeVar("T")
 
 
@@ -55,17 +55,30 @@ class ChatFormat:
         self._formatter = _within(SECONDS, self._compile)
         self._has_system_role = self._try_system_role()
 
-    def tokens(self, messages: Messages) -> list[int]:
+    def tokens(self, prompt: Prompt) -> list[int]:
         """The prompt's tokens. Names of control tokens inside a message stay text: a PDF cannot end its turn.
 
         Raises UserError, naming the template, when it fails, loops or makes far too much of it.
         """
-        guarded = tuple((role, self._guard(content)) for role, content in messages)
-        parts = self.render(guarded).split(_SEAM)
+        return self.continued(prompt, ("",))[0]
+
+    def continued(self, prompt: Prompt, endings: Iterable[str]) -> list[list[int]]:
+        """The tokens of a prompt with each of several texts after it, tokenised as one: they may melt into each other.
+
+        Raises UserError as `tokens` does.
+        """
+        if isinstance(prompt, str):
+            return [self._vocabulary.tokenise(prompt + ending, begin=True) for ending in endings]
+        head, seam, tail = self.render(tuple((role, self._guard(text)) for role, text in prompt)).rpartition(_SEAM)
+        before = self._pieces(head, self._adds_begin) if seam else []
+        begin = self._adds_begin and not seam
+        return [before + self._pieces(tail + self._guard(ending), begin) for ending in endings]
+
+    def _pieces(self, text: str, begin: bool) -> list[int]:
         tokens: list[int] = []
-        for index, part in enumerate(parts):
-            begin = self._adds_begin and index == 0
+        for part in text.split(_SEAM):
             tokens += self._vocabulary.tokenise(part, begin=begin, special=True)
+            begin = False
         return tokens
 
     def render(self, messages: Messages) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from core import language as languages
 from core.documents.records import PAGE_BREAK
-from core.engine.requests import GREEDY, Completion, Request, Sampling, Span, Task
+from core.engine.requests import GREEDY, Completion, Request, Sampling, Span
 from core.project.records import Check
 from core.questions import checks, spans
 from core.questions.prompts import Prompts
@@ -61,11 +61,10 @@ class _Unusable(Exception):
 
 
 Step = Generator[Request, Completion, MadeQuestion]
+Making = Generator[Request, Completion, MadeQuestion | NothingMade]
 
 
-def make_question(
-    slot: Slot, prompts: Prompts, language: str, sampling: Sampling, seed: int
-) -> Task[MadeQuestion | NothingMade]:
+def make_question(slot: Slot, prompts: Prompts, language: str, sampling: Sampling, seed: int) -> Making:
     """The task that fills a slot: the first attempt that passes every check, else the one that fails fewest.
 
     Drafts are sampled as `sampling` says, checks greedily. `language` is that of what is written; when empty, that of

@@ -16,9 +16,11 @@ from typing import Any
 import llama_cpp
 
 from core.engine import close_engine, open_engine
-from core.engine.llama import Vocabulary, native, physical_cores, repacks_safely
+from core.engine.llama import physical_cores
+from core.engine.native import native, repacks_safely
 from core.engine.requests import Completion, EngineSettings, Request, Sampling, Span, Task
 from core.engine.templates import ChatFormat
+from core.engine.vocabulary import Vocabulary
 from core.models.files import read_model
 from core.paths import cache_folder
 from tests.data.gguf_tiny import SAMPLE, write_tiny

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from core.engine.constraints import Grammar, SpanMatcher
-from core.engine.llama import Vocabulary, native
+from core.engine.native import native
 from core.engine.requests import GREEDY, Completion, Request, Sampling, Span
+from core.engine.vocabulary import Vocabulary
 from core.errors import UserError
 from tests.data.gguf_tiny import SAMPLE
 

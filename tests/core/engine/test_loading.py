@@ -11,7 +11,8 @@ import pytest
 
 from core import paths
 from core.engine import close_engine, open_engine, run_tasks, templates
-from core.engine.llama import Context, Model, load_model
+from core.engine.context import Context, Shape
+from core.engine.llama import Model, load_model
 from core.engine.requests import (
     GREEDY,
     Completion,
@@ -119,8 +120,8 @@ def test_a_context_that_does_not_fit_is_shortened_and_says_so(
 ) -> None:
     create = Context.create
 
-    def small_only(model: Any, cells: int, sequences: int, threads: int) -> Context | None:
-        return create(model, cells, sequences, threads) if cells <= 1024 else None
+    def small_only(model: Any, shape: Shape, threads: int) -> Context | None:
+        return create(model, shape, threads) if shape.cells <= 1024 else None
 
     monkeypatch.setattr(Context, "create", small_only)
     engine = opened(tiny, context=4096)

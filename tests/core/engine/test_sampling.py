@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.engine.answer import decode
-from core.engine.llama import log, native
+from core.engine.native import log, native
 from core.engine.requests import GREEDY, Sampling
 from core.engine.sampling import choose, highest, likely
 from core.errors import UserError

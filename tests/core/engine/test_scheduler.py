@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.engine.cache import Cache, Slot, common
+from core.engine.cache import Slot, common
 from core.engine.requests import GREEDY, Completion, Request, Span, Task
 from core.errors import UserError
 from tests.data.gguf_tiny import write_tiny
@@ -36,31 +36,61 @@ def test_long_requests_all_end_in_a_small_cache(tiny: Path, opened: Any, ask: As
     assert [answer.text for answer in ask(roomy, *requests[:6])] == [answer.text for answer in answers[:6]]
 
 
-def test_a_full_cache_makes_the_youngest_wait_and_loses_nothing(
-    tiny: Path, opened: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    requests = [request(f"Number {n} " * 8, max_tokens=80, constraint="root ::= [a-z] root") for n in range(8)]
-    expected = [answer.text for answer in ask(opened(tiny, context=4096), *requests)]
-    engine = opened(tiny, context=512)
-    monkeypatch.setattr(Cache, "make_room", lambda *_, **__: True)  # a reckoning that is always wrong
-    answers = ask(engine, *requests)
-    assert [answer.generated_tokens for answer in answers] == [80] * 8
-    same = sum(answer.text == text for answer, text in zip(answers, expected, strict=True))
-    assert same >= 7  # a prompt that is read again in other pieces may change the last digits
+def test_long_prompts_wait_for_the_short_and_get_longer_sequences(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=2048, sequences=8)
+    ended: list[str] = []
+
+    def task(name: str, words: int) -> Task[str]:
+        answer = yield request(f"{name} " * words, max_tokens=40, constraint="root ::= [a-z] root")
+        ended.append(name)
+        return answer.text
+
+    texts = [("long", 300), *(("short", 10 + n) for n in range(12)), ("longer", 350)]
+    together = list(engine.run(task(*text) for text in texts))
+    assert ended[-2:] in (["long", "longer"], ["longer", "long"])
+    assert len(together) == 14
+    assert not engine.usual  # until the next run needs it
+
+    list(engine.run(task("short", n) for n in range(3)))
+    assert engine.usual
+
+    alone = opened(tiny, context=2048, sequences=1)
+    assert sorted(together) == sorted(next(alone.run(iter([task(*text)]))) for text in texts)
+    with pytest.raises(RuntimeError):  # it was closed when the other was opened
+        next(engine.run(iter([task("short", 1)])))
+
+
+def test_a_prompt_longer_than_the_context_is_said_and_the_others_go_on(tiny: Path, opened: Any, ask: Ask) -> None:
+    engine = opened(tiny, context=1024, sequences=4)
+    answers = ask(engine, request("one"), request("word " * 2000), request("two"))
+    assert [answer.finish for answer in answers] == ["length", "context", "length"]
 
 
 def test_the_mirror_of_the_cache_agrees_with_llama(tiny: Path, opened: Any, ask: Ask) -> None:
+    from core.engine.native import native
+
     engine = opened(tiny, context=1024, sequences=4)
     for turn in range(6):
         ask(engine, *(request(f"{'shared words ' * 9}{n * turn}", max_tokens=n) for n in range(1, 12)))
-        cache = engine.cache
-        held: Any = np.concatenate([slot.cells[: slot.length] for slot in cache.slots])
-        assert len(np.unique(held)) + len(cache._free) == cache.size
-        assert (np.bincount(held, minlength=cache.size) == cache._holders).all()
-        from core.engine.llama import native
-
-        for slot in cache.slots:
+        for slot in engine.cache.slots:
+            assert not slot.live
             assert native.llama_memory_seq_pos_max(engine.context._memory, slot.number) == slot.length - 1
+
+
+def test_the_requests_of_a_tuple_are_answered_together(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=2048, sequences=4)
+    begun: list[int] = []
+
+    def arms(name: str) -> Task[tuple[Completion, ...]]:
+        answers = yield tuple(request(f"{name} {n}", max_tokens=5 + n) for n in range(3))
+        begun.append(len(answers))
+        return answers
+
+    results = list(engine.run(arms(name) for name in ("first", "second", "third")))
+    assert [len(answers) for answers in results] == [3, 3, 3]
+    alone = [one(f"first {n}", max_tokens=5 + n) for n in range(3)]
+    first = sorted(engine.run(iter(alone)))
+    assert sorted(answer.text for answer in results[0]) == first
 
 
 def test_tasks_are_taken_only_when_there_is_a_sequence(tiny: Path, opened: Any) -> None:
@@ -174,4 +204,4 @@ def test_common_prefixes() -> None:
 
     assert [common(row(), row(1)), common(row(2), row(1)), common(row(1, 2), row(1, 2, 3))] == [0, 0, 2]
     assert common(row(1, 2, 3), row(1, 2, 4)) == 2
-    assert Slot(0, row(1, 2, 3), row(), 2).evaluated.tolist() == [1, 2]
+    assert Slot(0, row(1, 2, 3), 2).evaluated.tolist() == [1, 2]

@@ -1,0 +1,264 @@
+"""Scores options by their probability: a batch is a tree of all prompts and options, so that no prefix is read twice.
+
+A token of the tree belongs to every row that goes through it. Logits come out where a scored token is foretold, and an
+option of one token is read off the end of its prompt, with no decode of its own.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.engine.cache import common
+from core.engine.context import ABORTED, BATCH, DECODED, Context, Logits, Shape, Tokens
+from core.engine.llama import Model
+from core.engine.native import log
+from core.engine.requests import OptionScore, Score, Scores
+from core.engine.sampling import refuse_invalid
+from core.engine.templates import ChatFormat
+from core.errors import UserError
+
+ROWS = 64  # sequences of one batch; room for the logits of as many tokens costs 39 MB with a vocabulary of 152,000
+LEAST_CELLS = 1_024
+WORTH_KEEPING = 16  # tokens that the last batch and the next have in common at their front
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One way to write an option: the prompt's tokens and its own, which are scored from `start`."""
+
+    tokens: Tokens
+    start: int
+
+    @property
+    def read(self) -> Tokens:
+        """What must be evaluated: not the last token, for what it would foretell nobody asks."""
+        return self.tokens[:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A Score made ready: each option's rows."""
+
+    score: Score
+    options: tuple[tuple[Row, ...], ...]
+    prompt_tokens: int
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those of all options."""
+        return [row for ways in self.options for row in ways]
+
+    @property
+    def alone(self) -> int:
+        """Tokens to be evaluated if each option were scored by itself."""
+        return sum(len(row.read) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A piece of the tree: tokens from `depth` on that the rows `first` to before `end` have in common."""
+
+    tokens: Tokens
+    depth: int
+    first: int
+    end: int
+    asked: int  # logits are wanted from this depth on
+
+    @property
+    def end_depth(self) -> int:
+        return self.depth + len(self.tokens)
+
+    @property
+    def places(self) -> range:
+        """The depths whose logits are wanted."""
+        return range(max(self.depth, self.asked), self.end_depth)
+
+
+class Scorer:
+    """Scores in a context of its own, made when first needed, beside the one that generates."""
+
+    def __init__(self, model: Model, chat: ChatFormat, room: int, threads: int) -> None:
+        """`room` is how many tokens one prompt and its option may have."""
+        self._model, self._chat, self._room, self._threads = model, chat, room, threads
+        self._context: Context | None = None
+        self._kept: Tokens = np.zeros(0, np.int32)  # what lies in the cache as sequence 0
+        self._adapter: tuple[Any, float] = (None, 0.0)
+        self.evaluated = 0  # tokens so far
+
+    def prepare(self, score: Score) -> Item:
+        """Raises UserError when an option is empty, or there is no room for it with its prompt."""
+        if not score.options or not all(score.options):
+            raise UserError("There is nothing to score: an option is empty. Give each option a text.")
+        ways = [(option, " " + option) if score.letters else (option,) for option in score.options]
+        lists = self._chat.continued(score.messages, ["", *(way for written in ways for way in written)])
+        begin = [] if lists[0] else [max(self._model.vocabulary.begin_token, 0)]
+        prompt, *rows = (np.array(begin + tokens, np.int32) for tokens in lists)
+        longest = max(map(len, rows))
+        if longest > self._room:
+            raise UserError(
+                f"A prompt to be scored has {longest:,} tokens, and the model takes {self._room:,}. "
+                "Shorten it, or choose a model with a longer context."
+            )
+        # Where a tokenizer melts the end of the prompt and an option into one token, all are scored from there.
+        start = max(1, min(common(prompt, row) for row in rows))
+        following = iter(rows)
+        options = tuple(tuple(Row(next(following), start) for _ in written) for written in ways)
+        return Item(score, options, len(prompt))
+
+    def fits(self, items: Sequence[Item]) -> bool:
+        """Whether items make one batch together that is not larger than what is evaluated at once."""
+        rows = list({_key(row.read): row.read for item in items for row in item.rows}.values())
+        known = min(common(self._kept, row) for row in rows)
+        size = sum(len(part.tokens) for part in _tree(sorted(rows, key=_key), [0] * len(rows), known))
+        return len(rows) <= ROWS and size <= BATCH
+
+    def score(self, items: Sequence[Item], cancelled: Callable[[], bool]) -> list[Scores] | None:
+        """The scores of items, in one batch where it has room for their rows; None when cancelled.
+
+        Raises UserError when there is no memory for it or the model gives no valid numbers.
+        """
+        asked: dict[bytes, list[Row]] = {}
+        for item in items:
+            for row in item.rows:
+                asked.setdefault(_key(row.read), []).append(row)
+        order = sorted(asked)
+        sums = {id(row): 0.0 for item in items for row in item.rows}
+        for first in range(0, len(order), ROWS):
+            if not self._read([asked[key] for key in order[first : first + ROWS]], sums, cancelled):
+                self.forget()
+                return None
+        return [_scores(item, sums) for item in items]
+
+    def use(self, adapter: Any, scale: float) -> None:
+        """Scores with an adapter from now on, or without one (None)."""
+        self._adapter = adapter, scale
+        if self._context is not None:
+            self._context.use(adapter, scale)
+            self._kept = self._kept[:0]
+
+    def forget(self) -> None:
+        """Forgets what lies in the cache."""
+        if self._context is not None:
+            self._context.clear()
+        self._kept = self._kept[:0]
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        if self._context is not None:
+            self._context.close()
+        self._context, self._kept = None, self._kept[:0]
+
+    def _read(self, asked: list[list[Row]], sums: dict[int, float], cancelled: Callable[[], bool]) -> bool:
+        """Evaluates one batch: the rows that ask for it, by what is to be read for them. False when cancelled."""
+        batch = [rows[0].read for rows in asked]
+        starts = [min(row.start for row in rows) - 1 for rows in asked]
+        context = self._context_for(list(_tree(batch, starts, 0)))
+        context.stop_when(cancelled)
+        depth = self._keep(context, batch, min(starts))
+        parts = list(_tree(batch, starts, depth))
+        for together in [parts] if context.shape.shared else [[part] for part in parts]:
+            if not self._decode(context, together, cancelled):
+                return False
+            logits = iter(context.logits(sum(len(part.places) for part in together)))
+            for part in together:
+                below = [row for rows in asked[part.first : part.end] for row in rows]
+                for place in part.places:
+                    _add(next(logits), place, below, sums)
+                for number in range(part.first + 1, part.end) if not context.shape.shared else ():
+                    context.copy(part.first, number, part.end_depth)
+        for number in range(1, len(batch)):
+            context.remove(number)
+        self._kept = batch[0]
+        return True
+
+    def _keep(self, context: Context, batch: list[Tokens], most: int) -> int:
+        """Leaves as much of the last batch as all rows of the next begin with; returns how many tokens that is."""
+        depth = min(most, *(common(self._kept, tokens) for tokens in batch))
+        if depth < WORTH_KEEPING or not context.shape.shared:
+            context.clear()
+            return 0
+        context.truncate(0, depth)
+        for number in range(1, len(batch)):
+            context.copy(0, number, depth)
+        return depth
+
+    def _decode(self, context: Context, parts: list[_Part], cancelled: Callable[[], bool]) -> bool:
+        """Evaluates parts of the tree in one batch; False when that was cancelled."""
+        count = 0
+        for part in parts:
+            owners = range(part.first, part.end) if context.shape.shared else (part.first,)
+            wanted = np.arange(part.depth, part.end_depth) >= part.asked
+            count = context.put_shared(count, part.tokens, part.depth, owners, wanted)
+        self.evaluated += count
+        result = context.decode(count)
+        if result == ABORTED and cancelled():
+            return False
+        if result != DECODED:
+            raise UserError(f"The model failed while it was running: {log().reason()}. Try another model.")
+        return True
+
+    def _context_for(self, parts: list[_Part]) -> Context:
+        """The context; made anew, twice as large or more, where the last was too small for a batch."""
+        cells = _power_of_two(sum(len(part.tokens) for part in parts), LEAST_CELLS)
+        outputs = _power_of_two(sum(len(part.places) for part in parts), ROWS)
+        old = self._context.shape if self._context else Shape(ROWS, 0, 0)
+        if self._context is None or cells > old.batch or outputs > old.outputs:
+            self.close()
+            cells, outputs = max(cells, old.cells), max(outputs, old.outputs)
+            shared = self._model.can_truncate
+            cells_in_all = cells if shared else cells * ROWS  # those of a sequence are its own then
+            shape = Shape(ROWS, cells_in_all, outputs, batch=cells, shared=shared, exact=True)
+            self._context = Context.create(self._model, shape, self._threads)
+            if self._context is None:
+                raise UserError(f"There is no memory to score with: {log().reason()}. Close other programs.")
+            self._context.use(*self._adapter)
+        return self._context
+
+
+def _tree(rows: list[Tokens], starts: list[int], depth: int) -> Iterator[_Part]:
+    """The tree of sorted rows below `depth`, each part after the one that it continues."""
+
+    def below(first: int, end: int, depth: int) -> Iterator[_Part]:
+        shared = common(rows[first], rows[end - 1])  # of the first and the last, and so of all between them
+        if shared > depth:
+            yield _Part(rows[first][depth:shared], depth, first, end, min(starts[first:end]))
+        while first < end and len(rows[first]) == shared:
+            first += 1
+        while first < end:
+            after = first
+            while after < end and rows[after][shared] == rows[first][shared]:
+                after += 1
+            yield from below(first, after, shared)
+            first = after
+
+    return below(0, len(rows), depth)
+
+
+def _add(logits: Logits, place: int, rows: list[Row], sums: dict[int, float]) -> None:
+    """Adds what the logits at a place say of the next token of each row that is scored there."""
+    scored = [row for row in rows if row.start - 1 <= place]
+    highest = float(logits.max())
+    refuse_invalid(highest)
+    normaliser = highest + float(np.log(np.exp(logits - highest, dtype=np.float32).sum(dtype=np.float32)))
+    for row in scored:
+        sums[id(row)] += float(logits[row.tokens[place + 1]]) - normaliser
+
+
+def _scores(item: Item, sums: dict[int, float]) -> Scores:
+    options: list[OptionScore] = []
+    for text, ways in zip(item.score.options, item.options, strict=True):
+        total = float(np.logaddexp.reduce([sums[id(row)] for row in ways]))
+        tokens = min(len(row.tokens) - row.start for row in ways)
+        options.append(OptionScore(total, tokens, len(text.encode())))
+    return Scores(tuple(options), item.prompt_tokens)
+
+
+def _key(tokens: Tokens) -> bytes:
+    """Orders rows of tokens as they are ordered token by token."""
+    return tokens.astype(">i4").tobytes()
+
+
+def _power_of_two(number: int, least: int) -> int:
+    return max(least, 1 << max(0, number - 1).bit_length())
