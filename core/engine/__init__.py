@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from core import worker
-from core.engine.requests import EngineSettings, Loaded, Loading, Task, Usage
+from core.engine.requests import Adapter, Completion, EngineSettings, Loaded, Loading, Piece, Request, Task, Usage
 from core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
@@ -63,6 +63,32 @@ def run_tasks(
     for result in engine.run(make_tasks(engine.loaded)):
         yield result
         yield engine.usage
+
+
+def stream_answer(
+    path: Path, request: Request, settings: EngineSettings = _CHOSEN_FOR_ME, adapter: Adapter | None = None
+) -> Iterator[Loading | Loaded | Piece | Completion | Usage]:
+    """A whole job: one answer, piece by piece as it is made, then the whole of it and what it cost.
+
+    Ends quietly when the job is cancelled, after the pieces that were made by then.
+    """
+    try:
+        engine = yield from open_engine(path, settings)
+    except Cancelled:
+        return
+    yield engine.loaded
+    completion = yield from _pieces(engine.stream(request, adapter=adapter))
+    if completion is not None:
+        yield completion
+    yield engine.usage
+
+
+def _pieces(stream: Generator[str, None, Completion | None]) -> Generator[Piece, None, Completion | None]:
+    while True:
+        try:
+            yield Piece(next(stream))
+        except StopIteration as stop:
+            return stop.value
 
 
 def _key(path: Path, settings: EngineSettings) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from core.engine.native import log, native, repacks_safely
 from core.engine.requests import Loading
 from core.engine.vocabulary import Vocabulary
 from core.errors import UserError
+from core.models.gguf_header import read_header
 
 ALL_LAYERS = 9_999
 
@@ -61,7 +62,11 @@ class Model:
         self.can_truncate = not (native.llama_model_is_recurrent(pointer) or native.llama_model_is_hybrid(pointer))
 
     def adapter(self, path: Path) -> Any:
-        """A LoRA adapter in GGUF, which stays until the model goes. Raises UserError when it does not fit the model."""
+        """A LoRA adapter in GGUF, which stays until the model goes.
+
+        Raises UserError when the file is damaged, or does not fit the model.
+        """
+        read_header(path)  # llama.cpp trusts what a stranger's file says
         log().clear()
         pointer = native.llama_adapter_lora_init(self.pointer, os.fsencode(path))
         if not pointer:

@@ -72,6 +72,13 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """What was added to an answer that is streamed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Score:
     """How likely each of several texts is as what follows a prompt.
 

@@ -74,32 +74,14 @@ def write_tiny(
 ) -> Path:
     """A llama-shaped model of about 500 tokens. With `nan`, its last weights are no numbers."""
     random = np.random.default_rng(seed)
-    pairs = merges(SAMPLE, 220)
-    tokens = [*byte_names().values(), *("".join(pair) for pair in pairs), *CONTROL]
-    size, heads, kv_heads = len(tokens), 4, 2
+    heads, kv_heads = 4, 2
     head = width // heads
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_name("tiny-random")
-    writer.add_type("model")
-    writer.add_file_type(0)
-    writer.add_context_length(context)
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
+    writer, size = _begin(path, "llama", template, context, width, layers)
     writer.add_feed_forward_length(2 * width)
     writer.add_head_count(heads)
     writer.add_head_count_kv(kv_heads)
     writer.add_rope_dimension_count(head)
     writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(tokens)
-    writer.add_token_types([1] * (size - len(CONTROL)) + [3] * len(CONTROL))
-    writer.add_token_merges([" ".join(pair) for pair in pairs])
-    writer.add_bos_token_id(size - 3)
-    writer.add_eos_token_id(size - 1)
-    writer.add_add_bos_token(False)
-    if template is not None:
-        writer.add_chat_template(template)
     for key, text in (metadata or {}).items():
         writer.add_string(key, text)
 
@@ -124,6 +106,71 @@ def write_tiny(
     last: Any = np.full(width, np.nan if nan else 1.0, np.float32)
     writer.add_tensor("output_norm.weight", last)
     add("output.weight", size, width, scale=0.4)
+    return _end(writer, path)
+
+
+def write_recurrent(path: Path, *, seed: int = 0, width: int = 32, layers: int = 2) -> Path:
+    """The same for Mamba, whose state cannot forget the last tokens."""
+    random = np.random.default_rng(seed)
+    writer, size = _begin(path, "mamba", CHATML, 2048, width, layers)
+    inner, state, rank, kernel = 2 * width, 8, 4, 4
+    writer.add_feed_forward_length(0)
+    writer.add_head_count(0)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_ssm_conv_kernel(kernel)
+    writer.add_ssm_inner_size(inner)
+    writer.add_ssm_state_size(state)
+    writer.add_ssm_time_step_rank(rank)
+
+    def add(name: str, *shape: int, scale: float = 0.3) -> None:
+        writer.add_tensor(name, (random.standard_normal(shape) * scale).astype(np.float32))
+
+    add("token_embd.weight", size, width, scale=1.0)
+    for index in range(layers):
+        block = f"blk.{index}."
+        writer.add_tensor(block + "attn_norm.weight", np.ones(width, np.float32))
+        add(block + "ssm_in.weight", 2 * inner, width)
+        add(block + "ssm_conv1d.weight", inner, kernel)
+        add(block + "ssm_conv1d.bias", inner)
+        add(block + "ssm_x.weight", rank + 2 * state, inner)
+        add(block + "ssm_dt.weight", inner, rank)
+        add(block + "ssm_dt.bias", inner)
+        writer.add_tensor(block + "ssm_a", -np.tile(np.arange(1, state + 1, dtype=np.float32), (inner, 1)))
+        add(block + "ssm_d", inner)
+        add(block + "ssm_out.weight", width, inner)
+    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
+    add("output.weight", size, width, scale=0.4)
+    return _end(writer, path)
+
+
+def _begin(
+    path: Path, architecture: str, template: str | None, context: int, width: int, layers: int
+) -> tuple[gguf.GGUFWriter, int]:
+    """A file with what every model says of itself and the vocabulary; how many tokens that has."""
+    pairs = merges(SAMPLE, 220)
+    tokens = [*byte_names().values(), *("".join(pair) for pair in pairs), *CONTROL]
+    size = len(tokens)
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name("tiny-random")
+    writer.add_type("model")
+    writer.add_file_type(0)
+    writer.add_context_length(context)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([1] * (size - len(CONTROL)) + [3] * len(CONTROL))
+    writer.add_token_merges([" ".join(pair) for pair in pairs])
+    writer.add_bos_token_id(size - 3)
+    writer.add_eos_token_id(size - 1)
+    writer.add_add_bos_token(False)
+    if template is not None:
+        writer.add_chat_template(template)
+    return writer, size
+
+
+def _end(writer: gguf.GGUFWriter, path: Path) -> Path:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
