@@ -173,7 +173,7 @@ def test_a_job_streams_from_the_child(tiny: Path, tmp_path: Path) -> None:
     with Worker() as worker:
         answers = []
         for used in (None, adapter, None):
-            items = list(worker.run(stream_answer, tiny, request(), settings, used))
+            items: list[Any] = list(worker.run(stream_answer, tiny, request(), settings, used))
             completion, usage = items[-2:]
             assert "".join(item.text for item in items if isinstance(item, Piece)) == completion.text
             assert usage.generated_tokens == completion.generated_tokens
