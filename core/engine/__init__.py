@@ -1,23 +1,35 @@
 """Answers many questions at once with a local model. Import the names below: nothing heavy is loaded by that."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from core import worker
-from core.engine.requests import Adapter, Completion, EngineSettings, Loaded, Loading, Piece, Request, Task, Usage
+from core.engine.requests import (
+    Adapter,
+    Completion,
+    Embedded,
+    EngineSettings,
+    Loaded,
+    Loading,
+    Piece,
+    Request,
+    Task,
+    Usage,
+)
 from core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
+    from core.engine.embedding import Embedder
     from core.engine.scheduler import Engine
 
 R = TypeVar("R")
 
 _CHOSEN_FOR_ME = EngineSettings()
 
-# The last model, kept warm in this process between two jobs: (path, size, mtime, settings) and its engine.
-_warm: "tuple[tuple[object, ...], Engine] | None" = None
+# The last model, kept warm in this process between two jobs: (path, size, mtime, settings) and what was made of it.
+_warm: "tuple[tuple[object, ...], Engine | Embedder] | None" = None
 
 
 def open_engine(path: Path, settings: EngineSettings = _CHOSEN_FOR_ME) -> "Generator[Loading, None, Engine]":
@@ -26,18 +38,17 @@ def open_engine(path: Path, settings: EngineSettings = _CHOSEN_FOR_ME) -> "Gener
     The last one stays loaded: asked for again, it is there at once. Raises UserError when the file is no model or
     does not load, and Cancelled (a UserError) when the job was cancelled meanwhile.
     """
-    global _warm
-    key = _key(path, settings)
-    if _warm is None or _warm[0] != key:
-        # Threads that wait for each other by spinning lose most of their time when anything else runs on the machine:
-        # beside a busy program 7 tokens/s became 104. OpenMP reads this when the next line loads it.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        from core.engine.loading import load_engine
+    return cast("Engine", (yield from _open(path, settings, embeds=False)))
 
-        close_engine()
-        _warm = key, (yield from load_engine(path, settings, worker.cancelled))
-    yield Loading(1.0)
-    return _warm[1]
+
+def open_embedder(path: Path, settings: EngineSettings = _CHOSEN_FOR_ME) -> "Generator[Loading, None, Embedder]":
+    """The same for vectors: of an embedding model, or of one made for text, which is then an engine's too."""
+    from core.models.files import read_model
+
+    if read_model(path).is_embedding:
+        return cast("Embedder", (yield from _open(path, settings, embeds=True)))
+    engine = yield from open_engine(path, settings)
+    return engine.embedder
 
 
 def close_engine() -> None:
@@ -89,6 +100,35 @@ def _pieces(stream: Generator[str, None, Completion | None]) -> Generator[Piece,
             yield Piece(next(stream))
         except StopIteration as stop:
             return stop.value
+
+
+def embed_texts(
+    path: Path, texts: Sequence[str], settings: EngineSettings = _CHOSEN_FOR_ME
+) -> Iterator[Loading | Embedded]:
+    """A whole job: the vectors of texts, batch by batch. Ends quietly when the job is cancelled."""
+    try:
+        embedder = yield from open_embedder(path, settings)
+    except Cancelled:
+        return
+    for first, vectors in embedder.embed(texts, worker.cancelled):
+        yield Embedded(first, len(vectors), vectors.astype("<f4").tobytes())
+
+
+def _open(path: Path, settings: EngineSettings, embeds: bool) -> "Generator[Loading, None, Engine | Embedder]":
+    """What is warm, when it is this model, else that which is loaded now."""
+    global _warm
+    key = _key(path, settings)
+    if _warm is None or _warm[0] != key:
+        # Threads that wait for each other by spinning lose most of their time when anything else runs on the machine:
+        # beside a busy program 7 tokens/s became 104. OpenMP reads this when the next line loads it.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        from core.engine import loading
+
+        close_engine()
+        load = loading.load_embedder if embeds else loading.load_engine
+        _warm = key, (yield from load(path, settings, worker.cancelled))
+    yield Loading(1.0)
+    return _warm[1]
 
 
 def _key(path: Path, settings: EngineSettings) -> tuple[object, ...]:

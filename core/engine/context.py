@@ -47,7 +47,7 @@ class Context:
         self._pointer = pointer
         self._memory: Any = native.llama_get_memory(pointer)
         self._vocabulary_size = model.vocabulary.size
-        self._width: int = native.llama_model_n_embd(model.pointer)
+        self._width: int = native.llama_model_n_embd_out(model.pointer)
         self.shape = shape
         self.sequences = shape.sequences
         self.cells: int = native.llama_n_ctx(pointer)
@@ -179,7 +179,8 @@ class Context:
 
     def clear(self) -> None:
         """Forgets everything."""
-        native.llama_memory_clear(self._memory, False)
+        if self._memory:  # an encoder has none
+            native.llama_memory_clear(self._memory, False)
 
     def close(self) -> None:
         """Gives the memory back."""

@@ -61,6 +61,12 @@ class Model:
         self.generates: bool = native.llama_model_has_decoder(pointer) and not native.llama_model_has_encoder(pointer)
         self.can_truncate = not (native.llama_model_is_recurrent(pointer) or native.llama_model_is_hybrid(pointer))
 
+    @property
+    def pools(self) -> bool:
+        """Whether the model says how the states of a text's tokens become one vector."""
+        architecture = self._metadata("general.architecture")
+        return self._metadata(f"{architecture}.pooling_type") not in ("", "0")
+
     def adapter(self, path: Path) -> Any:
         """A LoRA adapter in GGUF, which stays until the model goes.
 
@@ -80,6 +86,11 @@ class Model:
         if self.pointer:
             native.llama_model_free(self.pointer)
         self.pointer = None
+
+    def _metadata(self, key: str) -> str:
+        value = ctypes.create_string_buffer(64)
+        native.llama_model_meta_val_str(self.pointer, key.encode(), value, len(value))
+        return value.value.decode(errors="replace")
 
 
 def load_model(path: Path, gpu_layers: int, cancelled: Callable[[], bool]) -> Generator[Loading, None, Model | None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 
 from core.engine.context import BATCH, LEAST_CELLS, MOST_SEQUENCES, Context, Shape
+from core.engine.embedding import Embedder
 from core.engine.llama import ALL_LAYERS, Model, gpu_name, load_model, physical_cores
 from core.engine.native import log
 from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded, Loading
@@ -47,6 +48,21 @@ def load_engine(
             return engine
     reason = reasons[0] if reasons else "there is not enough memory for it"
     raise UserError(f"“{file.name}” could not be loaded: {reason}. Choose a smaller model or another file.")
+
+
+def load_embedder(
+    path: Path, settings: EngineSettings, cancelled: Callable[[], bool]
+) -> Generator[Loading, None, Embedder]:
+    """Loads a model that makes vectors and no text. Raises as `load_engine` does."""
+    file = read_model(path)
+    model = yield from load_model(file.path, ALL_LAYERS if gpu_name() else 0, cancelled)
+    if cancelled():
+        if model is not None:
+            model.close()
+        raise Cancelled("Loading the model was stopped.")
+    if model is None:
+        raise UserError(f"“{file.name}” could not be loaded: {log().reason()}. Choose another file.")
+    return Embedder(model, file.context_length, settings.threads or physical_cores(), owns_model=True)
 
 
 def _engine(

@@ -130,6 +130,15 @@ class Scores:
         return tuple(value / sum(odds) for value in odds)
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """The vectors of some texts, of length one each: `count` rows of 32-bit numbers, little-endian."""
+
+    first: int  # index of the first text
+    count: int
+    vectors: bytes
+
+
 Ask = Request | Score
 
 # A task makes one result out of several requests, each depending on the answers before: a generator that yields what it

@@ -17,6 +17,7 @@ from core import worker
 from core.engine.answer import Answer
 from core.engine.cache import Cache, Slot, common
 from core.engine.context import ABORTED, DECODED, Context, Logits, Tokens
+from core.engine.embedding import Embedder
 from core.engine.llama import Model
 from core.engine.native import log
 from core.engine.requests import Adapter, Ask, Completion, Loaded, Request, Score, Scores, Task, Usage
@@ -45,6 +46,7 @@ class Engine:
         self.cache = Cache(context, model.can_truncate)
         self.can_truncate = model.can_truncate
         self.scorer = Scorer(model, chat, room, threads)
+        self.embedder = Embedder(model, room, threads)
         self._model, self._threads = model, threads
         self._wanted = replace(context.shape, cells=context.cells)
         self.usual_room = context.cells_each  # tokens of a sequence, unless a prompt needs more
@@ -129,6 +131,7 @@ class Engine:
 
     def close(self) -> None:
         """Gives the memory back."""
+        self.embedder.close()
         self.scorer.close()
         self.context.close()
         self._model.close()

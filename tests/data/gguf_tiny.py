@@ -176,3 +176,55 @@ def _end(writer: gguf.GGUFWriter, path: Path) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_encoder(path: Path, *, seed: int = 0, width: int = 48, layers: int = 2) -> Path:
+    """The same for BERT, which makes vectors: it reads a text in both directions and takes the mean of its states."""
+    random = np.random.default_rng(seed)
+    words = sorted({word.lower() for word in re.findall(r"[A-Za-z]{2,}", SAMPLE)})
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"▁{word}" for word in [*letters, *words]), *letters]
+    writer = gguf.GGUFWriter(path, "bert")
+    writer.add_name("tiny-encoder")
+    writer.add_type("model")
+    writer.add_file_type(0)
+    writer.add_context_length(128)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(2 * width)
+    writer.add_head_count(4)
+    writer.add_layer_norm_eps(1e-6)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_tokenizer_model("bert")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3] * 4 + [1] * (len(tokens) - 4))
+    writer.add_token_type_count(2)
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(1)
+    writer.add_bos_token_id(2)
+    writer.add_sep_token_id(3)
+
+    def add(name: str, *shape: int, scale: float = 0.2) -> None:
+        writer.add_tensor(name, (random.standard_normal(shape) * scale).astype(np.float32))
+
+    def norm(name: str) -> None:
+        writer.add_tensor(f"{name}.weight", np.ones(width, np.float32))
+        writer.add_tensor(f"{name}.bias", np.zeros(width, np.float32))
+
+    add("token_embd.weight", len(tokens), width, scale=1.0)
+    add("position_embd.weight", 128, width)
+    add("token_types.weight", 2, width)
+    norm("token_embd_norm")
+    for index in range(layers):
+        block = f"blk.{index}."
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            add(f"{block}{name}.weight", width, width)
+            add(f"{block}{name}.bias", width)
+        norm(block + "attn_output_norm")
+        add(block + "ffn_up.weight", 2 * width, width)
+        add(block + "ffn_up.bias", 2 * width)
+        add(block + "ffn_down.weight", width, 2 * width)
+        add(block + "ffn_down.bias", width)
+        norm(block + "layer_output_norm")
+    return _end(writer, path)
