@@ -5,7 +5,7 @@ functions in `changed`.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from core.project.schema import (
     CheckTable,
     DiscardTable,
     DocumentTable,
+    EmbeddingTable,
     EvidenceTable,
     ExampleTable,
     PageTable,
@@ -44,6 +45,7 @@ from core.project.schema import (
 )
 
 CHUNK = 500  # rows read or written at a time where there may be many
+EMBEDDINGS_SINCE = 2  # the format that has them: an older one may be open to be read
 
 _LABELS = {
     "draft": "Return {} to draft",
@@ -333,6 +335,31 @@ class Project:
         with self._read():
             query = RunTable.select().where(RunTable.kind == kind, unfinished)
             return next(iter(rows.runs(self._database, query.order_by(RunTable.id.desc()).limit(1))), None)
+
+    # Vectors of texts
+
+    def vectors(self, model_sha256: str, text_sha256s: Sequence[str]) -> dict[str, bytes]:
+        """Those that are there, by the text's SHA-256, as they were added."""
+        if self.version < EMBEDDINGS_SINCE:
+            return {}
+        found: dict[str, bytes] = {}
+        columns = EmbeddingTable.select(EmbeddingTable.text_sha256, EmbeddingTable.vector)
+        for start in range(0, len(text_sha256s), CHUNK):
+            wanted = EmbeddingTable.text_sha256.in_(text_sha256s[start : start + CHUNK])
+            query = columns.where(EmbeddingTable.model_sha256 == model_sha256, wanted)
+            with self._read():
+                found.update(query.tuples().execute(self._database))
+        return found
+
+    def add_vectors(self, model_sha256: str, vectors: Mapping[str, bytes]) -> None:
+        """Keeps vectors of texts, by the text's SHA-256: 16-bit floating-point numbers. The newer ones count."""
+        values = [
+            {"model_sha256": model_sha256, "text_sha256": text, "vector": vector} for text, vector in vectors.items()
+        ]
+        with self._write():
+            for start in range(0, len(values), CHUNK):
+                insert = EmbeddingTable.insert_many(values[start : start + CHUNK])
+                insert.on_conflict_replace().execute(self._database)
 
     # Examples
 

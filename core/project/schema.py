@@ -186,6 +186,16 @@ class DiscardTable(peewee.Model):
         primary_key = peewee.CompositeKey("run_id", "passage_id", "slot")
 
 
+class EmbeddingTable(peewee.Model):
+    id = peewee.AutoField()
+    model_sha256 = Text()
+    text_sha256 = Text()
+    vector = peewee.BlobField()
+
+    class Meta:
+        table_name = "embeddings"
+
+
 class ActionTable(peewee.Model):
     id = peewee.AutoField()
     at = Text()

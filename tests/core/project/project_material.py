@@ -108,6 +108,7 @@ def make_fixture(path: Path) -> None:
         project.edit_example(1, question="Where was Ada Korel born, in which city?")
         project.edit_example(2, answer="undone")
         project.undo()
+        project.add_vectors("ab" * 32, {"cd" * 32: bytes(8)})
 
 
 def make_large(path: Path, examples: int, seed: int = 1) -> None:

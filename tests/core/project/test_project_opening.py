@@ -53,6 +53,7 @@ def read_everything(project: Project) -> None:
         project.run(run.id)
         project.done_slots(run.id)
     project.discards()
+    project.vectors("ab" * 32, ["cd" * 32])
     project.last_unfinished_run("ask")
     for sort in SORTS:
         list(project.iter_examples(ExampleFilter(sort=sort)))
@@ -73,6 +74,7 @@ def write_everything(project: Project) -> None:
     for step in [project.undo] * 6 + [project.redo] * 6:
         step()
     project.finish_run(run_id, "finished", {})
+    project.add_vectors("ef" * 32, {"cd" * 32: bytes(8)})
 
 
 def fill_again(project: Project) -> int:
