@@ -16,6 +16,7 @@ from core.errors import UserError
 
 PAGE_BREAK = 0x0C
 BEST = 256  # tokens that a grammar looks at before it looks at all
+FEW = 64  # tokens that may come next where a grammar leaves next to no choice
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
@@ -47,6 +48,7 @@ class Grammar:
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         """Raises UserError when the grammar is not valid."""
         log().clear()
+        self._text, self._vocabulary, self._output = text, vocabulary, b""
         self._ends = np.array(sorted(vocabulary.ends), np.int64)
         self._sampler: Any = native.llama_sampler_init_grammar(vocabulary.pointer, text.encode(), b"root")
         if not self._sampler:  # a pointer object, NULL inside: never None
@@ -56,14 +58,24 @@ class Grammar:
         return bool(self._allowed(np.array([token], np.int64)).size)
 
     def candidates(self, logits: Logits) -> Ids:
-        """Out of the most likely tokens when one of them is allowed; else out of all, which takes long."""
+        """Out of the most likely tokens when one of them is allowed; else out of all, which takes long.
+
+        What little may follow after the same output is remembered: requests with one grammar have its fixed parts in
+        common, and a look at all of a large vocabulary takes as long as a small model's decode.
+        """
+        known = self._vocabulary.memory.get((self._text, self._output))
+        if known is not None:
+            return known
         best = highest(logits, BEST)
         allowed = self._allowed(np.union1d(best, self._ends))
         if not np.isin(allowed, best).any():
             allowed = self._allowed(np.arange(len(logits)))
+            if len(allowed) <= FEW:
+                self._vocabulary.memory[self._text, self._output] = allowed
         return allowed
 
     def accept(self, token: int) -> None:
+        self._output += self._vocabulary.piece(token)
         native.llama_sampler_accept(self._sampler, token)  # ends the process if it was not allowed, or twice
 
     def close(self) -> None:

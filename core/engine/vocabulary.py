@@ -15,6 +15,7 @@ class Vocabulary:
         self.pointer = pointer
         self.size: int = native.llama_vocab_n_tokens(pointer)
         self._pieces: dict[int, bytes] = {}
+        self.memory: dict[tuple[str, bytes], Any] = {}  # what grammars found out about all tokens
 
     def tokenise(self, text: str, *, begin: bool = False, special: bool = False) -> list[int]:
         """`begin` adds what the model wants at the start of a text, `special` reads control tokens by name."""
