@@ -95,6 +95,7 @@ class Worker:
         self._process: Any = None
         self._inbox: _Inbox | None = None
         self._control: Connection | None = None
+        self._lifeline: Connection | None = None
         self._sender: threading.Thread | None = None
         self._beats: Any = multiprocessing.get_context("spawn").RawValue(ctypes.c_uint64, 0)
         self._silence = Silence()
@@ -218,9 +219,10 @@ class Worker:
             self._sender.join(KILL_GRACE)
         if self._inbox is not None:
             self._inbox.close()
-        if self._control is not None:
-            self._control.close()
-        self._process = self._inbox = self._control = self._sender = None
+        for connection in (self._control, self._lifeline):
+            if connection is not None:
+                connection.close()
+        self._process = self._inbox = self._control = self._lifeline = self._sender = None
 
     close = kill
 
@@ -235,14 +237,16 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         pipe, jobs = context.Pipe()
         self._control, control = context.Pipe()
-        process = context.Process(target=_serve, args=(jobs, control, self._beats), name="elenchus-worker", daemon=True)
+        lifeline, self._lifeline = context.Pipe(duplex=False)
+        given = (jobs, control, lifeline, self._beats)
+        process = context.Process(target=_serve, args=given, name="elenchus-worker", daemon=True)
         try:
             with _sigint_blocked():
                 process.start()
         finally:
             self._inbox = _Inbox(pipe)
-            jobs.close()
-            control.close()
+            for connection in (jobs, control, lifeline):
+                connection.close()
         self._process = process
 
     def _memory(self) -> int:
@@ -368,11 +372,12 @@ def _sigint_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(jobs: Connection, control: Connection, beats: Any) -> None:
+def _serve(jobs: Connection, control: Connection, lifeline: Connection, beats: Any) -> None:
     """The child's main loop: one job after the other until the parent goes away."""
     global _running_job, _beats
     _beats = beats
     _become_expendable()
+    _die_with_parent(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group: the parent decides what it means
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -412,6 +417,19 @@ def _become_expendable() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # of a loaded model it has gigabytes, written before it ends
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(PREFERRED_VICTIM))
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    """On Linux the kernel kills this process when the parent's end closes, even one that is stopped or keeps the GIL.
+
+    Nothing is ever sent through it. Elsewhere `_obey` has to see the end of the parent.
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _obey(control: Connection) -> None:

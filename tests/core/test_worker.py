@@ -328,11 +328,15 @@ def test_nothing_of_a_dead_child_is_left(child: Worker) -> None:
 
 
 @posix
-def test_the_child_dies_with_its_parent() -> None:
+@pytest.mark.parametrize(
+    "job",
+    ["hang", *(["keep_the_interpreter", "die_of, 'SIGSTOP'"] if sys.platform == "linux" else [])],
+)
+def test_the_child_dies_with_its_parent(job: str) -> None:
     script = (
-        "import time\nfrom core.worker import Worker\nfrom tests.core.test_worker import hang\n"
+        "import time\nfrom core.worker import Worker\nfrom tests.core.test_worker import *\n"
         "if __name__ == '__main__':\n"
-        "    worker = Worker()\n    job = worker.run(hang)\n    next(job)\n"
+        f"    worker = Worker()\n    job = worker.run({job})\n    next(job)\n"
         "    print(worker._process.pid, flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
