@@ -228,6 +228,7 @@ def _show_run(items: Iterable[Any]) -> None:
     from core.engine.requests import Loaded, Loading
     from core.project.records import Discard
     from core.questions.ask import Progress
+    from core.retrying import Restarted
 
     progress, last = _Progress("Asking"), None
     for item in items:
@@ -237,6 +238,8 @@ def _show_run(items: Iterable[Any]) -> None:
             progress.end(f"Asking with {item.name} on {item.device}, {item.sequences} at a time. {item.note}".rstrip())
         elif isinstance(item, Discard):
             progress.end(f"Passage {item.passage_id} gave no {item.kind} question: {item.reason}")
+        elif isinstance(item, Restarted):
+            progress.end(f"{item.reason} The work goes on in a fresh one.")
         elif isinstance(item, Progress):
             last = item
             speed = f"{item.usage.tokens_per_second:.0f} tokens/s"

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from PySide6.QtCore import QObject
 
 from core.engine.requests import Loaded, Loading
-from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Discard, Example
 from core.questions import ask as questions
 from core.questions.ask import AskItem, AskOptions, Progress, Replaced
-from core.worker import WorkerDied
+from core.retrying import Restarted
 from gui.jobs import Job, Status
 
 
@@ -33,9 +32,6 @@ class AskRun(QObject):
         try:
             for item in self._items(job):
                 self._take(job, item)
-        except WorkerDied as error:
-            sentence = self.tr("The model's process ended unexpectedly. What it had made is kept; try again to go on.")
-            raise UserError(sentence) from error
         finally:
             if job.worker is not None and not job.worker.alive:
                 job.report(None)  # the model went with the child
@@ -62,6 +58,10 @@ class AskRun(QObject):
             self.nothing = item.reason
         elif isinstance(item, Replaced):
             self.replaced = item
+        elif isinstance(item, Restarted):
+            job.say(Status(self.tr("Beginning again in a fresh process")))
+            job.report(None)
+            job.report(item)
         else:
             self._tell(job, item)
 

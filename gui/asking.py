@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from core.questions.ask import AskOptions, how_far
+from core.retrying import Restarted
 from gui.ask_run import AskRun
 from gui.jobs import Job, Jobs
 from gui.session import Session
@@ -61,9 +62,15 @@ class Asking(QObject):
     def _start(self, run: AskRun, title: str) -> None:
         self._run, self._job = run, self._jobs.start("model", title, run)
         self._job.retry = self._try_again
-        self._job.item_arrived.connect(self.model_loaded)
+        self._job.item_arrived.connect(self._hear)
         self._job.ended.connect(self._end)
         self.changed.emit()
+
+    def _hear(self, item: object) -> None:
+        if isinstance(item, Restarted):
+            self._session.notify(self.tr("{} The run goes on in a fresh one.").format(item.reason))
+        else:
+            self.model_loaded.emit(item)
 
     def _try_again(self) -> None:
         """After a failure: goes on where it stopped, or asks anew when it had not begun."""

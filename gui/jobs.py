@@ -159,13 +159,15 @@ class Jobs(QObject):
         return job
 
     def cancel_all(self) -> None:
-        """Asks every job to stop."""
+        """Asks every job to stop; what unloads a model is wanted all the more then."""
         for job in self.active:
-            job.cancel()
+            if job.work is not _unload:
+                job.cancel()
 
     def close(self) -> None:
         """Stops everything and waits until nothing writes any more."""
-        self.cancel_all()
+        for job in self.active:
+            job.cancel()
         for lane in self._lanes.values():
             lane.queue.put(None)
         for lane in self._lanes.values():
@@ -177,7 +179,7 @@ class Jobs(QObject):
 
     def free(self, lane: str) -> Job:
         """Ends the lane's child, and with it frees the memory of its model, once the jobs before are done."""
-        return self.start(lane, self.tr("Unloading"), lambda job: job.worker.kill() if job.worker else None)
+        return self.start(lane, self.tr("Unloading"), _unload)
 
     def _hand_over(self, lane: str, job: Job) -> None:
         if job not in self.active:  # cancelled or closed meanwhile
@@ -194,6 +196,11 @@ class Jobs(QObject):
         self.changed.emit()
         if job.state == "failed":
             self.job_failed.emit(job)
+
+
+def _unload(job: Job) -> None:
+    if job.worker is not None:
+        job.worker.kill()
 
 
 class _Lane:

@@ -1,5 +1,6 @@
 """Turns messages into the prompt that a model was trained on, by the template in its file, which is a stranger's."""
 
+import _thread
 import ctypes
 import re
 import threading
@@ -13,6 +14,7 @@ from core.engine.requests import Messages, Prompt
 from core.engine.vocabulary import Vocabulary
 from core.errors import UserError
 
+BEGINNING = 2.0  # seconds that a thread has to begin
 SECONDS = 5.0  # that a template may take for one prompt, on a busy machine
 PROMPT_CHARACTERS = 4_000_000
 
@@ -158,23 +160,28 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     """Runs `work` in a thread that is stopped after `seconds`: templates can loop for ever."""
     results: list[T] = []
     errors: list[BaseException] = []
+    begun, over = threading.Event(), threading.Event()
 
     def target() -> None:
+        begun.set()
         try:
             results.append(work())
         except BaseException as error:  # whatever a stranger's template raises
             errors.append(error)
+        over.set()
 
-    thread = threading.Thread(target=target, name="chat-template", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive() and thread.ident is not None:
+    thread = _thread.start_new_thread(target, ())  # Thread.start waits for ever for one that finds no memory
+    if not begun.wait(BEGINNING):
+        raise MemoryError("no thread could begin")
+    if not over.wait(seconds):
         stop = ctypes.pythonapi.PyThreadState_SetAsyncExc
-        stop(ctypes.c_ulong(thread.ident), ctypes.py_object(_TooLong))
-        thread.join(seconds)
+        stop(ctypes.c_ulong(thread), ctypes.py_object(_TooLong))
+        over.wait(seconds)
     if results:
         return results[0]
     error = errors[0] if errors else _TooLong()
+    if isinstance(error, MemoryError):  # not the template's fault
+        raise error
     reason = f"it takes more than {seconds:.0f} seconds" if isinstance(error, _TooLong) else _one_line(error)
     raise UserError(f"The chat template of this model cannot be used: {reason}. Choose another model.") from error
 

@@ -1,5 +1,6 @@
 """Runs a project's passages through a model and commits each question as it is made; resumes where a run stopped."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
@@ -18,10 +19,11 @@ from core.project.records import KINDS, Check, Discard, Evidence, Example, Examp
 from core.questions import checks, spans
 from core.questions.make import MadeQuestion, NothingMade, Slot, make_question
 from core.questions.prompts import Prompts, load_prompts
+from core.retrying import Restarted, Retries
 from core.worker import Worker, WorkerDied
 
 CHUNK = 500  # slots handed to the child at once: bounds what one message carries
-CRASHES = 4  # of the child in a row, after which a run gives up
+HANG_TIMEOUT = 120.0  # seconds without a sign of life: a GPU may compile its programs for a minute at first
 CRASHED = "The model's process crashed on it."
 NEEDED = {"kinds", "per_passage", "limit", "language", "documents", "last_passage", "sampling", "engine"}  # of a run
 
@@ -59,16 +61,22 @@ class Replaced:
     new: int
 
 
-AskItem = Loading | Loaded | Progress | Example | Discard | Replaced
+AskItem = Loading | Loaded | Progress | Example | Discard | Replaced | Restarted
+_Key = tuple[int, int, str]  # of a slot: passage, number, kind
 
 
 def ask(
-    project: Project, worker: Worker, options: AskOptions, cancelled: Callable[[], bool] = bool
+    project: Project,
+    worker: Worker,
+    options: AskOptions,
+    cancelled: Callable[[], bool] = bool,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Generator[AskItem, None, None]:
     """Starts a run and yields what happens; every Example yielded has been committed.
 
-    Once `cancelled()` is true, or after `worker.cancel()`, the run ends as cancelled. Raises UserError for a
-    model, kind or project that cannot do it, and Cancelled before there is a run.
+    Once `cancelled()` is true, or after `worker.cancel()`, the run ends as cancelled. When the child dies, the run
+    goes on in a fresh one; `clock` (seconds) tells how fast crashes follow each other. Raises UserError for a model,
+    kind or project that cannot do it, TooManyCrashes, and Cancelled before there is a run.
     """
     model = read_model(options.model)
     prompts = load_prompts(model.prompt_style)
@@ -88,7 +96,7 @@ def ask(
     if cancelled():
         raise Cancelled("Cancelled before the run began.")
     run_id = project.start_run(request)
-    yield from _Run(project, worker, run_id, model, prompts, cancelled).fill()
+    yield from _Run(project, worker, run_id, model, prompts, cancelled, Retries(clock)).fill()
 
 
 def resume(
@@ -97,7 +105,7 @@ def resume(
     """Goes on with the last run that did not finish; what it made is not made again.
 
     `model` says where the model file is now, when it has moved. Raises UserError when there is nothing to resume, or
-    when the model or the prompts are not those that the run began with.
+    when the model or the prompts are not those that the run began with, and TooManyCrashes.
     """
     run = project.last_unfinished_run("ask")
     if run is None:
@@ -117,7 +125,7 @@ def resume(
     if NEEDED - run.request.settings.keys():
         raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
     project.resume_run(run.id)
-    yield from _Run(project, worker, run.id, header, prompts, cancelled).fill()
+    yield from _Run(project, worker, run.id, header, prompts, cancelled, Retries()).fill()
 
 
 def ask_again(
@@ -144,7 +152,7 @@ def ask_again(
     request = _run_settings(header, prompts, settings, seed, cancelled, kind="ask_again")
     if cancelled():
         raise Cancelled("Cancelled before the question was asked again.")
-    run = _Run(project, worker, project.start_run(request), header, prompts, cancelled)
+    run = _Run(project, worker, project.start_run(request), header, prompts, cancelled, Retries())
     for item in run.fill():
         yield item
         if isinstance(item, Example) and item.state != "quarantined":
@@ -168,8 +176,8 @@ def how_far(project: Project, run: Run) -> tuple[int, int]:
     return done, sum(1 for _ in islice(_slots(project, settings), settings["limit"]))
 
 
-def _slots(project: Project, settings: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
-    """(passage, number, kind) of every slot of a run in order, done or not: the same at every resume."""
+def _slots(project: Project, settings: dict[str, Any]) -> Iterator[_Key]:
+    """Every slot of a run in order, done or not: the same at every resume."""
     if "slots" in settings:
         yield from ((passage_id, number, kind) for passage_id, number, kind in settings["slots"])
         return
@@ -243,8 +251,9 @@ class _Run:
         model: ModelFile,
         prompts: Prompts,
         cancelled: Callable[[], bool],
+        retries: Retries,
     ) -> None:
-        self.cancelled = cancelled
+        self.cancelled, self.retries = cancelled, retries
         self.project, self.worker, self.run_id = project, worker, run_id
         self.model, self.prompts = model, prompts
         run = project.run(run_id)
@@ -257,11 +266,19 @@ class _Run:
         self.finished = project.done_slots(run_id)
         self.plan = list(islice(_slots(project, self.settings), self.settings["limit"]))
         self.discarded = len(project.discards(run_id))
+        self.todo = deque(key for key in self.plan if key[:2] not in self.finished)
+        self.suspects: deque[_Key] = deque()  # to be asked at the end, one by one
+        self.struck: set[_Key] = set()  # the child died while it was asked this alone
+        self.careful = 0  # slots still to be asked one by one
+        self.loaded = False  # whether the model came up in the last child
 
     @property
     def made(self) -> int:
         """Rows of this run."""
         return len(self.finished) - self.discarded
+
+    def _progress(self) -> Progress:
+        return Progress(len(self.finished), len(self.plan), self.made, self.discarded, self.usage)
 
     def fill(self) -> Iterator[AskItem]:
         """Fills the slots that are open and closes the run with how it ended."""
@@ -276,45 +293,56 @@ class _Run:
             self.project.finish_run(self.run_id, state, {"engine": asdict(self.usage)}, reason)
 
     def _fill(self) -> Iterator[AskItem]:
-        careful = crashes = 0  # slots still to be asked one by one; crashes in a row
-        suspects: list[Slot] = []
-        todo = deque(key for key in self.plan if key[:2] not in self.finished)
-        while todo and not self.cancelled():
-            chunk = [self._slot(*todo.popleft()) for _ in range(min(1 if careful else CHUNK, len(todo)))]
-            careful = max(0, careful - 1)
+        while (self.todo or self.suspects) and not self.cancelled():
+            queue = self.todo or self.suspects
+            alone = self.careful or not self.todo
+            keys = [queue.popleft() for _ in range(1 if alone else min(CHUNK, len(queue)))]
+            self.careful = max(0, self.careful - 1)
             try:
-                yield from self._ask_child(chunk)
-            except WorkerDied:
-                # llama.cpp can end its process on one bad passage, or for want of memory: go on in a new one, one by
-                # one, until the slot that does it is found. Where all of them do, it is not the slot's fault.
-                crashes += 1
-                if crashes == CRASHES:
-                    raise
-                careful = self.settings["engine"]["sequences"]
-                left = [slot for slot in chunk if self._open(slot)]
-                if len(chunk) == 1:
-                    suspects += left
-                else:
-                    todo.extendleft((slot.passage_id, slot.number, slot.kind) for slot in reversed(left))
+                yield from self._ask_child([self._slot(*key) for key in keys])
+            except WorkerDied as error:
+                yield from self._go_on(error, queue, [key for key in keys if self._open(key)])
                 continue
-            if any(map(self._open, chunk)):
+            if any(map(self._open, keys)):
                 return  # cancelled
-            crashes = 0
-            yield from self._give_up(suspects)
-        if not todo:
-            yield from self._give_up(suspects)
 
-    def _give_up(self, suspects: list[Slot]) -> Iterator[Discard]:
-        while suspects:
-            yield self._commit_discard(NothingMade(suspects.pop(), CRASHED))
+    def _go_on(self, error: WorkerDied, queue: deque[_Key], left: list[_Key]) -> Iterator[AskItem]:
+        """After a crash: plans how to make what is `left` in a fresh child. Raises TooManyCrashes.
 
-    def _open(self, slot: Slot) -> bool:
-        return (slot.passage_id, slot.number) not in self.finished
+        llama.cpp can end its process on one bad passage: what was in the batch is asked one by one. A slot on which
+        the child dies alone comes again at the end, with the others of its passage, and is given up when that happens
+        twice; unless nothing was made at all, when it is the model's fault.
+        """
+        alone = left[0] if self.loaded and len(left) == 1 else None
+        if alone is not None and alone in self.struck and self.finished:
+            self.retries.forget()
+            yield Restarted(str(error))
+            yield self._commit_discard(NothingMade(self._slot(*alone), CRASHED))
+            yield self._progress()
+            return
+        if alone is not None:
+            self._suspect(alone)
+        else:
+            queue.extendleft(reversed(left))
+            if self.loaded:
+                self.careful = self.settings["engine"]["sequences"]
+        yield self.retries.crashed(error)
+
+    def _suspect(self, key: _Key) -> None:
+        """Puts off a slot that was asked alone, and the others of its passage."""
+        self.struck.add(key)
+        mates = [other for other in self.todo if other[0] == key[0]]
+        self.todo = deque(other for other in self.todo if other[0] != key[0])
+        self.suspects += [key, *mates]
+
+    def _open(self, key: _Key) -> bool:
+        return key[:2] not in self.finished
 
     def _slot(self, passage_id: int, number: int, kind: str) -> Slot:
         return Slot(passage_id, self.project.passage(passage_id).text, number, self.settings["per_passage"], kind)
 
     def _ask_child(self, slots: list[Slot]) -> Iterator[AskItem]:
+        self.loaded = False
         before, engine = self.usage, EngineSettings(**self.settings["engine"])
         sampling = Sampling(**self.settings["sampling"])
         job = self.worker.run(
@@ -327,6 +355,7 @@ class _Run:
             sampling,
             self.seed,
             cancelled=self.cancelled,
+            hang_timeout=HANG_TIMEOUT,
         )
         for item in job:
             if isinstance(item, MadeQuestion):
@@ -335,8 +364,9 @@ class _Run:
                 yield self._commit_discard(item)
             elif isinstance(item, Usage):
                 self.usage = _sum(before, item)
-                yield Progress(len(self.finished), len(self.plan), self.made, self.discarded, self.usage)
+                yield self._progress()
             else:
+                self.loaded = self.loaded or isinstance(item, Loaded)
                 yield item
 
     def _commit(self, made: MadeQuestion) -> Example:

@@ -1,18 +1,25 @@
 """The child process: it may crash, hang and grow, and the parent gets a sentence and goes on."""
 
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
 
 import psutil
 import pytest
 
 from core import worker as module
 from core.errors import UserError
-from core.worker import ItemTimeout, JobFailed, MemoryExceeded, Worker, WorkerDied
+from core.worker import ItemTimeout, JobFailed, MemoryExceeded, Silence, Worker, WorkerDied, WorkerHung
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals and limits")
 
 
 def count(n: int) -> Iterator[int]:
@@ -66,6 +73,57 @@ def bug() -> Iterator[int]:
 
 def pid() -> Iterator[int]:
     yield os.getpid()
+
+
+def die_of(name: str) -> Iterator[int]:
+    yield 1
+    os.kill(os.getpid(), signal.Signals[name])
+
+
+def keep_the_interpreter() -> Iterator[int]:
+    yield 1
+    re.match("(a+)+$", "a" * 60 + "b")  # for years, and lets no other thread run meanwhile
+
+
+def beat(times: int) -> Iterator[int]:
+    for _ in range(times):
+        module.beat()
+        module.cancelled()
+    yield 1
+
+
+def ask_for_too_much() -> Iterator[int]:
+    yield 1
+    yield len(bytearray(1 << 60))
+
+
+def expendable() -> Iterator[tuple[str, int]]:
+    import resource
+
+    yield Path("/proc/self/oom_score_adj").read_text().strip(), resource.getrlimit(resource.RLIMIT_CORE)[0]
+
+
+def spoil_the_pipe(how: str) -> Iterator[int]:
+    """What a process whose memory is spoilt, or that stops at a bad moment, may do to its pipe."""
+    yield 1
+    frame = sys._getframe()
+    while "jobs" not in frame.f_locals:
+        assert frame.f_back is not None
+        frame = frame.f_back
+    jobs: Connection = frame.f_locals["jobs"]
+    if how == "half a message":
+        os.write(jobs.fileno(), struct.pack("!i", 1000) + b"half")
+    elif how == "garbage":
+        jobs.send_bytes(b"garbage")
+    elif how == "endless":
+        os.write(jobs.fileno(), struct.pack("!i", -1) + struct.pack("!Q", 1 << 50))
+    else:
+        jobs.close()
+    time.sleep(60)
+
+
+def count_bytes(data: bytes) -> Iterator[int]:
+    yield len(data)
 
 
 @pytest.fixture(scope="module")
@@ -149,12 +207,136 @@ def test_limits_bind_a_job_that_never_pauses(child: Worker) -> None:
         list(child.run(chatter, memory_limit=100 << 20))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_the_child_dies_with_its_parent() -> None:
+@posix
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("SIGSEGV", "ended unexpectedly (SIGSEGV)"), ("SIGKILL", "perhaps because the computer ran out of memory")],
+)
+def test_how_it_died_is_said(child: Worker, name: str, sentence: str) -> None:
+    with pytest.raises(WorkerDied, match=re.escape(sentence)):
+        list(child.run(die_of, name))
+
+
+@posix
+@pytest.mark.parametrize("job", [(keep_the_interpreter,), (die_of, "SIGSTOP")], ids=["busy", "stopped"])
+def test_a_child_without_a_sign_of_life_is_ended(child: Worker, job: tuple[Callable[..., Iterator[int]]]) -> None:
+    list(child.run(count, 1))
+    items = child.run(*job, hang_timeout=0.5)
+    assert next(items) == 1
+    with pytest.raises(WorkerHung, match="gave no sign of life"):
+        next(items)
+    assert list(child.run(count, 1)) == [0]
+
+
+def test_signs_of_life_reach_the_parent(child: Worker) -> None:
+    before = child._beats.value
+    list(child.run(beat, 500))
+    assert child._beats.value - before == 1000
+
+
+def test_silence_counts_only_while_the_parent_runs() -> None:
+    now = 0.0
+    silence = Silence(lambda: now)
+
+    def look(seconds: float, beats: int | None) -> float:
+        nonlocal now
+        now += seconds
+        return silence.since(beats)
+
+    assert look(0.5, 0) == 0
+    assert [look(0.5, 0) for _ in range(4)] == [0.5, 1.0, 1.5, 2.0]
+    assert look(8 * 3600, 0) == 3.0  # the machine was asleep
+    assert look(0.5, 1) == 0  # a beat
+    assert look(0.5, 1) == 0.5
+    assert look(60, None) == 0  # an item, which the caller took long to come back for
+    assert look(0.5, 1) == 0
+    assert look(0.5, 1) == 0.5
+
+
+def test_want_of_memory_is_a_sentence_and_no_bug(child: Worker) -> None:
+    with pytest.raises(WorkerDied, match="ran out of memory"):
+        list(child.run(ask_for_too_much))
+    assert list(child.run(count, 1)) == [0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process say so")
+def test_the_system_takes_the_child_first_and_keeps_no_dump(child: Worker) -> None:
+    assert list(child.run(expendable)) == [(str(module.PREFERRED_VICTIM), 0)]
+
+
+@posix
+@pytest.mark.parametrize("how", ["garbage", "endless", "closed"])
+def test_a_spoilt_pipe_is_a_death(child: Worker, how: str) -> None:
+    with pytest.raises(WorkerDied, match="could not be understood"):
+        list(child.run(spoil_the_pipe, how))
+    assert list(child.run(count, 1)) == [0]
+
+
+@posix
+def test_half_a_message_keeps_nobody_waiting(child: Worker) -> None:
+    items = child.run(spoil_the_pipe, "half a message", hang_timeout=0.5)
+    assert next(items) == 1
+    with pytest.raises(WorkerHung):
+        next(items)
+    items = child.run(spoil_the_pipe, "half a message")
+    assert next(items) == 1
+    child.cancel()
+    assert list(items) == []
+
+
+@posix
+def test_a_child_may_die_while_a_large_job_is_on_its_way(child: Worker) -> None:
+    list(child.run(count, 1))
+    os.kill(child._process.pid, signal.SIGSTOP)
+    items = child.run(count_bytes, bytes(50 << 20))
+    threading.Timer(0.2, os.kill, (child._process.pid, signal.SIGKILL)).start()
+    with pytest.raises(WorkerDied):
+        next(items)
+    assert list(child.run(count_bytes, bytes(50 << 20))) == [50 << 20]
+
+
+def test_a_job_that_cannot_be_sent_says_so_at_once(child: Worker) -> None:
+    with pytest.raises((AttributeError, TypeError), match=r"pickle"):
+        next(child.run(count_bytes, threading.Lock()))
+    assert list(child.run(count, 1)) == [0]
+
+
+@posix
+def test_a_child_that_died_while_idle_is_replaced(child: Worker) -> None:
+    (number,) = child.run(pid)
+    os.kill(number, signal.SIGKILL)
+    child._process.join(5)
+    assert list(child.run(pid)) != [number]
+    assert not psutil.pid_exists(number)
+
+
+@posix
+def test_nothing_of_a_dead_child_is_left(child: Worker) -> None:
+    deaths = [(die_of, "SIGSEGV"), (die_of, "SIGKILL"), (ask_for_too_much,), (spoil_the_pipe, "closed")]
+    me = psutil.Process()
+
+    def held() -> tuple[int, int, int]:
+        child.close()
+        return len(me.children(recursive=True)), me.num_fds(), threading.active_count()
+
+    list(child.run(count, 1))
+    before = held()
+    for death in deaths:
+        with pytest.raises(WorkerDied):
+            list(child.run(*death))
+        assert held() == before
+
+
+@posix
+@pytest.mark.parametrize(
+    "job",
+    ["hang", *(["keep_the_interpreter", "die_of, 'SIGSTOP'"] if sys.platform == "linux" else [])],
+)
+def test_the_child_dies_with_its_parent(job: str) -> None:
     script = (
-        "import time\nfrom core.worker import Worker\nfrom tests.core.test_worker import hang\n"
+        "import time\nfrom core.worker import Worker\nfrom tests.core.test_worker import *\n"
         "if __name__ == '__main__':\n"
-        "    worker = Worker()\n    job = worker.run(hang)\n    next(job)\n"
+        f"    worker = Worker()\n    job = worker.run({job})\n    next(job)\n"
         "    print(worker._process.pid, flush=True)\n    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:

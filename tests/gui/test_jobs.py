@@ -189,6 +189,25 @@ def test_unloading_ends_the_child(qtbot: QtBot, jobs: Jobs) -> None:
     assert first == second != third
 
 
+def test_what_stops_the_run_does_not_stop_the_unloading_after_it(qtbot: QtBot, jobs: Jobs) -> None:
+    def work(job: Job) -> None:
+        assert job.worker is not None
+        for number in job.worker.run(count_for_ever, cancelled=job.cancelled):
+            job.report((number, job.worker))
+
+    listener = Listener()
+    job = jobs.start("model", "Counting", work)
+    job.item_arrived.connect(listener.hear)
+    unloading = jobs.free("model")
+    waiting = jobs.start("model", "Counting", work)
+    qtbot.waitUntil(lambda: bool(listener.heard), timeout=20_000)
+    jobs.cancel_all()
+    qtbot.waitUntil(lambda: not jobs.active)
+    assert (job.state, unloading.state, waiting.state) == ("cancelled", "finished", "cancelled")
+    assert isinstance(listener.heard[0], tuple)
+    assert not listener.heard[0][1].alive
+
+
 def test_close_stops_all_and_leaves_no_thread(qtbot: QtBot) -> None:
     jobs = Jobs()
     failed = Listener()

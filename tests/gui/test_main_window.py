@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from core import paths
 from core.documents.passages import cut_passages
 from core.documents.reader import read_document
 from core.documents.records import Heading
+from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, ExampleDraft, RunSettings
@@ -161,6 +163,38 @@ def test_closed_in_the_midst_of_a_run_and_opened_again(qtbot: QtBot, tmp_path: P
     assert [example.question for example in project.iter_examples()][: len(kept)] == kept
     assert project.last_unfinished_run("ask") is None
     second.close()
+
+
+def test_a_model_that_dies_again_and_again_ends_the_run_and_leaves_the_window(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    with Project.create(tmp_path / "p.elenchus") as project, Worker() as worker:
+        add_pdf(project, worker, SAMPLE)
+    window.open_path(tmp_path / "p.elenchus")
+    asking, project, said = window.questions.asking, window.session.project, []
+    window.session.notice_given.connect(said.append)
+    asking.start(AskOptions(paths.starter_model(), limit=8, engine=EngineSettings(sequences=2), seed=5))
+    (job,) = window.jobs.active
+    killing = True
+
+    def kill(loaded: object) -> None:
+        if loaded and killing:
+            with suppress(AttributeError, ValueError):  # it is dead already
+                job.worker._process.kill()  # pyright: ignore[reportOptionalMemberAccess]
+
+    asking.model_loaded.connect(kill)
+    with qtbot.waitSignal(window.jobs.job_failed, timeout=LONG):
+        pass
+    killing = False
+    assert sum(one.endswith("The run goes on in a fresh one.") for one in said) == 2
+    assert "crash 3 within 90 seconds" in window.message_bar.text
+    assert window.message_bar._button.text() == "Try again"
+    assert "No model is in memory" in " ".join(label.text() for label in window.models.findChildren(QLabel))
+    assert project.runs()[0].state == "failed"
+    window.message_bar._button.click()
+    qtbot.waitUntil(lambda: project.runs()[0].state == "finished", timeout=LONG)
+    assert len(project.done_slots(1)) == 8
+    qtbot.waitUntil(lambda: idle(window))
 
 
 def test_a_project_that_is_open_elsewhere_is_said_to_be(window: MainWindow, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_a_cancelled_unload_leaves_it_shown(qtbot: QtBot, panel: ModelsPanel, jo
     show(qtbot, panel)
     panel.show_loaded(LOADED)
     panel.unload()
-    jobs.cancel_all()
+    jobs.active[0].cancel()
     qtbot.waitUntil(lambda: not jobs.active)
     assert "Tiny <b>" in words(panel)
     assert button(panel, "Unload").isVisible()

@@ -1,6 +1,7 @@
 """Runs over a project: what is committed, what a crash costs, what a resume refuses."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,18 @@ import pytest
 
 from core import paths
 from core.documents.records import Document, Page, Part, Passage
-from core.engine.requests import Usage
+from core.engine.requests import Loaded, Usage
 from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import Discard, Example
 from core.questions import ask as module
 from core.questions.ask import CRASHED, AskOptions, Progress, Replaced, ask, ask_again, count_slots, how_far, resume
 from core.questions.make import MadeQuestion, NothingMade, Slot
-from core.worker import Worker, WorkerDied
+from core.retrying import Restarted, TooManyCrashes
+from core.worker import Worker
 
 STARTER = AskOptions(paths.starter_model(), kinds=("factual",), per_passage=2)
+LOADED = Loaded("starter", "CPU", 0, 2, 4096, 16, "starter")
 
 
 @pytest.fixture
@@ -40,16 +43,40 @@ def fill(project: Project, texts: list[str]) -> None:
     project.add_document(Document("/d.pdf", "ab" * 32, "D", pages=pages), passages, 1200, 200)
 
 
-def fake_job(model: Path, engine: Any, slots: list[Slot], *_: Any) -> Iterator[MadeQuestion | NothingMade | Usage]:
-    """In the model's place: the passage's first word is the answer; CRASH ends the process; NONE gives nothing."""
+def fake_job(
+    model: Path, engine: Any, slots: list[Slot], *_: Any
+) -> Iterator[Loaded | MadeQuestion | NothingMade | Usage]:
+    """In the model's place: the passage's first word is the answer; NONE gives nothing.
+
+    CRASH ends the process, HANG does nothing more. ONCE and the name of a file ends it when the file is not there yet,
+    and so does LOAD, before the model has come up.
+    """
+    for slot in slots:
+        if "LOAD" in slot.text:
+            die_once(slot.text)
+    yield LOADED
     for number, slot in enumerate(slots, 1):
         if "CRASH" in slot.text:
             os.abort()
+        if "HANG" in slot.text:
+            time.sleep(60)
+        if "ONCE" in slot.text:
+            die_once(slot.text)
         if "NONE" in slot.text:
             yield NothingMade(slot, "The model wrote no question.")
         else:
             yield MadeQuestion(slot, f"Which is {slot.text} {slot.number}?", "x", (), (0, 4))
         yield Usage(generated_tokens=number)
+
+
+def die_once(text: str) -> None:
+    """`text` is a word and the name of a file, with a number before it that is how often."""
+    _, times, path = text.split(" ", 2)
+    for number in range(int(times)):
+        flag = Path(f"{path}{number}")
+        if not flag.exists():
+            flag.touch()
+            os.abort()
 
 
 def test_one_bad_passage_costs_no_more_than_itself(
@@ -78,12 +105,80 @@ def test_a_model_that_always_crashes_ends_the_run_and_loses_no_slot(
 ) -> None:
     monkeypatch.setattr(module, "ask_job", fake_job)
     fill(project, ["CRASH"] * 20)
-    with pytest.raises(WorkerDied):
-        list(ask(project, worker, STARTER))
+    items: list[object] = []
+    with pytest.raises(TooManyCrashes, match=r"crash 3 within 90 seconds.*What was made is kept"):
+        items.extend(ask(project, worker, STARTER))
     (run,) = project.runs()
     assert run.state == "failed"
-    assert run.reason
+    assert "crash 3" in run.reason
     assert project.done_slots(run.id) == set()
+
+
+def test_a_model_that_crashes_on_its_only_slot_is_to_blame(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["CRASH"])
+    with pytest.raises(TooManyCrashes):
+        list(ask(project, worker, AskOptions(STARTER.model, kinds=("factual",), per_passage=1)))
+    assert project.done_slots(1) == set()
+
+
+@pytest.mark.parametrize(("seconds", "stops"), [(29.0, True), (46.0, False)])
+def test_three_crashes_stop_a_run_when_they_come_within_ninety_seconds(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, stops: bool
+) -> None:
+    """Of real children; only the time is told."""
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", *(f"ONCE 1 {tmp_path}/{name}" for name in "abc"), "Belmar"])
+    crashes = iter(range(9))
+    job = ask(project, worker, STARTER, clock=lambda: seconds * next(crashes))
+    items = []
+    if stops:
+        with pytest.raises(TooManyCrashes):
+            items.extend(job)
+        job = resume(project, worker)
+    items = list(job)
+    assert len([item for item in items if isinstance(item, Restarted)]) == (0 if stops else 3)
+    assert project.runs()[0].state == "finished"
+    assert project.done_slots(1) == {(passage, slot) for passage in range(1, 6) for slot in range(2)}
+    assert project.discards(1) == []
+
+
+def test_who_crashed_alone_once_is_asked_again(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", f"ONCE 2 {tmp_path}/a", "Belmar"])
+    items = list(ask(project, worker, STARTER))
+    assert [item.reason for item in items if isinstance(item, Restarted)] == [
+        "The worker process ended unexpectedly (SIGABRT)."
+    ] * 2
+    assert project.discards(1) == []
+    order = [(item.passage_id, item.slot) for item in items if isinstance(item, Example)]
+    assert order == [(1, 0), (1, 1), (3, 0), (3, 1), (2, 0), (2, 1)]
+
+
+def test_a_crash_while_the_model_loads_is_no_passages_fault(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, [f"LOAD 2 {tmp_path}/a"])
+    options = AskOptions(STARTER.model, kinds=("factual",), per_passage=1)
+    items = list(ask(project, worker, options))
+    assert [type(item) for item in items] == [Restarted, Restarted, Loaded, Example, Progress]
+
+
+def test_a_hang_is_a_crash(project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(worker.run(empty_job, Path(), None, []))  # starting a child takes longer than the patience
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    monkeypatch.setattr(module, "HANG_TIMEOUT", 1.0)
+    fill(project, ["Avel", "HANG"])
+    items = ask(project, worker, STARTER)
+    said = next(item.reason for item in items if isinstance(item, Restarted))
+    assert "no sign of life" in said
+    items.close()
+    assert project.done_slots(1) == {(1, 0), (1, 1)}
 
 
 def test_a_resumed_run_does_what_is_left_and_only_that(
