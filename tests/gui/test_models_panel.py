@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.engine.requests import Loaded
-from core.models.shelf import at_hand, models_folder, shelf
+from core.models.shelf import models_folder, shelf
 from gui.jobs import Job, Jobs
 from gui.panels.models import ModelsPanel
 from gui.session import Session
@@ -210,4 +210,3 @@ def test_the_shelf_lists_parts_and_duplicates_once(tiny: Path, tmp_path: Path) -
         (other, False, True),
     ]
     assert "other.gguf" in found[2].problem
-    assert [model and model.path for model, _ in at_hand()] == [paths.starter_model(), inside]
