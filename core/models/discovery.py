@@ -100,7 +100,9 @@ def _lm_studio() -> list[Path]:
     homes = [_home() / ".lmstudio", _home() / ".cache" / "lm-studio"]
     if text := _small(_home() / ".lmstudio-home-pointer").strip():
         homes.insert(0, Path(text))
-    return [home / "models" for home in homes if home.is_absolute()]
+    chosen = [_entry(home / "settings.json", "downloadsFolder") for home in homes]
+    folders = [*(Path(text) for text in chosen if text), *(home / "models" for home in homes)]
+    return [folder for folder in folders if folder.is_absolute()]
 
 
 def _gpt4all() -> list[Path]:
@@ -152,6 +154,15 @@ def _weights(manifest: Path) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return digests[0][1] if len(digests) == 1 and digests[0] else ""
+
+
+def _entry(path: Path, name: str) -> str:
+    """A text in a small JSON file, else nothing."""
+    try:
+        value = json.loads(_small(path))[name]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _small(path: Path) -> str:

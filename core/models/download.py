@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -87,7 +88,9 @@ def download(text: str, sha256: str = "", cancelled: Cancel = bool) -> Iterator[
     wanted = _digest(sha256, len(list(source.addresses())))
     yield Downloading(source.name)
     with _working_folder(source) as folder, _disk_errors():
-        files = _recorded(folder) or (yield from _survey(source, cancelled))
+        if not (files := _recorded(folder)):
+            _clear(folder)  # of what belongs to no record
+            files = yield from _survey(source, cancelled)
         if wanted and files[0].sha256 not in ("", wanted):
             raise UserError(
                 f"By “{source.host}” the checksum of “{source.name}” begins with {files[0].sha256[:12]}, and not with "
@@ -138,9 +141,8 @@ def _survey(source: Source, cancelled: Cancel) -> Generator[Downloading, None, l
     commit = ""
     for index in range(len(list(source.addresses()))):
         name, url = list(source.addresses(commit))[index]
-        reached = Downloading(name)
         headers = yield from _again(
-            lambda url=url: _head(source, url, cancelled), lambda told=reached: told, source, cancelled
+            partial(_head, source, url, cancelled), partial(Downloading, name), source, cancelled
         )
         if not commit and re.fullmatch(r"[0-9a-f]{40}", headers.get("X-Repo-Commit", "")):
             commit = headers["X-Repo-Commit"]
@@ -157,12 +159,14 @@ def _survey(source: Source, cancelled: Cancel) -> Generator[Downloading, None, l
 def _head(source: Source, url: str, cancelled: Cancel) -> Generator[Downloading, None, Message]:
     from core.models.fetch import Refused, asked
 
-    yield from ()
+    yield from ()  # there is nothing to tell, but `_again` wants a generator
     try:
         with asked(url, {}, _token(url), cancelled, "HEAD") as answer:
             return answer.headers
     except Refused as refused:
         if 300 <= refused.status < 400:  # it lies with another host, which is of no interest yet
+            for name in ("Content-Length", "ETag", "Last-Modified"):  # of the redirect, not of the file
+                del refused.headers[name]
             return refused.headers
         if not source.repository:  # some servers know no HEAD: the transfer will tell
             return Message()
@@ -214,7 +218,7 @@ class _Transfer:
         if have and have == file.size:
             return
         headers = {"Range": f"bytes={have}-"} if have else {}
-        if have and file.validator:
+        if have and not file.sha256:  # else the checksum tells; servers of one network may differ in their ETags
             headers["If-Range"] = file.validator
         try:
             with asked(file.url, headers, _token(file.url), self._cancelled) as answer:
@@ -252,15 +256,15 @@ class _Transfer:
         length = _number(answer.headers.get("Content-Length"))
         if answer.status == 206:
             span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-            if not span or int(span[1]) != have or (file.size and span[2] not in ("*", str(file.size))):
+            if not span or _number(span[1]) != have or (file.size and span[2] not in ("*", str(file.size))):
                 part.unlink(missing_ok=True)
                 raise Dropped("the server sent another piece than was asked for")
+            file.size = file.size or _number(span[2])
             return True
-        if not file.sha256:  # else it is pinned, and what the checksum does not allow is refused in the end
+        if not (file.sha256 and file.size):  # else the checksum tells in the end whether it is still this file
             file.size = length
-        if (validator := _validator(answer.headers)) != file.validator or not file.sha256:
-            file.validator = validator
-            _record(self._folder, self._source, self._files)
+        file.validator = _validator(answer.headers)
+        _record(self._folder, self._source, self._files)
         self._check_room(max(0, file.size - have))
         return False
 
@@ -297,8 +301,8 @@ class _Transfer:
         free = shutil.disk_usage(self._folder).free
         if free < needed + KEPT_FREE:
             raise UserError(
-                f"The disk has no room for “{self._source.name}”: {_gigabytes(needed)} are still to come, "
-                f"{_gigabytes(free)} are free, and {_gigabytes(KEPT_FREE)} of them stay free. "
+                f"The disk has no room for “{self._source.name}”: {_gigabytes(free)} are free, and "
+                f"{_gigabytes(needed + KEPT_FREE)} are needed, of which {_gigabytes(KEPT_FREE)} stay free. "
                 "Make room and download again: what has arrived is kept."
             )
 
@@ -431,6 +435,11 @@ def _disk_errors() -> Iterator[None]:
             f"The download cannot be written: {error.strerror or error}. "
             "Make room, or let your account write in the models folder, and download again: what has arrived is kept."
         ) from error
+
+
+def _clear(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def _record(folder: Path, source: Source, files: list[_File]) -> None:

@@ -179,6 +179,6 @@ def _meant(error: Exception) -> Exception:
             f"The server's certificate is not trusted: {reason.verify_message}. "
             "Check this computer's clock, or choose another source."
         )
-    if isinstance(reason, (OSError, HTTPException, EOFError)) or isinstance(error, urllib.error.URLError):
+    if isinstance(reason, (OSError, HTTPException, EOFError, UnicodeError)) or isinstance(error, urllib.error.URLError):
         return Dropped(str(getattr(reason, "strerror", None) or reason or type(reason).__name__))
     return error

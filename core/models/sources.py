@@ -56,8 +56,14 @@ class Source:
 
 
 def hub() -> str:
-    """The address of the hub; `HF_ENDPOINT` names a mirror."""
-    return os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or HUB
+    """The address of the hub; `HF_ENDPOINT` names a mirror. Raises UserError where that is no address."""
+    named = os.environ.get("HF_ENDPOINT", "").strip().rstrip("/")
+    if named and not re.match(r"https?://[^/@]+", named):
+        raise UserError(
+            f"The environment variable HF_ENDPOINT is “{_short(named)}”, which is no address of a server. "
+            "Give it one that begins with https://, or unset it."
+        )
+    return named or HUB
 
 
 def read_source(text: str) -> Source:

@@ -91,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
             digest = hashlib.sha256(data).hexdigest()
             facts = {"X-Repo-Commit": COMMIT, "X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
         if hub.redirect:
-            return self._head(302, facts | {"Location": hub.redirect + self.path})
+            length = "0" if body else "7"  # of the redirect itself
+            return self._head(302, facts | {"Location": hub.redirect + self.path, "Content-Length": length})
         return self._send(data, facts, body)
 
     def _send(self, data: bytes, facts: dict[str, str], body: bool) -> None:

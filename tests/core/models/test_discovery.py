@@ -102,6 +102,13 @@ def test_lm_studio(home: Path, tiny: Path) -> None:
     assert names("LM Studio") == ["a.gguf", "b.gguf"]
     (home / ".lmstudio-home-pointer").write_text(f"{home / 'moved'} \r\n")
     assert names("LM Studio") == ["c.gguf", "a.gguf", "b.gguf"]
+    settings = home / "moved" / "settings.json"
+    put(tiny, home / "chosen" / "owner" / "d.gguf")
+    settings.write_text(json.dumps({"downloadsFolder": str(home / "chosen")}))
+    assert names("LM Studio") == ["d.gguf", "c.gguf", "a.gguf", "b.gguf"]
+    for content in ("", "[]", '{"downloadsFolder": 7}', '{"downloadsFolder": "relative"}'):
+        settings.write_text(content)
+        assert names("LM Studio") == ["c.gguf", "a.gguf", "b.gguf"]
     for odd in ("relative", "\0", "x" * (2 << 20)):
         (home / ".lmstudio-home-pointer").write_text(odd)
         assert names("LM Studio") == ["a.gguf", "b.gguf"]

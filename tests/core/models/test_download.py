@@ -125,8 +125,28 @@ def test_dropped_connections_are_taken_up_where_they_broke(hub: Hub, tiny: bytes
     assert [headers.get("range") for headers in hub.gets()] == [
         None, "bytes=10000-", "bytes=30000-", "bytes=30001-", "bytes=60001-",
     ]  # fmt: skip
-    assert all(headers["if-range"] == '"one"' for headers in hub.gets()[1:])
+    assert all("if-range" not in headers for headers in hub.gets())  # the checksum tells
     assert sum("broke off" in step.waiting for step in steps) == 4
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_a_plain_server_is_asked_for_the_rest_of_the_same_file_only(hub: Hub, tiny: bytes, head: bool) -> None:
+    hub.drop_after, hub.checksums, hub.head, hub.files = [10_000, 20_000], False, head, {"tiny.gguf": tiny}
+    assert take(f"{hub.url}/tiny.gguf")[0].path.read_bytes() == tiny
+    assert [(headers.get("range"), headers.get("if-range")) for headers in hub.gets()] == [
+        (None, None), ("bytes=10000-", '"one"'), ("bytes=30000-", '"one"'),
+    ]  # fmt: skip
+
+
+def test_a_given_checksum_does_not_make_a_cut_file_whole(hub: Hub, tiny: bytes) -> None:
+    hub.drop_after, hub.checksums, hub.head, hub.files = [10_000], False, False, {"tiny.gguf": tiny}
+    assert take(f"{hub.url}/tiny.gguf", hashlib.sha256(tiny).hexdigest())[0].path.read_bytes() == tiny
+
+
+def test_a_mirror_that_says_nothing_of_the_file_but_where_it_lies(hub: Hub, tiny: bytes) -> None:
+    with serving(Hub(hub.files, checksums=False)) as elsewhere:
+        hub.checksums, hub.redirect = False, elsewhere.url
+        assert take()[0].path.read_bytes() == tiny
 
 
 def test_a_server_that_drops_everything_is_given_up_and_what_came_is_kept(hub: Hub) -> None:
@@ -406,6 +426,17 @@ def write_certificate(folder: Path) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+@pytest.mark.parametrize("name", ["hub", "ftp://hub.example", "https://"])
+def test_a_mirror_that_is_no_address_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", name)
+    assert "HF_ENDPOINT" in refusal()
+
+
+@pytest.mark.parametrize("host", ["x" * 70 + ".example", "a..b"])
+def test_a_host_that_cannot_be_is_told(host: str) -> None:
+    assert "could not be downloaded" in refusal(f"http://{host}/x.gguf")
 
 
 def test_an_odd_record_is_no_obstacle(hub: Hub, tiny: bytes) -> None:
