@@ -17,11 +17,12 @@ from PySide6.QtWidgets import (
 
 from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings
 from core.errors import UserError
-from core.models.download import Downloading, Unfinished, discard, download, room, unfinished
+from core.models.download import Downloading, download, room
 from core.models.files import ModelFile
 from core.models.recommended import Recommended, recommended
 from core.models.shelf import models_folder
 from core.models.sources import read_source
+from core.models.unfinished import Unfinished, discard, unfinished
 from gui import style
 from gui.jobs import Job, Jobs, Status
 from gui.labels import heading, plain, quiet, tint

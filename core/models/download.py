@@ -1,13 +1,10 @@
 """Downloads a model when the user asks for one: resumed where it stopped, checked, and only then put with the others.
 
-What is under way lies in a hidden folder of the models folder: `download.json`, which names each file at a pinned
-commit, and the files themselves, as `.part` until they are whole. Nothing is asked of a network before `download`.
+Nothing is asked of a network before `download` is called.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -15,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -24,11 +21,11 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from core.errors import Cancelled, UserError
-from core.lock import Lock
 from core.models import checksum
 from core.models.files import ModelFile, read_model
 from core.models.shelf import models_folder
 from core.models.sources import Source, hub, read_source
+from core.models.unfinished import File, WorkingFolder, size_of, working_folder
 
 if TYPE_CHECKING:
     from core.models.fetch import Answer, Refused
@@ -38,7 +35,6 @@ WAITS = (1, 2, 4, 8, 16, 30)  # seconds before each try that follows one which b
 LONGEST_WAIT = 300  # seconds that a server may ask for
 TOLD = 0.2  # seconds between two items that say how far it is
 PACE = 5  # seconds over which the speed is measured
-RECORD = "download.json"
 
 T = TypeVar("T")
 Cancel = Callable[[], bool]
@@ -56,28 +52,6 @@ class Downloading:
     waiting: str = ""  # before the next try: what went wrong
 
 
-@dataclass(frozen=True)
-class Unfinished:
-    """A download that was interrupted; `text` resumes it."""
-
-    text: str
-    name: str
-    done: int
-    total: int
-    folder: Path
-
-
-@dataclass
-class _File:
-    """One file of a model: `validator` is the ETag, or the date, by which its server knows this state of it."""
-
-    name: str
-    url: str
-    size: int = 0
-    sha256: str = ""
-    validator: str = ""
-
-
 def download(text: str, sha256: str = "", cancelled: Cancel = bool) -> Iterator[Downloading | ModelFile]:
     """Downloads what `core.models.sources.read_source` understands; yields how far it is, and the model last.
 
@@ -87,9 +61,11 @@ def download(text: str, sha256: str = "", cancelled: Cancel = bool) -> Iterator[
     source = read_source(text)
     wanted = _digest(sha256, len(list(source.addresses())))
     yield Downloading(source.name)
-    with _working_folder(source) as folder, _disk_errors():
-        if not (files := _recorded(folder)):
-            _clear(folder)  # of what belongs to no record
+    with working_folder(source) as folder, _disk_errors():
+        if (begun := folder.recorded()) is not None:
+            files = begun[1]
+        else:
+            folder.clear()  # of what belongs to no record
             files = yield from _survey(source, cancelled)
         if wanted and files[0].sha256 not in ("", wanted):
             raise UserError(
@@ -97,34 +73,15 @@ def download(text: str, sha256: str = "", cancelled: Cancel = bool) -> Iterator[
                 f"{wanted[:12]} as you gave it. Check what you gave, or choose another source."
             )
         files[0].sha256 = wanted or files[0].sha256
-        _record(folder, source, files)
+        folder.record(source, files)
         there = [_is_there(file, cancelled) for file in files]
         if not all(there):
             transfer = _Transfer(source, files, folder, cancelled)
             for file in files:
                 yield from transfer.take(file)
             _install(files, folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.path, ignore_errors=True)
     yield read_model(models_folder() / files[0].name)
-
-
-def unfinished() -> list[Unfinished]:
-    """The downloads that can be resumed, or thrown away with `discard`."""
-    found = []
-    for record in sorted(_folder().glob(f"*/{RECORD}")):
-        files = _recorded(record.parent)
-        with suppress(OSError, ValueError, KeyError, TypeError, UserError):
-            source = read_source(json.loads(record.read_text(encoding="utf-8"))["source"])
-            done = sum(_arrived(record.parent, file) for file in files)
-            total = sum(file.size for file in files) if all(file.size for file in files) else 0
-            found.append(Unfinished(source.text, source.name, done, total, record.parent))
-    return found
-
-
-def discard(download: Unfinished) -> None:
-    """Deletes what has arrived of a download. Raises UserError while it goes on."""
-    with _held(download.folder, download.name):
-        shutil.rmtree(download.folder, ignore_errors=True)
 
 
 def room() -> int:
@@ -135,9 +92,9 @@ def room() -> int:
 # Before anything is transferred
 
 
-def _survey(source: Source, cancelled: Cancel) -> Generator[Downloading, None, list[_File]]:
+def _survey(source: Source, cancelled: Cancel) -> Generator[Downloading, None, list[File]]:
     """Asks how large each file is, and for its checksum and the commit that pins it where the hub says so."""
-    files: list[_File] = []
+    files: list[File] = []
     commit = ""
     for index in range(len(list(source.addresses()))):
         name, url = list(source.addresses(commit))[index]
@@ -148,7 +105,7 @@ def _survey(source: Source, cancelled: Cancel) -> Generator[Downloading, None, l
             commit = headers["X-Repo-Commit"]
             name, url = list(source.addresses(commit))[index]
         linked = headers.get("X-Linked-Etag", "").strip('"').lower()
-        files.append(_File(name, url, _number(headers.get("X-Linked-Size") or headers.get("Content-Length"))))
+        files.append(File(name, url, _number(headers.get("X-Linked-Size") or headers.get("Content-Length"))))
         if re.fullmatch(r"[0-9a-f]{64}", linked):
             files[-1].sha256 = linked
         else:
@@ -173,7 +130,7 @@ def _head(source: Source, url: str, cancelled: Cancel) -> Generator[Downloading,
         raise
 
 
-def _is_there(file: _File, cancelled: Cancel = bool) -> bool:
+def _is_there(file: File, cancelled: Cancel = bool) -> bool:
     """Whether this very file is among the models already. Raises UserError when it is another of that name."""
     path = models_folder() / file.name
     if not os.path.lexists(path):
@@ -193,15 +150,15 @@ def _is_there(file: _File, cancelled: Cancel = bool) -> bool:
 class _Transfer:
     """Brings the files of one model into its folder, and measures how fast."""
 
-    def __init__(self, source: Source, files: list[_File], folder: Path, cancelled: Cancel) -> None:
+    def __init__(self, source: Source, files: list[File], folder: WorkingFolder, cancelled: Cancel) -> None:
         self._source, self._files, self._folder, self._cancelled = source, files, folder, cancelled
         self._paces: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._received = 0
-        self._check_room(sum(max(0, file.size - _arrived(folder, file)) for file in files))
+        self._check_room(sum(max(0, file.size - folder.arrived(file)) for file in files))
 
-    def take(self, file: _File) -> Iterator[Downloading]:
+    def take(self, file: File) -> Iterator[Downloading]:
         """Transfers a file and checks it; it loses its `.part` once it is the right one."""
-        part, whole = _part(self._folder, file), self._folder / file.name
+        part, whole = self._folder.part(file), self._folder.whole(file)
         if whole.exists():
             return
         yield from _again(lambda: self._receive(file, part), lambda: self._told(file), self._source, self._cancelled)
@@ -209,12 +166,12 @@ class _Transfer:
             yield from self._check(file, part)
         os.replace(part, whole)
 
-    def _receive(self, file: _File, part: Path) -> Generator[Downloading, None, None]:
+    def _receive(self, file: File, part: Path) -> Generator[Downloading, None, None]:
         from core.models.fetch import Dropped, Refused, asked
 
         if not (file.sha256 or file.validator):  # nothing would tell whether it is still the same file
             part.unlink(missing_ok=True)
-        have = _size(part)
+        have = size_of(part)
         if have and have == file.size:
             return
         headers = {"Range": f"bytes={have}-"} if have else {}
@@ -240,7 +197,7 @@ class _Transfer:
                 raise
             part.unlink(missing_ok=True)
             raise Dropped("the server no longer has the rest of the file") from refused
-        arrived = _size(part)
+        arrived = size_of(part)
         if file.size and arrived > file.size:
             part.unlink()
             raise UserError(
@@ -249,7 +206,7 @@ class _Transfer:
         if arrived < file.size:
             raise Dropped("the connection broke off")
 
-    def _begin(self, file: _File, part: Path, answer: Answer, have: int) -> bool:
+    def _begin(self, file: File, part: Path, answer: Answer, have: int) -> bool:
         """Whether the answer goes on where the part ends; takes note of what the server says of the file."""
         from core.models.fetch import Dropped
 
@@ -264,12 +221,12 @@ class _Transfer:
         if not (file.sha256 and file.size):  # else the checksum tells in the end whether it is still this file
             file.size = length
         file.validator = _validator(answer.headers)
-        _record(self._folder, self._source, self._files)
+        self._folder.record(self._source, self._files)
         self._check_room(max(0, file.size - have))
         return False
 
-    def _check(self, file: _File, part: Path) -> Iterator[Downloading]:
-        size = _size(part)
+    def _check(self, file: File, part: Path) -> Iterator[Downloading]:
+        size = size_of(part)
         for done in checksum.hashing(part):
             if self._cancelled():
                 raise Cancelled("The download was stopped.")
@@ -278,13 +235,13 @@ class _Transfer:
             elif done != file.sha256:
                 part.unlink()
                 if len(self._files) == 1:  # begin anew: what was promised may have been wrong
-                    (self._folder / RECORD).unlink()
+                    self._folder.forget()
                 raise UserError(
                     f"“{file.name}” is not the file that was promised: its checksum begins with {done[:12]} and should "
                     f"begin with {file.sha256[:12]}. It was removed. Download it again, or from another source."
                 )
 
-    def _told(self, file: _File) -> Downloading:
+    def _told(self, file: File) -> Downloading:
         now = time.monotonic()
         self._paces.append((now, self._received))
         while len(self._paces) > 2 and now - self._paces[0][0] > PACE:
@@ -292,13 +249,13 @@ class _Transfer:
         began, before = self._paces[0]
         speed = (self._received - before) / max(now - began, 1e-3)
         total = sum(other.size for other in self._files) if all(other.size for other in self._files) else 0
-        return Downloading(file.name, sum(_arrived(self._folder, other) for other in self._files), total, speed)
+        return Downloading(file.name, sum(self._folder.arrived(other) for other in self._files), total, speed)
 
     def _due(self) -> bool:
         return time.monotonic() - self._paces[-1][0] >= TOLD
 
     def _check_room(self, needed: int = 0) -> None:
-        free = shutil.disk_usage(self._folder).free
+        free = shutil.disk_usage(self._folder.path).free
         if free < needed + KEPT_FREE:
             raise UserError(
                 f"The disk has no room for “{self._source.name}”: {_gigabytes(free)} are free, and "
@@ -373,56 +330,19 @@ def _refusal(status: int, source: Source) -> str:
 # At the end
 
 
-def _install(files: list[_File], folder: Path) -> None:
+def _install(files: list[File], folder: WorkingFolder) -> None:
     """Moves what is a model to the other models. Raises UserError for what is none, and removes it."""
     try:
-        read_model(folder / files[0].name)
+        read_model(folder.whole(files[0]))
     except UserError as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.path, ignore_errors=True)
         raise UserError(f"It was downloaded and removed again: {error}") from error
     there = [_is_there(file) for file in files]
     for file, known in zip(files, there, strict=True):
         if not known:
-            os.replace(folder / file.name, models_folder() / file.name)
+            os.replace(folder.whole(file), models_folder() / file.name)
             if file.sha256:
                 checksum.remember(models_folder() / file.name, file.sha256)
-
-
-# On the disk
-
-
-def _folder() -> Path:
-    return models_folder() / ".downloads"
-
-
-@contextmanager
-def _working_folder(source: Source) -> Iterator[Path]:
-    """Where a download gathers its files; nobody else writes there meanwhile."""
-    folder = _folder() / hashlib.sha256(source.text.encode()).hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The folder {folder} cannot be made: {error.strerror}. Let your account write there."
-        ) from error
-    with _held(folder, source.name):
-        try:
-            yield folder
-        finally:
-            with suppress(OSError):  # one that holds something stays
-                folder.rmdir()
-
-
-@contextmanager
-def _held(folder: Path, name: str) -> Iterator[None]:
-    try:
-        lock = Lock(folder)
-    except BlockingIOError as error:
-        raise UserError(f"“{name}” is being downloaded already. Wait for its end, or cancel it there.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -435,41 +355,6 @@ def _disk_errors() -> Iterator[None]:
             f"The download cannot be written: {error.strerror or error}. "
             "Make room, or let your account write in the models folder, and download again: what has arrived is kept."
         ) from error
-
-
-def _clear(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.mkdir()
-
-
-def _record(folder: Path, source: Source, files: list[_File]) -> None:
-    """Written beside and moved into place: a crash leaves the old or the new."""
-    temporary = folder / f"{RECORD}.new"
-    temporary.write_text(json.dumps({"source": source.text, "files": [asdict(file) for file in files]}), "utf-8")
-    os.replace(temporary, folder / RECORD)
-
-
-def _recorded(folder: Path) -> list[_File]:
-    """The files of a download that was begun; none where there is no record, or nothing that could be one."""
-    try:
-        return [_File(**file) for file in json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _part(folder: Path, file: _File) -> Path:
-    return folder / f"{file.name}.part"
-
-
-def _arrived(folder: Path, file: _File) -> int:
-    return _size(folder / file.name) or _size(_part(folder, file))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 # What was given, and what servers say

@@ -12,9 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.models import download
-from core.models.download import unfinished
 from core.models.recommended import recommended
 from core.models.shelf import models_folder
+from core.models.unfinished import unfinished
 from gui import download_dialog
 from gui.download_dialog import DownloadDialog, Loading, start_download
 from gui.jobs import Jobs

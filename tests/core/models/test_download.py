@@ -21,9 +21,10 @@ from cryptography.x509.oid import NameOID
 from core import paths
 from core.errors import Cancelled, UserError
 from core.models import checksum, download, fetch
-from core.models.download import Downloading, Unfinished, discard, unfinished
+from core.models.download import Downloading
 from core.models.files import ModelFile
 from core.models.shelf import models_folder, shelf
+from core.models.unfinished import Unfinished, discard, unfinished
 from tests.core.models.hub_server import COMMIT, Hub, serving
 from tests.data.gguf_tiny import write_tiny
 
