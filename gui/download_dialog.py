@@ -27,7 +27,7 @@ from gui import style
 from gui.jobs import Job, Jobs, Status
 from gui.labels import heading, plain, quiet, tint
 from gui.session import Session
-from gui.words import size_words
+from gui.words import size_words, tooltip
 
 _OFFER = Qt.ItemDataRole.UserRole
 
@@ -128,6 +128,7 @@ class DownloadDialog(QDialog):
         item = QListWidgetItem("\n".join([name, *lines]))
         item.setIcon(style.icon(glyph, meaning))
         item.setSizeHint(QSize(0, (1 + len(lines)) * self.fontMetrics().height() + 2 * style.SPACE))
+        item.setToolTip(tooltip("\n".join(lines)))
         item.setData(_OFFER, offer)
         self.list.addItem(item)
 
