@@ -9,17 +9,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import core
 from core import paths
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
 
+if TYPE_CHECKING:
+    from core.models.files import ModelFile
+    from core.models.recommended import Recommended
+
 CANCELLED = 130
-COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models")
+COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models", "download")
 
 
 def main(arguments: list[str] | None = None, open_window: Callable[[Path | None], int] | None = None) -> int:
@@ -115,7 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--plain", action="store_true", help="leave out the provenance of each line")
 
     sub = command("models", _models, "list the models at hand", project=False)
+    sub.add_argument("--recommended", action="store_true", help="those that can be downloaded, and whether they fit")
     sub.add_argument("--json", action="store_true", help="a JSON object a model")
+
+    sub = command("download", _download, "download a model: the one command that opens a connection", project=False)
+    sub.add_argument("source", metavar="SOURCE", help="owner/name/file.gguf of Hugging Face, @revision, or an address")
+    sub.add_argument("--sha256", metavar="HEX", default="", help="what the file's checksum must be")
+    sub.add_argument("--json", action="store_true", help="a JSON object for the model")
     return parser
 
 
@@ -299,19 +310,70 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
-    from core.models.shelf import at_hand, models_folder
+    from core.models.recommended import recommended
+    from core.models.shelf import models_folder, shelf
 
+    if options.recommended:
+        for known in recommended():
+            if options.json:
+                _print_json(asdict(known) | {"fits": _fits(known)})
+            else:
+                print(f"{known.name}  {known.size / 1e6:,.0f} MB  {known.licence}  {_fit_words(known)}")
+                print(f"    {known.good_for}\n    elenchus download {known.source}")
+        return
     if not options.json:
-        _say(f"The starter model, and what lies in {models_folder()}:")
-    for model, problem in at_hand():
-        if model is None:
-            _say(problem)
-        elif options.json:
-            fields = ("name", "architecture", "quantisation", "parameters", "size", "context_length", "prompt_style")
-            _print_json({name: getattr(model, name) for name in fields} | {"path": str(model.path)})
+        _say(f"The starter, what lies in {models_folder()}, and what other programs have:")
+    for item in shelf():
+        if item.model is None:
+            _say(item.problem)
         else:
-            size = f"{model.parameters / 1e6:,.0f} M parameters, {model.size / 1e6:,.0f} MB"
-            print(f"{model.name}  {model.architecture}  {model.quantisation}  {size}\n    {model.path}")
+            _show_model(item.model, item.program, options.json)
+
+
+def _show_model(model: "ModelFile", program: str, as_json: bool) -> None:
+    if as_json:
+        fields = ("name", "architecture", "quantisation", "parameters", "size", "context_length", "prompt_style")
+        facts = {name: getattr(model, name) for name in fields}
+        _print_json(facts | {"path": str(model.path), "program": program, "fits": _fits(model)})
+    else:
+        size = f"{model.parameters / 1e6:,.0f} M parameters, {model.size / 1e6:,.0f} MB"
+        print(f"{model.name}  {model.architecture}  {model.quantisation}  {size}  {program}  {_fit_words(model)}")
+        print(f"    {model.path}")
+
+
+def _fits(model: "ModelFile | Recommended") -> bool:
+    """Whether this computer's memory holds it with the cache that a run asks for first."""
+    import psutil
+
+    from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings
+
+    return model.memory(EngineSettings().sequences * TOKENS_A_SEQUENCE) <= psutil.virtual_memory().total
+
+
+def _fit_words(model: "ModelFile | Recommended") -> str:
+    return "fits this computer" if _fits(model) else "needs more memory than this computer has"
+
+
+def _download(options: argparse.Namespace) -> None:
+    from core.models.download import Downloading, download
+    from core.models.shelf import OWN
+
+    progress = _Progress("Downloading")
+    with _interruptible() as stopped:
+        try:
+            for item in download(options.source, options.sha256, stopped):
+                if not isinstance(item, Downloading):
+                    progress.end(f"“{item.name}” is with the other models now.")
+                    _show_model(item, OWN, options.json)
+                elif item.waiting:
+                    progress.show(f"{item.name}, trying again: {item.waiting}")
+                else:
+                    what = "checking" if item.checking else f"{item.bytes_per_second / 1e6:,.1f} MB/s"
+                    of = f" of {item.total / 1e6:,.0f}" if item.total else ""
+                    progress.show(f"{item.name}, {item.done / 1e6:,.0f}{of} MB, {what}")
+        except Cancelled:
+            progress.end("Stopped. The same command goes on where it stopped.")
+            raise
 
 
 @contextmanager
@@ -324,7 +386,7 @@ def _opened(project_class: Any, path: Path, read_only: bool = False) -> Iterator
 
 
 @contextmanager
-def _interruptible(worker: Any) -> Iterator[Callable[[], bool]]:
+def _interruptible(worker: Any = None) -> Iterator[Callable[[], bool]]:
     """Ctrl+C, or a polite end from outside, cancels the job, lets what is finished be kept, and exits with 130.
 
     Gives a function that says whether that has happened.
@@ -333,7 +395,8 @@ def _interruptible(worker: Any) -> Iterator[Callable[[], bool]]:
 
     def cancel(number: int, frame: object) -> None:
         received.append(number)
-        worker.cancel()
+        if worker is not None:
+            worker.cancel()
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, cancel) for number in signals]

@@ -26,6 +26,7 @@ _BUILT_WITH = {
     "cryptography": ("cryptography", "Apache 2.0 or BSD 3-Clause"),
     "NumPy": ("numpy", "BSD 3-Clause"),
     "Jinja": ("jinja2", "BSD 3-Clause"),
+    "certifi": ("certifi", "MPL 2.0"),
     "py3langid": ("py3langid", "BSD 3-Clause"),
     "platformdirs": ("platformdirs", "MIT"),
     "psutil": ("psutil", "BSD 3-Clause"),
@@ -69,7 +70,7 @@ class AboutDialog(QDialog):
     def _summary(self) -> str:
         return self.tr(
             "Version {}. Turns documents into a small, excellent training set on a model that runs on this computer. "
-            "Nothing leaves it. Free software under the MIT licence."
+            "Nothing of yours leaves it. Free software under the MIT licence."
         ).format(core.__version__)
 
     def _details(self) -> str:

@@ -38,9 +38,9 @@ class Job(QObject):
     ended = Signal(str)  # finished, cancelled or failed
     _over = Signal(object)  # itself, before `ended`
 
-    def __init__(self, title: str, work: Callable[[Job], None], stoppable: bool = True) -> None:
+    def __init__(self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True) -> None:
         super().__init__()
-        self.title, self.work = title, work
+        self.lane, self.title, self.work = lane, title, work
         self.stoppable = stoppable  # whether there is anything to stop: one transaction is all or nothing
         self.state = "waiting"
         self.error: Exception | None = None
@@ -133,7 +133,10 @@ class Job(QObject):
 
 
 class Jobs(QObject):
-    """All jobs of the window. Lanes: "documents" reads PDFs, "model" runs the model; they work side by side."""
+    """All jobs of the window, in lanes that work side by side.
+
+    "documents" reads PDFs, "model" runs the model, "download" brings models and has nothing to do with the project.
+    """
 
     changed = Signal()  # a job was added or ended
     job_failed = Signal(object)  # the Job
@@ -151,12 +154,16 @@ class Jobs(QObject):
 
         Not before the caller has returned to the event loop, so that signals connected by then miss nothing.
         """
-        job = Job(title, work, stoppable)
+        job = Job(lane, title, work, stoppable)
         self.active.append(job)
         job._over.connect(self._sweep)  # a bound slot: Qt brings the signal into the window's thread
         self._added.emit(lane, job)
         self.changed.emit()
         return job
+
+    def any_in(self, *lanes: str) -> bool:
+        """Whether a job of these lanes waits or runs."""
+        return any(job.lane in lanes for job in self.active)
 
     def cancel_all(self) -> None:
         """Asks every job to stop; what unloads a model is wanted all the more then."""

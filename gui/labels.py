@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QLabel, QListWidget, QListWidgetItem, QWidget
 
 from gui import style
 
@@ -51,6 +51,19 @@ def strong(text: str = "", size: float = 1.0, selectable: bool = False) -> QLabe
     font.setWeight(QFont.Weight.DemiBold)
     label.setFont(font)
     return label
+
+
+def heading(text: str, of: QListWidget) -> QListWidgetItem:
+    """A line over the items of a list that belong together; keys and mouse pass over it."""
+    item = QListWidgetItem(text)
+    item.setFlags(Qt.ItemFlag.NoItemFlags)
+    item.setForeground(style.colour("quiet"))
+    font = of.font()
+    font.setWeight(QFont.Weight.DemiBold)
+    item.setFont(font)
+    item.setSizeHint(QSize(0, of.fontMetrics().height() + 2 * style.SPACE))
+    item.setTextAlignment(Qt.AlignmentFlag.AlignBottom)
+    return item
 
 
 def tint(label: QLabel, meaning: str) -> None:

@@ -76,7 +76,7 @@ class MainWindow(QMainWindow):
             self.stack.addWidget(panel)
         offline = quiet(self.tr("Offline: nothing leaves this computer"))
         offline.setContentsMargins(style.SPACE + style.HALF, style.SPACE, style.SPACE, style.SPACE)
-        offline.setToolTip(self.tr("Elenchus opens no network connection."))
+        offline.setToolTip(self.tr("Elenchus opens no network connection, unless you download a model."))
         left = QWidget()
         column = QVBoxLayout(left)
         style.spaced(column, 0)
@@ -373,7 +373,7 @@ class MainWindow(QMainWindow):
 
     def _may_leave(self) -> bool:
         """Whether the open project may be closed: not while work is going on in it."""
-        if self.session.is_open and self.jobs.active:
+        if self.session.is_open and self.jobs.any_in("documents", "model"):
             self.message_bar.show_error(
                 self.tr("Work is going on in this project. Cancel it below or wait for its end, then open another.")
             )

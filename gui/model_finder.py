@@ -30,10 +30,19 @@ class ModelFinder(QObject):
         """Begins to look."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Nothing is said any more. Comes back when it is over, or after a moment."""
+    def abandon(self) -> None:
+        """Nothing is said any more; it ends soon by itself."""
         self._stopped = True
+
+    def stop(self) -> None:
+        """The same. Comes back when it is over, or after a moment."""
+        self.abandon()
         self._thread.join(PATIENCE)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still runs."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         all: list[Shelved] = []

@@ -22,6 +22,7 @@ _GLYPHS = {
     "models": "mdi6.cube-outline",
     "open": "mdi6.folder-open-outline",
     "new": "mdi6.plus",
+    "download": "mdi6.download-outline",
     "add": "mdi6.file-plus-outline",
     "export": "mdi6.export-variant",
     "accept": "mdi6.check",

@@ -110,3 +110,11 @@ def starter_words() -> str:
 def size_words(size: int) -> str:
     """A number of bytes as people say it."""
     return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
+
+
+def parameter_words(count: int) -> str:
+    """A number of parameters as people say it: 7.2 B, 494 M, 812 K."""
+    for unit, size in (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1_000)):
+        if count >= size:
+            return f"{QLocale().toString(count / size, 'f', 1 if count < 100 * size else 0)} {unit}"
+    return QLocale().toString(count)

@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from core.models import discovery
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Backups, caches and settings of the tests go to a folder of their own, in child processes too."""
+    """Backups, caches and settings of the tests go to a folder of their own, in child processes too.
+
+    The models that other programs have on this computer are not seen.
+    """
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA", "APPDATA"):
         os.environ[name] = str(home / name.lower())
-    if sys.platform == "darwin":
-        os.environ["HOME"] = str(home)
+    os.environ |= dict.fromkeys(("HOME", "USERPROFILE"), str(home))
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "LLAMA_CACHE", "OLLAMA_MODELS", "HF_TOKEN"):
+        os.environ.pop(name, None)
+    discovery.OLLAMA_OF_THE_SYSTEM = home / "ollama"
 
 
 @pytest.fixture(scope="session")

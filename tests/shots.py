@@ -3,6 +3,7 @@
 python -m tests.shots [FOLDER]    default: build/shots. Drawn by a real X server (Xvfb) where there is one.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory() as home, x_server():
-        os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), home)
+        os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HOME"), home)
         project = make_sample(Path(home))
         draw_all(project, folder, Path(home))
 
@@ -67,7 +68,22 @@ def draw_all(project: Path, folder: Path, home: Path) -> None:
 
     _application = make_application(sys.argv[:1])
     studio = Studio(folder, home)
-    for scene in (start, empty, documents, questions, editing, models, export, ask, palette, keys, about, error, bug):
+    for scene in (
+        start,
+        empty,
+        documents,
+        questions,
+        editing,
+        models,
+        download,
+        export,
+        ask,
+        palette,
+        keys,
+        about,
+        error,
+        bug,
+    ):
         studio.take(scene, project)
 
 
@@ -149,7 +165,41 @@ def editing(studio: Studio) -> None:
 
 
 def models(studio: Studio) -> None:
+    """With models of other programs, and one that is no model."""
+    from core.models.shelf import models_folder
+    from tests.data.gguf_tiny import write_tiny
+
+    cache = studio.home / ".lmstudio" / "models" / "owner" / "name"
+    store = studio.home / ".ollama" / "models"
+    manifest = store / "manifests" / "registry.ollama.ai" / "library" / "llama3.2" / "3b"
+    for folder in (cache, store / "blobs", manifest.parent):
+        folder.mkdir(parents=True)
+    write_tiny(cache / "tiny.gguf", metadata={"general.license": "apache-2.0", "general.author": "Somebody"})
+    write_tiny(store / "blobs" / f"sha256-{'a' * 64}", seed=1)
+    layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{'a' * 64}"}
+    manifest.write_text(json.dumps({"layers": [layer]}))
+    (models_folder() / "Qwen3-4B-Instruct-2507-Q4_K_M.gguf").write_bytes(b"GGUF")
     studio.open(2)
+    studio.window.models.list.setCurrentRow(3)
+
+
+def download(studio: Studio) -> object:
+    """With one that was stopped."""
+    from core.models.shelf import models_folder
+    from gui.download_dialog import DownloadDialog
+
+    begun = models_folder() / ".downloads" / "0"
+    begun.mkdir(parents=True)
+    file = {"name": "Qwen3-8B-Q4_K_M.gguf", "url": "", "size": 5_027_783_488, "sha256": "", "validator": ""}
+    source = "Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf"
+    (begun / "download.json").write_text(json.dumps({"source": source, "files": [file]}))
+    with open(begun / f"{file['name']}.part", "wb") as part:
+        part.truncate(1_900_000_000)
+    studio.open(2)
+    dialog = DownloadDialog(studio.window.session, studio.window)
+    dialog.list.setCurrentRow(8)
+    dialog.show()
+    return dialog
 
 
 def export(studio: Studio) -> object:

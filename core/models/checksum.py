@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import Cancelled, UserError
@@ -32,9 +33,9 @@ def hashing(path: Path) -> Iterator[float | str]:
     """The same, step by step: yields the fraction done (0..1) after each chunk, and the digest last."""
     try:
         status = path.stat()
-        key = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        known = _load()
-        if key not in known:
+        key = _key(path)
+        digests = _load()
+        if key not in digests:
             digest = hashlib.sha256()
             done = 0
             with open(path, "rb") as file:
@@ -42,12 +43,31 @@ def hashing(path: Path) -> Iterator[float | str]:
                     digest.update(chunk)
                     done += len(chunk)
                     yield min(1.0, done / max(status.st_size, 1))
-            known = _load()  # another process may have added to it meanwhile
-            known[key] = digest.hexdigest()
-            _store(known)
+            digests = _load()  # another process may have added to it meanwhile
+            digests[key] = digest.hexdigest()
+            _store(digests)
     except OSError as error:
         raise UserError(f"“{path.name}” cannot be read: {error.strerror or error}. Choose another file.") from error
-    yield known[key]
+    yield digests[key]
+
+
+def known(path: Path) -> str:
+    """The SHA-256 of a file where it was computed before, else nothing; costs no time."""
+    try:
+        return _load().get(_key(path), "")
+    except OSError:
+        return ""
+
+
+def remember(path: Path, digest: str) -> None:
+    """Notes the SHA-256 of a file that was computed before the file came to its place."""
+    with suppress(OSError):
+        _store(_load() | {_key(path): digest})
+
+
+def _key(path: Path) -> str:
+    status = path.stat()
+    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
 
 
 def _cache() -> Path:
@@ -64,9 +84,9 @@ def _load() -> dict[str, str]:
     return {key: value for key, value in stored.items() if isinstance(value, str) and len(value) == 64}
 
 
-def _store(known: dict[str, str]) -> None:
+def _store(digests: dict[str, str]) -> None:
     """Written beside and moved into place: a crash leaves the old or the new, a full disk costs only time."""
-    recent = dict(list(known.items())[-REMEMBERED:])
+    recent = dict(list(digests.items())[-REMEMBERED:])
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(dir=_cache().parent, prefix="checksums")

@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.models.gguf_header import FLOAT32, INT32, STRING, UINT32, Array, Header, Tensor, Value, read_header
 
 LONGEST_CONTEXT = 1 << 24  # tokens; a file that declares 2³¹−1 would make others allocate gigabytes
+LONGEST_NAME = 200  # characters
 DEFAULT_PROMPT_STYLE = "chat"
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
@@ -72,7 +73,13 @@ class ModelFile:
     embedding_length: int
     cache_bytes_per_token: int  # of an f16 KV cache; an upper bound where layers share or leave out heads
     is_embedding: bool  # made for vectors, not for text
+    licence: str  # and who made it: as the file says, else empty
+    author: str
     parts: tuple[Path, ...]
+
+    def memory(self, tokens: int) -> int:
+        """Bytes that the weights and a cache of so many tokens take."""
+        return self.size + tokens * self.cache_bytes_per_token
 
 
 def read_model(path: Path) -> ModelFile:
@@ -96,7 +103,7 @@ def read_model(path: Path) -> ModelFile:
     blocks = facts.number("block_count")
     return ModelFile(
         path=parts[0],
-        name=facts.text("general.name") or parts[0].stem,
+        name=facts.line("general.name") or parts[0].stem,
         architecture=facts.architecture,
         quantisation=_quantisation(first.metadata.get("general.file_type"), tensors),
         context_length=min(facts.number("context_length"), LONGEST_CONTEXT),
@@ -109,22 +116,32 @@ def read_model(path: Path) -> ModelFile:
         embedding_length=embedding,
         cache_bytes_per_token=2 * blocks * facts.most("attention.head_count_kv", heads) * (key + value),
         is_embedding=facts.is_embedding(),
+        licence=facts.line("general.license.name") or facts.line("general.license"),
+        author=facts.line("general.author") or facts.line("general.organization"),
         parts=tuple(parts),
     )
 
 
-def _parts(path: Path) -> list[Path]:
-    """All files of the model that `path` belongs to, in order."""
-    match = _PART.fullmatch(path.name)
+def part_names(name: str) -> list[str]:
+    """The names of all files of the model that a file of this name belongs to, in order."""
+    match = _PART.fullmatch(name)
     if match is None:
-        return [path]
+        return [name]
     count = int(match["count"])
     names = [f"{match['stem']}-{number:05d}-of-{count:05d}.gguf" for number in range(1, count + 1)]
+    return names if 0 < int(match["number"]) <= count else []
+
+
+def _parts(path: Path) -> list[Path]:
+    """All files of the model that `path` belongs to, in order."""
+    names = part_names(path.name)
+    if names == [path.name]:
+        return [path]
     missing = [name for name in names if not (path.parent / name).is_file()]
-    if missing or not 0 < int(match["number"]) <= count:
+    if missing or not names:
         shown = ", ".join(missing[:3]) + ("…" if len(missing) > 3 else "")
         raise UserError(
-            f"“{path.name}” is one of {count} parts of a model, and a part is missing ({shown or 'its number'}). "
+            f"“{path.name}” is one of several parts of a model, and a part is missing ({shown or 'its number'}). "
             "Put all parts into one folder and choose the first."
         )
     return [path.parent / name for name in names]
@@ -159,6 +176,10 @@ class _Facts:
     def text(self, key: str) -> str:
         value = self._metadata.get(key, "")
         return value if isinstance(value, str) else ""
+
+    def line(self, key: str) -> str:
+        """A text that is shown in a list: one short line, whatever stands in the file."""
+        return " ".join(self.text(key).split())[:LONGEST_NAME]
 
     def number(self, key: str) -> int:
         """A positive whole number of the architecture's own, which every model has."""

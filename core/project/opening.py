@@ -21,9 +21,9 @@ import apsw
 
 from core import __version__
 from core.errors import UserError
+from core.lock import Lock
 from core.project import backup
 from core.project.errors import ProjectLocked, damaged, plain_errors
-from core.project.lock import Lock
 
 APPLICATION_ID = 0x456C656E  # "Elen"
 MIGRATIONS = Path(__file__).with_name("migrations")

@@ -5,38 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QSize, Qt, QUrl
-from PySide6.QtGui import QAction, QDesktopServices, QShowEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QLocale, QSignalBlocker, QSize, Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices, QShowEvent
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
-    QScrollArea,
     QSplitter,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from core import paths
-from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded
+from core.engine.requests import Loaded
 from core.errors import UserError
 from core.models.files import ModelFile
-from core.models.shelf import Shelved, models_folder
+from core.models.shelf import OWN, Shelved, models_folder
 from core.questions.prompts import load_prompts
 from gui import style
+from gui.download_dialog import DownloadDialog, start_download
 from gui.jobs import Jobs
-from gui.labels import caption, plain, quiet, strong
+from gui.labels import heading, plain, quiet
+from gui.model_details import ModelDetails
 from gui.model_finder import ModelFinder
-from gui.panels.panel import Panel
+from gui.panels.panel import Panel, action_button
 from gui.session import Session
-from gui.words import kind_name, size_words, starter_words
+from gui.words import parameter_words, size_words
+
+GATHER = 100  # milliseconds in which what is found is gathered, while the first search fills the list
 
 _SHELVED = Qt.ItemDataRole.UserRole
 
@@ -48,24 +47,30 @@ class ModelsPanel(Panel):
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, QCoreApplication.translate("Panel", "Models"))
-        self._finder: ModelFinder | None = None
+        self._finders: list[ModelFinder] = []  # the last, and those before it that have not ended yet
         self._found: list[Shelved] = []
+        self._complete = False  # whether a search has come to its end
         self._loaded: Loaded | None = None
         self._unloading = False  # whether that is asked for already
-        self._wanted: Path | None = None  # to be selected once it is read
+        self._wanted: Path | None = self.next_model()  # to be selected once it is found
+        self._gather = QTimer(self, singleShot=True, interval=GATHER)
+        self._gather.timeout.connect(self._fill)
         self._build()
         self.show_loaded(None)
         self._show_details()
 
     def refresh(self) -> None:
         """Reads the headers anew, off the event loop."""
-        if self._finder is not None:
-            self._finder.ended.disconnect(self._show_found)
-        self._finder = ModelFinder(self.session.chosen_models())
-        self._finder.ended.connect(self._show_found)
-        if not self.list.count():
+        for finder in self._finders:
+            finder.abandon()
+        finder = ModelFinder(self.session.chosen_models())
+        self._finders = [*(other for other in self._finders if other.alive), finder]
+        finder.ended.connect(self._show_found)
+        if not self._complete:
+            self._found = []
+            finder.found.connect(self._take_found)
             self._hint.setText(self.tr("Reading what the files are…"))
-        self._finder.start()
+        finder.start()
 
     def next_model(self) -> Path:
         """The model that the next run takes: the one that was chosen, else the starter."""
@@ -88,13 +93,17 @@ class ModelsPanel(Panel):
 
     def save_state(self) -> None:
         self.session.settings.setValue("models_splitter", self._splitter.saveState())
-        if self._finder is not None:
-            self._finder.stop()
+        self.details.stop()
+        for finder in self._finders:
+            finder.stop()
 
     # Building
 
     def _build(self) -> None:
         self._add = self.add_action(self.tr("&Add a GGUF file…"), self.choose_file, "Ctrl+Shift+G", "add")
+        self._download = self.add_action(
+            self.tr("&Download a model…"), self.choose_download, "Ctrl+Shift+D", "download"
+        )
         self._use = self.add_action(self.tr("&Use for the next run"), self.use_current, "Ctrl+Return", "accept")
         self._remove = self.add_action(self.tr("&Take off the list"), self.remove_current, "Del", "remove")
         self._unload = self.add_action(self.tr("Un&load from memory"), self.unload, None, "unload")
@@ -103,7 +112,8 @@ class ModelsPanel(Panel):
         self._splitter = QSplitter()
         self._splitter.setChildrenCollapsible(False)
         self._splitter.addWidget(self._left())
-        self._splitter.addWidget(self._right())
+        self.details = ModelDetails(self._use, self._remove)
+        self._splitter.addWidget(self.details)
         self._splitter.setStretchFactor(1, 1)
         self._splitter.setSizes([320, 560])
         if state := self.session.settings.value("models_splitter"):
@@ -118,7 +128,7 @@ class ModelsPanel(Panel):
         strip.setFrameShape(QFrame.Shape.StyledPanel)
         self._loaded_icon, self._loaded_text = QLabel(), plain()
         self._loaded_text.setAccessibleName(self.tr("What is in memory"))
-        self._unload_button = _button(self._unload, self.tr("Un&load"))
+        self._unload_button = action_button(self._unload, self.tr("Un&load"))
         row = QHBoxLayout(strip)
         style.spaced(row, style.SPACE, style.SPACE)
         row.addWidget(self._loaded_icon)
@@ -133,78 +143,64 @@ class ModelsPanel(Panel):
         self.list.setSpacing(1)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.currentItemChanged.connect(self._show_details)
+        self.list.currentItemChanged.connect(self._take_selection)
         self.list.itemActivated.connect(self.use_current)
         self._hint = quiet()
         buttons = QHBoxLayout()
         style.spaced(buttons, 0)
-        buttons.addWidget(_button(self._add, self.tr("&Add a GGUF file…")), 1)
-        buttons.addWidget(_button(self._open, self.tr("&Open folder")), 1)
+        buttons.addWidget(action_button(self._add, self.tr("&Add a GGUF file…")), 1)
+        buttons.addWidget(action_button(self._open, self.tr("&Open folder")), 1)
         left = QWidget()
         column = QVBoxLayout(left)
         style.spaced(column, 0)
         column.addWidget(self.list, 1)
         column.addWidget(self._hint)
+        column.addWidget(action_button(self._download, self.tr("&Download a model…")))
         column.addLayout(buttons)
         return left
 
-    def _right(self) -> QStackedWidget:
-        self._name, self._about = strong(size=1.4), quiet()
-        self._form = QFormLayout()
-        style.spaced(self._form, 0)
-        self._form.setHorizontalSpacing(style.WIDE)
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._use_button = _button(self._use, self.tr("&Use for the next run"))
-        self._remove_button = _button(self._remove, self.tr("&Take off the list"))
-        buttons = QHBoxLayout()
-        style.spaced(buttons, 0)
-        buttons.addWidget(self._use_button)
-        buttons.addWidget(self._remove_button)
-        buttons.addStretch(1)
-        page = QWidget()
-        column = QVBoxLayout(page)
-        style.spaced(column, style.DOUBLE)
-        column.addWidget(self._name)
-        column.addWidget(self._about)
-        column.addSpacing(style.SPACE)
-        column.addLayout(self._form)
-        column.addSpacing(style.SPACE)
-        column.addLayout(buttons)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(page)
-        nothing = quiet(self.tr("Select a model to see what it is."))
-        nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._right_pages = QStackedWidget()
-        self._right_pages.addWidget(nothing)
-        self._right_pages.addWidget(scroll)
-        return self._right_pages
-
     # Filling
 
+    def _take_found(self, shelved: Shelved) -> None:
+        if self.sender() is self._finders[-1]:
+            self._found.append(shelved)
+            if not self._gather.isActive():
+                self._gather.start()
+
     def _show_found(self, found: list[Shelved]) -> None:
-        if found != self._found or self._wanted is not None:
-            self._found = found
+        if self.sender() is not self._finders[-1]:
+            return
+        self._gather.stop()
+        if found != self._found or self._wanted is not None or not self._complete:
+            self._found, self._complete = found, True
             self._fill()
+            self._wanted = None
 
     def _fill(self) -> None:
         found = self._found
-        before = self._wanted or (self.current.path if self.current else self.next_model())
-        self._wanted = None
-        self.list.clear()
-        for shelved in found:
-            self.list.addItem(self._item(shelved))
+        wanted = self._wanted if any(shelved.path == self._wanted for shelved in found) else None
+        before = wanted or (self.current.path if self.current else self.next_model())
+        self._wanted = None if wanted else self._wanted
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            program = OWN
+            for shelved in found:
+                if shelved.program != program:
+                    self.list.addItem(heading(shelved.program, self.list))
+                program = shelved.program
+                self.list.addItem(self._item(shelved))
+            self._select(before)
         usable = sum(shelved.model is not None for shelved in found)
         self._hint.setText(
-            self.tr("Only the starter is here, for trying the app. Add a GGUF file of your own for real work.")
+            self.tr("Only the starter is here, for trying the app. Download a model or add a GGUF file of your own.")
             if usable <= 1
             else ""
         )
         self._hint.setVisible(usable <= 1)
-        rows = [row for row, shelved in enumerate(found) if shelved.path == before]
+        self._show_details()
+
+    def _select(self, path: Path) -> None:
+        rows = [row for row in range(self.list.count()) if (one := self._at(row)) is not None and one.path == path]
         self.list.setCurrentRow(rows[0] if rows else 0)
 
     def _item(self, shelved: Shelved) -> QListWidgetItem:
@@ -212,7 +208,7 @@ class ModelsPanel(Panel):
         if model is None:
             words, glyph, meaning = self.tr("cannot be used"), "warning", "warning"
         else:
-            words = " · ".join([_short(model.parameters), model.quantisation, size_words(model.size)])
+            words = " · ".join([parameter_words(model.parameters), model.quantisation, size_words(model.size)])
             glyph, meaning = "models", "quiet"
         if shelved.path == self.next_model() and model is not None:
             words, glyph, meaning = self.tr("next run · {}").format(words), "accept", "good"
@@ -222,85 +218,26 @@ class ModelsPanel(Panel):
         item.setData(_SHELVED, shelved)
         return item
 
+    def _at(self, row: int) -> Shelved | None:
+        item = self.list.item(row)
+        return item.data(_SHELVED) if item else None
+
     @property
     def current(self) -> Shelved | None:
         """What is selected."""
-        item = self.list.currentItem()
-        return item.data(_SHELVED) if item else None
+        return self._at(self.list.currentRow())
+
+    def _take_selection(self) -> None:
+        self._wanted = None  # the user has chosen
+        self._show_details()
 
     def _show_details(self) -> None:
         shelved = self.current
         model = shelved.model if shelved else None
-        self._use.setEnabled(model is not None and _can_ask(model) and model.path != self.next_model())
+        is_next = model is not None and model.path == self.next_model()
+        self._use.setEnabled(model is not None and _can_ask(model) and not is_next)
         self._remove.setEnabled(shelved is not None and shelved.chosen)
-        self._remove_button.setVisible(self._remove.isEnabled())
-        self._use_button.setVisible(self._use.isEnabled())
-        self._right_pages.setCurrentIndex(shelved is not None)
-        while self._form.rowCount():
-            self._form.removeRow(0)
-        if shelved is None:
-            return
-        self._name.setText(model.name if model else shelved.path.name)
-        self._about.setText(self._about_words(shelved))
-        self._about.setVisible(bool(self._about.text()))
-        rows = self._facts(model) if model else []
-        for label, value in [*rows, (self.tr("File"), str(shelved.path))]:
-            field = plain(value, selectable=True)
-            field.setAccessibleName(f"{label}: {value}")
-            self._form.addRow(caption(label), field)
-
-    def _about_words(self, shelved: Shelved) -> str:
-        model = shelved.model
-        if model is None:
-            return shelved.problem
-        words = []
-        if model.path == paths.starter_model():
-            words.append(starter_words())
-        if model.is_embedding:
-            words.append(self.tr("It makes vectors, not text, so it cannot ask questions."))
-        elif model.path == self.next_model():
-            words.append(self.tr("The next run takes this model."))
-        return " ".join(words)
-
-    def _facts(self, model: ModelFile) -> list[tuple[str, str]]:
-        number = QLocale().toString
-        return [
-            (self.tr("Architecture"), self.tr("{}, {} layers").format(model.architecture, number(model.block_count))),
-            (self.tr("Parameters"), _short(model.parameters)),
-            (self.tr("Quantisation"), model.quantisation),
-            (self.tr("Size"), self._size_words(model)),
-            (self.tr("Memory"), self._memory_words(model)),
-            (self.tr("Context"), self.tr("{} tokens").format(number(model.context_length))),
-            (self.tr("Vocabulary"), self.tr("{} tokens").format(number(model.vocabulary_size))),
-            (self.tr("Chat template"), self.tr("yes") if model.chat_template else self.tr("no: a plain one is used")),
-            (self.tr("Prompts"), model.prompt_style),
-            (self.tr("Questions"), self._kinds(model)),
-        ]
-
-    def _size_words(self, model: ModelFile) -> str:
-        if len(model.parts) == 1:
-            return size_words(model.size)
-        return self.tr("{} in {} files").format(size_words(model.size), QLocale().toString(len(model.parts)))
-
-    def _memory_words(self, model: ModelFile) -> str:
-        """Weights and cache, at the context that a run asks for first."""
-        needed = model.size + EngineSettings().sequences * TOKENS_A_SEQUENCE * model.cache_bytes_per_token
-        memory = psutil.virtual_memory()
-        text = self.tr("about {} of this computer's {}").format(size_words(needed), size_words(memory.total))
-        if needed > memory.total:
-            return self.tr("{}: too much for it").format(text)
-        if needed > memory.available:
-            return self.tr("{}, of which {} are free: close other programs first").format(
-                text, size_words(memory.available)
-            )
-        return text
-
-    def _kinds(self, model: ModelFile) -> str:
-        try:
-            kinds = load_prompts(model.prompt_style).kinds
-        except UserError as error:
-            return str(error)
-        return " · ".join(map(kind_name, kinds))
+        self.details.show_model(shelved, is_next)
 
     def _loaded_words(self) -> str:
         loaded = self._loaded
@@ -332,6 +269,18 @@ class ModelsPanel(Panel):
         self._wanted = files[-1]
         self.refresh()
 
+    def choose_download(self) -> None:
+        """Asks what to download, and begins it."""
+        dialog = DownloadDialog(self.session, self)
+        if dialog.exec():
+            start_download(self.session, self.jobs, *dialog.wish).arrived.connect(self.show_arrived)
+        dialog.deleteLater()
+
+    def show_arrived(self, model: ModelFile) -> None:
+        """Selects a model that has come to the others."""
+        self._wanted = model.path
+        self.refresh()
+
     def remove_current(self) -> None:
         """Takes an added file off the list; the file itself stays where it is."""
         shelved = self.current
@@ -356,7 +305,7 @@ class ModelsPanel(Panel):
         """Frees the memory, once the run that uses it is over."""
         if self._loaded is not None:
             self._unloading = True
-            if self.jobs.active:
+            if self.jobs.any_in("model"):
                 self.session.notify(self.tr("The model is unloaded when the run is over."))
             self.jobs.free("model").ended.connect(self._unloaded)
             self.show_loaded(self._loaded)
@@ -391,21 +340,3 @@ def _can_ask(model: ModelFile) -> bool:
         return bool(load_prompts(model.prompt_style).kinds)
     except UserError:
         return False
-
-
-def _button(action: QAction, text: str) -> QPushButton:
-    """A button that does what an action does, and is enabled when it is."""
-    button = QPushButton(text)
-    button.setIcon(action.icon())
-    button.setEnabled(action.isEnabled())
-    button.clicked.connect(action.trigger)
-    action.changed.connect(lambda: (button.setEnabled(action.isEnabled()), button.setIcon(action.icon())))
-    return button
-
-
-def _short(count: int) -> str:
-    """A number of parameters as people say it: 7.2 B, 494 M, 812 K."""
-    for unit, size in (("B", 1_000_000_000), ("M", 1_000_000), ("K", 1_000)):
-        if count >= size:
-            return f"{QLocale().toString(count / size, 'f', 1 if count < 100 * size else 0)} {unit}"
-    return QLocale().toString(count)

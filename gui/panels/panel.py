@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from gui import style
 from gui.jobs import Jobs
@@ -48,3 +48,13 @@ class Panel(QWidget):
         self._kept.append(action)
         self.addAction(action)
         return action
+
+
+def action_button(action: QAction, text: str) -> QPushButton:
+    """A button that does what an action does, and is enabled when it is."""
+    button = QPushButton(text)
+    button.setIcon(action.icon())
+    button.setEnabled(action.isEnabled())
+    button.clicked.connect(action.trigger)
+    action.changed.connect(lambda: (button.setEnabled(action.isEnabled()), button.setIcon(action.icon())))
+    return button

@@ -70,13 +70,14 @@ def write_tiny(
     width: int = 64,
     layers: int = 2,
     nan: bool = False,
+    kind: str = "model",
     metadata: dict[str, str] | None = None,
 ) -> Path:
     """A llama-shaped model of about 500 tokens. With `nan`, its last weights are no numbers."""
     random = np.random.default_rng(seed)
     heads, kv_heads = 4, 2
     head = width // heads
-    writer, size = _begin(path, "llama", template, context, width, layers)
+    writer, size = _begin(path, "llama", template, context, width, layers, kind)
     writer.add_feed_forward_length(2 * width)
     writer.add_head_count(heads)
     writer.add_head_count_kv(kv_heads)
@@ -144,7 +145,7 @@ def write_recurrent(path: Path, *, seed: int = 0, width: int = 32, layers: int =
 
 
 def _begin(
-    path: Path, architecture: str, template: str | None, context: int, width: int, layers: int
+    path: Path, architecture: str, template: str | None, context: int, width: int, layers: int, kind: str = "model"
 ) -> tuple[gguf.GGUFWriter, int]:
     """A file with what every model says of itself and the vocabulary; how many tokens that has."""
     pairs = merges(SAMPLE, 220)
@@ -152,7 +153,7 @@ def _begin(
     size = len(tokens)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny-random")
-    writer.add_type("model")
+    writer.add_type(kind)
     writer.add_file_type(0)
     writer.add_context_length(context)
     writer.add_embedding_length(width)

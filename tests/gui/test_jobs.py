@@ -233,7 +233,7 @@ def test_close_stops_all_and_leaves_no_thread(qtbot: QtBot) -> None:
 def test_time_left_goes_by_the_pace_since_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("gui.jobs.time.monotonic", lambda: now)
-    job = Job("Resuming", lambda job: None)
+    job = Job("model", "Resuming", lambda job: None)
     job.state = "running"
     job.say(Status("Asking", 412, 900))
     now += 10

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -32,7 +33,7 @@ from gui.app import _Unexpected
 from gui.ask_dialog import AskDialog
 from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
-from gui.jobs import Jobs
+from gui.jobs import Job, Jobs
 from gui.keys import KeysDialog
 from gui.main_window import MainWindow
 from gui.messages import BugDialog
@@ -83,6 +84,20 @@ def drop(window: MainWindow, *files: Path) -> None:
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     window.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys))
     QCoreApplication.processEvents()
+
+
+def test_a_download_does_not_keep_a_project_from_being_closed(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    window.session.create(tmp_path / "one.elenchus")
+    over = threading.Event()
+
+    def work(job: Job) -> None:
+        over.wait(30)
+
+    window.jobs.start("download", "Downloading", work)
+    window.open_path(tmp_path / "one.elenchus")
+    window.close_project()
+    assert not window.session.is_open
+    over.set()
 
 
 def test_from_a_pdf_to_an_export_by_keys_alone(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """The models panel: what is found, what is said of it, which one the next run takes, and what is in memory."""
 
+import hashlib
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +14,9 @@ from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.engine.requests import Loaded
-from core.models.shelf import at_hand, models_folder, shelf
+from core.models import checksum
+from core.models.shelf import Shelved, models_folder, shelf
+from gui import model_details, model_finder, model_hasher
 from gui.jobs import Job, Jobs
 from gui.panels.models import ModelsPanel
 from gui.session import Session
@@ -64,7 +69,7 @@ def button(panel: ModelsPanel, text: str) -> QPushButton:
 def test_the_starter_is_there_and_says_what_it_is_for(qtbot: QtBot, panel: ModelsPanel) -> None:
     show(qtbot, panel)
     text = words(panel)
-    for fact in ("For trying the app", "Add a GGUF file of your own", "The next run takes this model", "llama",
+    for fact in ("For trying the app", "add a GGUF file of your own", "The next run takes this model", "llama",
                  "tokens", "starter", "Factual", "True or false", str(paths.starter_model())):  # fmt: skip
         assert fact in text, fact
     assert "Multiple choice" not in text
@@ -92,7 +97,7 @@ def test_files_of_the_folder_and_added_ones_are_listed_once(
     assert panel.current.path == added  # what was added is what is shown
     again = Session(QSettings(session.settings.fileName(), QSettings.Format.IniFormat))
     assert again.chosen_models() == [added, inside]
-    assert "Add a GGUF file of your own" not in words(panel)
+    assert "add a GGUF file of your own" not in words(panel)
 
 
 def test_unreadable_files_say_why(qtbot: QtBot, panel: ModelsPanel, tmp_path: Path) -> None:
@@ -199,6 +204,88 @@ def test_every_control_is_reachable_and_named(qtbot: QtBot, panel: ModelsPanel) 
     assert "" not in seen
 
 
+def test_models_of_other_programs_stand_under_their_names(
+    qtbot: QtBot, panel: ModelsPanel, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    shutil.copy(tiny, tmp_path / "cache" / "theirs.gguf")
+    monkeypatch.setenv("LLAMA_CACHE", str(tmp_path / "cache"))
+    show(qtbot, panel, 3)
+    assert titles(panel) == ["Elenchus starter", "llama.cpp", "tiny-random"]
+    panel.activateWindow()
+    panel.list.setFocus()
+    qtbot.waitUntil(panel.list.hasFocus)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Down)
+    assert panel.list.currentRow() == 2  # the heading is passed over
+    qtbot.waitUntil(lambda: "Found with" in words(panel))
+    assert "llama.cpp" in words(panel)
+
+
+def test_the_list_fills_while_the_search_goes_on(
+    qtbot: QtBot, panel: ModelsPanel, session: Session, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = models_folder() / "mine.gguf"
+    shutil.copy(tiny, mine)
+    session.settings.setValue("model", str(mine))
+    panel._wanted = mine
+    more = threading.Event()
+
+    def slow(chosen: object) -> Iterator[Shelved]:
+        found = iter(shelf())
+        yield next(found)
+        more.wait(30)
+        yield from found
+
+    monkeypatch.setattr(model_finder, "shelf", slow)
+    panel.show()
+    qtbot.waitUntil(lambda: titles(panel) == ["Elenchus starter"])
+    more.set()
+    qtbot.waitUntil(lambda: len(titles(panel)) == 2)
+    qtbot.waitUntil(lambda: panel.current is not None and panel.current.path == mine)
+
+
+def test_the_checksum_is_computed_once_and_shown(
+    qtbot: QtBot, panel: ModelsPanel, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = models_folder() / "mine.gguf"
+    mine.write_bytes(tiny.read_bytes() + bytes(1))
+    digest = hashlib.sha256(mine.read_bytes()).hexdigest()
+    show(qtbot, panel, 2)
+    qtbot.waitUntil(lambda: hashlib.sha256(paths.starter_model().read_bytes()).hexdigest() in words(panel))
+    panel.list.setCurrentRow(1)
+    qtbot.waitUntil(lambda: digest in words(panel))
+    monkeypatch.setattr(model_hasher, "hashing", None)
+    panel.list.setCurrentRow(0)
+    panel.list.setCurrentRow(1)
+    qtbot.waitUntil(lambda: digest in words(panel))
+
+
+def test_a_long_checksum_says_how_far_it_is_and_stops_for_another_model(
+    qtbot: QtBot, panel: ModelsPanel, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(tiny, models_folder() / "mine.gguf")
+    show(qtbot, panel, 2)
+    ended = threading.Event()
+
+    def endless(path: Path) -> Iterator[float]:
+        try:
+            while True:
+                yield 0.25
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(model_hasher, "hashing", endless)
+    monkeypatch.setattr(checksum, "known", lambda _: "")
+    monkeypatch.setattr(model_details, "SOON", 0)
+    panel.list.setCurrentRow(1)
+    qtbot.waitUntil(lambda: "is being computed: 25 %" in words(panel))
+    panel.list.setCurrentRow(0)
+    assert ended.wait(10)
+    panel.save_state()  # as when the window closes
+    assert not any(hasher.alive for hasher in panel.details._hashers)
+
+
 def test_the_shelf_lists_parts_and_duplicates_once(tiny: Path, tmp_path: Path) -> None:
     inside = models_folder() / "tiny.gguf"
     shutil.copy(tiny, inside)
@@ -210,4 +297,3 @@ def test_the_shelf_lists_parts_and_duplicates_once(tiny: Path, tmp_path: Path) -
         (other, False, True),
     ]
     assert "other.gguf" in found[2].problem
-    assert [model and model.path for model, _ in at_hand()] == [paths.starter_model(), inside]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from core import paths
 from core.project.project import Project
 from tests.conftest import ROOT, Command
+from tests.core.models.hub_server import Hub, serving
+from tests.data.gguf_tiny import write_tiny
 
 SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
 
@@ -83,6 +86,46 @@ def test_models_are_listed(elenchus: Command) -> None:
     (starter,) = [row for row in rows(elenchus("models", "--json").stdout) if row["prompt_style"] == "starter"]
     assert starter["architecture"] == "llama"
     assert starter["size"] <= 20_000_000
+    assert (starter["program"], starter["fits"]) == ("Elenchus", True)
+    assert "fits this computer" in elenchus("models").stdout
+    known = rows(elenchus("models", "--recommended", "--json").stdout)
+    assert all(row["source"].endswith(".gguf") for row in known)
+    assert "elenchus download Qwen/" in elenchus("models", "--recommended").stdout
+
+
+def test_a_download_is_stopped_resumed_and_listed(
+    elenchus: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_tiny(tmp_path / "tiny.gguf").read_bytes()
+    hub = Hub({"owner/name/tiny.gguf": data}, pause=threading.Event())
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    with serving(hub):
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        if os.name == "posix":
+            command = [sys.executable, "-m", "core.cli", "download", "owner/name/tiny.gguf"]
+            with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as loading:
+                while not list(tmp_path.rglob("*.part")):
+                    time.sleep(0.02)
+                loading.send_signal(signal.SIGINT)
+                _, said = loading.communicate(timeout=30)
+            assert loading.returncode == 130, said
+            assert "The same command goes on where it stopped." in said
+        assert hub.pause is not None
+        hub.pause.set()
+        (model,) = rows(elenchus("download", "owner/name/tiny.gguf", "--json").stdout)
+        assert Path(model["path"]).read_bytes() == data
+        listed = rows(elenchus("models", "--json").stdout)
+        assert model in listed
+        assert "has no file" in elenchus("download", "owner/name/other.gguf", code=1).stderr
+
+
+def test_one_model_of_another_program_is_listed(
+    elenchus: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLAMA_CACHE", str(write_tiny(tmp_path / "tiny.gguf").parent))
+    assert [row["program"] for row in rows(elenchus("models", "--json").stdout)] == ["Elenchus", "llama.cpp"]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +155,8 @@ def test_models_are_listed(elenchus: Command) -> None:
             "nothing to export",
         ),
         (["text", "{sample}", "--page", "999"], 1, "page 999"),
+        (["download", "owner/name"], 1, "owner/name/file.gguf"),
+        (["download", "owner/name/file.gguf", "--sha256", "12"], 1, "64 hexadecimal digits"),
         (["{project}"], 1, "elenchus"),
         (["--nonsense"], 2, "usage"),
     ],

@@ -63,9 +63,18 @@ def test_what_a_good_file_says(tiny: Path) -> None:
     assert (model.chat_template, model.prompt_style) == (CHATML, "chat")
     assert model.size == tiny.stat().st_size
     assert model.cache_bytes_per_token == 2 * 2 * 2 * (16 + 16)
+    assert model.memory(100) == model.size + 100 * model.cache_bytes_per_token
+    assert (model.licence, model.author) == ("", "")
     assert not model.is_embedding
     assert model.parts == (tiny,)
     assert model.parameters == sum(tensor.elements for tensor in read_header(tiny).tensors)
+
+
+def test_who_made_it_and_on_what_terms(tmp_path: Path) -> None:
+    said = {"general.license": "apache-2.0", "general.author": "A\n  B\t" + "x" * 999}
+    model = read_model(write_tiny(tmp_path / "tiny.gguf", metadata=said))
+    assert model.licence == "apache-2.0"
+    assert model.author == "A B " + "x" * 196
 
 
 def test_a_real_file(shared: Path) -> None:

@@ -1,7 +1,7 @@
-"""One writer at a time: a lock file beside the project, which the system frees when its holder dies.
+"""One writer at a time: a lock file beside what is written, which the system frees when its holder dies.
 
-SQLite's own exclusive lock would keep a second instance from reading as well, and any lock on the project file itself
-is dropped by POSIX when this process closes another descriptor of it. Hence a file of its own.
+For a project, SQLite's own exclusive lock would keep a second instance from reading as well, and any lock on the file
+itself is dropped by POSIX when this process closes another descriptor of it. Hence a file of its own.
 """
 
 import errno
@@ -17,7 +17,7 @@ else:
 
 
 class Lock:
-    """Holds the project at `path` until `release`. Raises BlockingIOError when another holds it, else OSError."""
+    """Holds what lies at `path` until `release`. Raises BlockingIOError when another holds it, else OSError."""
 
     def __init__(self, path: Path) -> None:
         self._file = lock_file(path)
@@ -57,7 +57,7 @@ class Lock:
 
 
 def lock_file(path: Path) -> Path:
-    """Where the lock of the project at `path` lies."""
+    """Where the lock of what lies at `path` is."""
     return path.with_name(path.name + "-lock")
 
 
