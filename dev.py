@@ -3,6 +3,9 @@
 python3 dev.py run [--gpu cuda|vulkan|metal]   the window on a sample project; without a display, the sample from
                                                a PDF to exported questions
 python3 dev.py test [PYTEST ARGUMENTS]         the tests (-m slow for the long ones)
+python3 dev.py test --gpu vulkan tests/core/engine/test_gpu.py
+                                               the offload of layers; on Debian without a graphics card, on Mesa's
+                                               software device
 python3 dev.py check                           lint, format, types and import rules
 python3 dev.py bench NAME                      a benchmark of tests/benchmarks
 python3 dev.py shots                           pictures of every panel and dialog, light and dark
@@ -12,11 +15,13 @@ from __future__ import annotations  # so that an older Python gets as far as say
 
 import argparse
 import ctypes.util
+import getpass
 import hashlib
 import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +32,13 @@ ROOT = Path(__file__).resolve().parent
 PACKAGING = ROOT / "packaging"
 LLAMA = "llama-cpp-python==0.3.36"
 GPU_FLAGS = {"cpu": "", "cuda": "-DGGML_CUDA=on", "vulkan": "-DGGML_VULKAN=on", "metal": "-DGGML_METAL=on"}
+
+VULKAN_PACKAGES = ("glslc", "libvulkan-dev", "spirv-headers", "mesa-vulkan-drivers")
+VULKAN_HEADER = Path("/usr/include/vulkan/vulkan_core.h")
+LEAST_VULKAN = 272  # the VK_HEADER_VERSION that brought VK_EXT_layer_settings, which llama.cpp needs
+NEWER_DEBIAN = {"bookworm": "trixie"}  # whose Vulkan headers are new enough
+# Mesa's software device counts as a processor, which llama.cpp takes only by its number; its half-precision differs.
+SOFTWARE_VULKAN = {"GGML_VK_VISIBLE_DEVICES": "0", "GGML_VK_DISABLE_F16": "1", "GGML_VK_DISABLE_COOPMAT": "1"}
 
 # Shared libraries that Qt opens, and the Debian packages that bring them.
 QT_LIBRARIES = {
@@ -56,6 +68,8 @@ def main() -> int:
     parser.add_argument("--gpu", choices=["cuda", "vulkan", "metal"], help="compile llama.cpp for this GPU")
     options, rest = parser.parse_known_args()
     python = set_up(options.gpu or default_backend(), development=options.command != "run")
+    if options.gpu == "vulkan" and options.command == "test" and not has_graphics_card():
+        os.environ.update(SOFTWARE_VULKAN)
     command = {"run": run, "test": test, "check": check, "bench": bench, "shots": shots}[options.command]
     return command(python, rest)
 
@@ -63,6 +77,10 @@ def main() -> int:
 def default_backend() -> str:
     """Metal on Apple silicon, else the CPU: other GPUs need a toolkit that only the user knows to be there."""
     return "metal" if (platform.system(), platform.machine()) == ("Darwin", "arm64") else "cpu"
+
+
+def has_graphics_card() -> bool:
+    return sys.platform != "linux" or any(Path("/dev/dri").glob("renderD*"))
 
 
 def run(python: Path, rest: list[str]) -> int:
@@ -202,12 +220,52 @@ def llama_wheel(python: Path, backend: str) -> Path:
         with tempfile.TemporaryDirectory() as scratch:
             # pip's own cache knows neither the GPU nor the processor that a wheel was compiled for.
             command = [*pip(python), "wheel", "--no-deps", "--no-cache-dir", "--wheel-dir", scratch, LLAMA]
-            must(command, CMAKE_ARGS=f"{os.environ.get('CMAKE_ARGS', '')} {GPU_FLAGS[backend]}".strip())
+            headers = newer_vulkan_headers(Path(scratch)) if backend == "vulkan" else ""
+            must(command, CMAKE_ARGS=f"{os.environ.get('CMAKE_ARGS', '')} {GPU_FLAGS[backend]} {headers}".strip())
             folder.mkdir(parents=True, exist_ok=True)
             for wheel in Path(scratch).glob("*.whl"):
                 shutil.copy(wheel, folder / (wheel.name + ".part"))
                 (folder / (wheel.name + ".part")).replace(folder / wheel.name)
     return sorted(folder.glob("*.whl"))[0]
+
+
+def newer_vulkan_headers(scratch: Path) -> str:
+    """What tells cmake of newer Vulkan headers, which are unpacked into `scratch`; nothing where Debian's will do."""
+    system = Path("/etc/os-release")
+    installed = re.search(r"VK_HEADER_VERSION (\d+)", VULKAN_HEADER.read_text()) if VULKAN_HEADER.exists() else None
+    if not system.exists() or installed is None or int(installed[1]) >= LEAST_VULKAN:
+        return ""
+    codename = dict(line.split("=", 1) for line in system.read_text().splitlines() if "=" in line)["VERSION_CODENAME"]
+    if codename not in NEWER_DEBIAN:
+        say(f"The Vulkan headers of this system ({installed[1]}) may be too old: llama.cpp needs {LEAST_VULKAN}")
+        return ""
+    headers = scratch / "headers"
+    for package in apt_download(("libvulkan-dev", "spirv-headers"), codename, NEWER_DEBIAN[codename], scratch):
+        must(["dpkg", "-x", str(package), str(headers)])
+    include = headers / "usr" / "include"
+    return f"-DVulkan_INCLUDE_DIR={include} -DCMAKE_CXX_FLAGS=-I{include}"
+
+
+def apt_download(packages: tuple[str, ...], codename: str, newer: str, scratch: Path) -> list[Path]:
+    """Packages of a newer Debian, from where this one's come from; the system's own lists stay as they are."""
+    sources = scratch / "sources"
+    for folder in (sources, scratch / "lists" / "partial", scratch / "archives" / "partial"):
+        folder.mkdir(parents=True)
+    for path in (Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").iterdir()):
+        if path.suffix in (".list", ".sources") and path.exists():
+            (sources / path.name).write_text(path.read_text().replace(codename, newer))
+    places = {
+        "Dir::Etc::SourceList": "/dev/null",
+        "Dir::Etc::SourceParts": sources,
+        "Dir::State::Lists": scratch / "lists",
+        "Dir::Cache": scratch,
+        "APT::Sandbox::User": getpass.getuser(),
+    }
+    apt = ["apt-get", *(part for name, value in places.items() for part in ("-o", f"{name}={value}"))]
+    call_quietly([*apt, "update"])  # a source without the newer Debian is no matter
+    say(f"fetching {' and '.join(packages)} of {newer}: those of {codename} are too old")
+    subprocess.run([*apt, "download", *packages], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+    return sorted(scratch.glob("*.deb"))
 
 
 def wheel_folder(backend: str) -> Path:
@@ -247,6 +305,8 @@ def install_system_packages(backend: str) -> None:
             )
         return
     packages = required + [name for library, name in QT_LIBRARIES.items() if not ctypes.util.find_library(library)]
+    if backend == "vulkan":
+        packages += [name for name in VULKAN_PACKAGES if call_quietly(["dpkg", "-s", name])]
     if packages and not apt_install(packages):
         say(f"Some system packages are missing. Please type:  sudo apt-get install -y {' '.join(packages)}")
         if required:
