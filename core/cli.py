@@ -20,11 +20,12 @@ from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
 
 if TYPE_CHECKING:
+    from core.engine.devices import Device
     from core.models.files import ModelFile
     from core.models.recommended import Recommended
 
 CANCELLED = 130
-COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models", "download")
+COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models", "download", "devices")
 
 
 def main(arguments: list[str] | None = None, open_window: Callable[[Path | None], int] | None = None) -> int:
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None, open_window: Callable[[Path | None]
         # The reader of our output (head, less) has seen enough; keep Python from complaining about it at exit.
         for stream in (sys.stdout, sys.stderr):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return 0 if options.run in (_text, _show, _models) else 1
+        return 0 if options.run in (_text, _show, _models, _devices) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--state", choices=STATES, default="accepted")
     sub.add_argument("--plain", action="store_true", help="leave out the provenance of each line")
 
-    sub = command("models", _models, "list the models at hand", project=False)
+    sub = command("models", _models, "list the models at hand, and how they fit this computer", project=False)
     sub.add_argument("--recommended", action="store_true", help="those that can be downloaded, and whether they fit")
     sub.add_argument("--json", action="store_true", help="a JSON object a model")
 
@@ -127,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("source", metavar="SOURCE", help="owner/name/file.gguf of Hugging Face, @revision, or an address")
     sub.add_argument("--sha256", metavar="HEX", default="", help="what the file's checksum must be")
     sub.add_argument("--json", action="store_true", help="a JSON object for the model")
+
+    sub = command("devices", _devices, "list what models can run on", project=False)
+    sub.add_argument("--json", action="store_true", help="a JSON object a device")
     return parser
 
 
@@ -309,6 +313,30 @@ def _export(options: argparse.Namespace) -> None:
             _say(f"{done.quarantined} were quarantined: their evidence was not found at its place in the document.")
 
 
+def _devices(options: argparse.Namespace) -> None:
+    from core.engine.fit import size
+
+    for device in _found_devices():
+        if options.json:
+            _print_json(asdict(device))
+            continue
+        kind = f"{device.cores} cores" if device.kind == "cpu" else f"{device.backend}, {device.kind}"
+        free = f"{size(device.memory_free)} of {size(device.memory_total)} free"
+        print(f"{device.name}  {device.description}  {kind}, {free}")
+
+
+def _found_devices() -> "list[Device]":
+    from core.engine.devices import devices_job, processor
+    from core.worker import Worker
+
+    try:
+        with Worker() as worker:
+            return next(worker.run(devices_job))
+    except UserError as error:  # a driver may end the process that asks it
+        _say(f"The graphics card could not be asked, and is left out. {error}")
+        return [processor()]
+
+
 def _models(options: argparse.Namespace) -> None:
     from core.models.recommended import recommended
     from core.models.shelf import models_folder, shelf
@@ -323,25 +351,30 @@ def _models(options: argparse.Namespace) -> None:
         return
     if not options.json:
         _say(f"The starter, what lies in {models_folder()}, and what other programs have:")
+    found = _found_devices()
     for item in shelf():
         if item.model is None:
             _say(item.problem)
         else:
-            _show_model(item.model, item.program, options.json)
+            _show_model(item.model, item.program, found, options.json)
 
 
-def _show_model(model: "ModelFile", program: str, as_json: bool) -> None:
+def _show_model(model: "ModelFile", program: str, found: "list[Device]", as_json: bool) -> None:
+    from core.engine import fit
+    from core.engine.requests import EngineSettings
+
+    told = fit.fit(model, found, EngineSettings())
     if as_json:
         fields = ("name", "architecture", "quantisation", "parameters", "size", "context_length", "prompt_style")
         facts = {name: getattr(model, name) for name in fields}
-        _print_json(facts | {"path": str(model.path), "program": program, "fits": _fits(model)})
+        _print_json(facts | {"path": str(model.path), "program": program, "fit": asdict(told)})
     else:
         size = f"{model.parameters / 1e6:,.0f} M parameters, {model.size / 1e6:,.0f} MB"
-        print(f"{model.name}  {model.architecture}  {model.quantisation}  {size}  {program}  {_fit_words(model)}")
-        print(f"    {model.path}")
+        print(f"{model.name}  {model.architecture}  {model.quantisation}  {size}  {program}")
+        print(f"    {model.path}\n    {fit.words(told)}")
 
 
-def _fits(model: "ModelFile | Recommended") -> bool:
+def _fits(model: "Recommended") -> bool:
     """Whether this computer's memory holds it with the cache that a run asks for first."""
     import psutil
 
@@ -350,7 +383,7 @@ def _fits(model: "ModelFile | Recommended") -> bool:
     return model.memory(EngineSettings().sequences * TOKENS_A_SEQUENCE) <= psutil.virtual_memory().total
 
 
-def _fit_words(model: "ModelFile | Recommended") -> str:
+def _fit_words(model: "Recommended") -> str:
     return "fits this computer" if _fits(model) else "needs more memory than this computer has"
 
 
@@ -364,7 +397,7 @@ def _download(options: argparse.Namespace) -> None:
             for item in download(options.source, options.sha256, stopped):
                 if not isinstance(item, Downloading):
                     progress.end(f"“{item.name}” is with the other models now.")
-                    _show_model(item, OWN, options.json)
+                    _show_model(item, OWN, _found_devices(), options.json)
                 elif item.waiting:
                     progress.show(f"{item.name}, trying again: {item.waiting}")
                 else:

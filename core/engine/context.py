@@ -2,7 +2,6 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,34 +9,16 @@ from numpy.typing import NDArray
 
 from core.engine.llama import Model
 from core.engine.native import log, native
+from core.engine.shape import BATCH, Shape
 from core.errors import UserError
-
-BATCH = 512  # tokens evaluated at once: bounds the wait for a cancel where a decode cannot be interrupted
-MOST_SEQUENCES = 256  # llama.cpp's own limit
-LEAST_CELLS = 256  # of a sequence: llama.cpp rounds up to a multiple of it
 
 # What llama_decode returns.
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 
+_TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0}
+
 Tokens = NDArray[np.int32]
 Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a context is made for."""
-
-    sequences: int
-    cells: int  # tokens that the KV cache holds, of all sequences together
-    outputs: int  # tokens of one decode whose logits are wanted: more abort the process, room for them costs memory
-    batch: int = BATCH  # tokens of one decode
-    # Whether the sequences have one cache in common, so that a token may belong to several of them and a prefix to all
-    # without a copy. Each decode then looks at the cells of all: apart, a batch that generates is faster.
-    shared: bool = False
-    exact: bool = False  # whether the cache holds whole numbers of 32 bits, where that can be (on the CPU)
-    # Whether it gives one vector for each sequence in place of logits.
-    vectors: bool = False
-    mean: bool = False  # of the last hidden states, where the model names no way of its own
 
 
 class Context:
@@ -71,12 +52,16 @@ class Context:
         parameters.kv_unified = shape.shared
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.embeddings = shape.vectors
-        if shape.exact and not model.gpu_layers:
-            parameters.type_k = parameters.type_v = native.GGML_TYPE_F32
+        parameters.swa_full = shape.whole_windows
+        exact = shape.exact and not model.on_gpu
+        parameters.type_k = parameters.type_v = native.GGML_TYPE_F32 if exact else _TYPES[shape.cache]
         if shape.mean:
             parameters.pooling_type = native.LLAMA_POOLING_TYPE_MEAN
-        if not model.gpu_layers:  # there its half-precision sums differ by 0.03 nats between alone and in a batch
+        # On the CPU its half-precision sums differ by 0.03 nats between alone and in a batch.
+        if not (model.on_gpu if shape.flash is None else shape.flash):
             parameters.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        elif shape.cache == "q8_0":  # which nothing else reads; otherwise llama.cpp looks whether it is supported
+            parameters.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_ENABLED
         pointer = native.llama_init_from_model(model.pointer, parameters)
         return cls(pointer, model, shape) if pointer else None
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.engine.context import ABORTED, DECODED, Context, Shape, Tokens
+from core.engine.context import ABORTED, DECODED, Context, Tokens
 from core.engine.llama import Model
 from core.engine.native import log
+from core.engine.shape import Shape
 from core.errors import UserError
 
 LONGEST = 2_048  # tokens of a text that count; what follows does not

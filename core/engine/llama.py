@@ -7,47 +7,11 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from core.engine.native import log, native, repacks_safely
 from core.engine.requests import Loading
 from core.engine.vocabulary import Vocabulary
 from core.errors import UserError
 from core.models.gguf_header import read_header
-
-ALL_LAYERS = 9_999
-
-
-def physical_cores() -> int:
-    """The cores that this process may use, without hyper-threads: more threads make llama.cpp slower."""
-    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
-    return max(1, min(cores, allowed))
-
-
-def gpu_name() -> str:
-    """What llama.cpp can put layers on, or an empty string."""
-    log()
-    if not native.llama_supports_gpu_offload():
-        return ""
-    from llama_cpp._ctypes_extensions import load_shared_library
-    from llama_cpp._ggml import libggml, libggml_base_path
-
-    try:
-        base = load_shared_library("ggml-base", libggml_base_path)
-        libggml.ggml_backend_dev_count.restype = ctypes.c_size_t
-        libggml.ggml_backend_dev_get.restype = ctypes.c_void_p
-        libggml.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
-        base.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
-        base.ggml_backend_dev_description.argtypes = [ctypes.c_void_p]
-        base.ggml_backend_dev_description.restype = ctypes.c_char_p
-        for index in range(libggml.ggml_backend_dev_count()):
-            device = libggml.ggml_backend_dev_get(index)
-            if base.ggml_backend_dev_type(device) in (1, 2):  # a GPU, or one inside the processor
-                return base.ggml_backend_dev_description(device).decode("utf-8", errors="replace")
-    except (AttributeError, OSError, RuntimeError):  # a build that exports less
-        return "GPU"
-    return ""
 
 
 class Model:
@@ -56,7 +20,7 @@ class Model:
     def __init__(self, pointer: Any, gpu_layers: int) -> None:
         self.pointer = pointer
         self.layers: int = native.llama_model_n_layer(pointer)
-        self.gpu_layers = min(gpu_layers, self.layers)
+        self.on_gpu = gpu_layers > 0
         self.vocabulary = Vocabulary(native.llama_model_get_vocab(pointer))
         self.generates: bool = native.llama_model_has_decoder(pointer) and not native.llama_model_has_encoder(pointer)
         self.can_truncate = not (native.llama_model_is_recurrent(pointer) or native.llama_model_is_hybrid(pointer))
@@ -94,7 +58,10 @@ class Model:
 
 
 def load_model(path: Path, gpu_layers: int, cancelled: Callable[[], bool]) -> Generator[Loading, None, Model | None]:
-    """Loads the weights, saying how far it is; None when it failed (`log().reason()`) or was cancelled."""
+    """Loads the weights, saying how far it is; None when it failed (`log().reason()`) or was cancelled.
+
+    Without layers for it, the graphics card is not even opened: llama.cpp would compute long prompts there.
+    """
     log().clear()
     fraction, given_up = 0.0, False
     loaded: list[Any] = []
@@ -106,6 +73,9 @@ def load_model(path: Path, gpu_layers: int, cancelled: Callable[[], bool]) -> Ge
 
     parameters = native.llama_model_default_params()
     parameters.n_gpu_layers = gpu_layers
+    no_devices = (ctypes.c_void_p * 1)()
+    if not gpu_layers:
+        parameters.devices = ctypes.addressof(no_devices)
     parameters.use_extra_bufts = repacks_safely()
     parameters.progress_callback = callback = native.llama_progress_callback(progress)
 

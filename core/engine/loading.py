@@ -1,51 +1,63 @@
 """Opens a model: checks the file, puts it where it fits, and steps down when it does not."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
-import psutil
+import numpy as np
 
-from core.engine.context import BATCH, LEAST_CELLS, MOST_SEQUENCES, Context, Shape
+from core.engine.context import DECODED, Context
+from core.engine.devices import Device, carrying, devices, physical_cores
 from core.engine.embedding import Embedder
-from core.engine.llama import ALL_LAYERS, Model, gpu_name, load_model, physical_cores
+from core.engine.fit import Plan, choose, ladder, size, wanted_context
+from core.engine.llama import Model, load_model
 from core.engine.native import log
-from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings, Loaded, Loading
+from core.engine.requests import EngineSettings, Loaded, Loading, Trying
 from core.engine.scheduler import Engine
 from core.engine.templates import ChatFormat
 from core.errors import Cancelled, UserError
 from core.models.files import ModelFile, read_model
 
-LEAST_CONTEXT = 4_096  # tokens, so that one long prompt fits
-CACHE_SHARE = 0.25  # of the free memory, for the KV cache
-SMALLEST_CONTEXT = 512
-
 
 def load_engine(
     path: Path, settings: EngineSettings, cancelled: Callable[[], bool]
 ) -> Generator[Loading, None, Engine]:
-    """Loads a model and makes it ready, saying how far it is.
+    """Loads a model and makes it ready, saying how far it is and, with `Trying`, what it tries.
 
     Raises UserError when the file is no model or does not load, Cancelled when `cancelled` became true.
     """
     file = read_model(path)
     if file.is_embedding:
         raise UserError(f"“{file.name}” makes vectors, not text. Choose a model made for text.")
-    gpu = gpu_name()
-    sequences = max(1, min(settings.sequences, MOST_SEQUENCES))
-    cells = settings.context or _context(file, sequences)
+    found = devices()
+    rungs = ladder(file, found, settings)
+    on_processor = next((plan.rung for plan in rungs if not plan.gpu_layers), len(rungs) - 1)
     reasons: list[str] = []
-    for layers in _layer_rungs(file, gpu, settings.gpu_layers):
-        model = yield from load_model(file.path, layers, cancelled)
-        if cancelled():
-            if model is not None:
+    unloadable: set[int] = set()
+    model: Model | None = None
+    gpu_layers = 0  # of this model
+    try:
+        for plan in choose(file, found, settings):
+            if plan.gpu_layers in unloadable:
+                continue
+            note = _note(plan, file, found, settings, reasons)
+            yield Trying(0.0, plan.rung, on_processor, note)
+            if model is not None and plan.gpu_layers != gpu_layers:
                 model.close()
-            raise Cancelled("Loading the model was stopped.")
-        if model is None:
+                model = None
+            if model is None:
+                gpu_layers = plan.gpu_layers
+                model = yield from load_model(file.path, gpu_layers, cancelled)
+            if cancelled():
+                raise Cancelled("Loading the model was stopped.")
+            if model is None:
+                unloadable.add(plan.gpu_layers)
+            elif engine := _engine(file, model, plan, note, found, settings):
+                model = None  # the engine's
+                return engine
             reasons.append(log().reason())
-            continue
-        engine = _engine(file, model, gpu, cells, sequences, settings, reasons)
-        if engine is not None:
-            return engine
+    finally:
+        if model is not None:
+            model.close()
     reason = reasons[0] if reasons else "there is not enough memory for it"
     raise UserError(f"“{file.name}” could not be loaded: {reason}. Choose a smaller model or another file.")
 
@@ -55,80 +67,84 @@ def load_embedder(
 ) -> Generator[Loading, None, Embedder]:
     """Loads a model that makes vectors and no text. Raises as `load_engine` does."""
     file = read_model(path)
-    model = yield from load_model(file.path, ALL_LAYERS if gpu_name() else 0, cancelled)
-    if cancelled():
+    reason = "there is not enough memory for it"
+    for gpu_layers in dict.fromkeys(plan.gpu_layers for plan in choose(file, devices(), settings)):
+        model = yield from load_model(file.path, gpu_layers, cancelled)
+        if cancelled():
+            if model is not None:
+                model.close()
+            raise Cancelled("Loading the model was stopped.")
         if model is not None:
-            model.close()
-        raise Cancelled("Loading the model was stopped.")
-    if model is None:
-        raise UserError(f"“{file.name}” could not be loaded: {log().reason()}. Choose another file.")
-    return Embedder(model, file.context_length, settings.threads or physical_cores(), owns_model=True)
+            return Embedder(model, file.context_length, settings.threads or physical_cores(), owns_model=True)
+        reason = log().reason()
+    raise UserError(f"“{file.name}” could not be loaded: {reason}. Choose another file.")
 
 
 def _engine(
-    file: ModelFile,
-    model: Model,
-    gpu: str,
-    cells: int,
-    sequences: int,
-    settings: EngineSettings,
-    reasons: list[str],
+    file: ModelFile, model: Model, plan: Plan, note: str, found: Sequence[Device], settings: EngineSettings
 ) -> Engine | None:
-    """The engine of a loaded model, with a shorter context where the wanted one does not fit; None when none does."""
-    try:
-        if not model.generates:
-            raise UserError(f"“{file.name}” is made to translate or encode. Choose a model made for chat.")
-        chat = ChatFormat(file.chat_template, model.vocabulary)
-        threads = settings.threads or physical_cores()
-        for tokens in _context_rungs(cells):
-            together = max(1, min(sequences, tokens // LEAST_CELLS))
-            context = Context.create(model, Shape(together, tokens, together), threads)
-            if context is not None:
-                break
-            reasons.append(log().reason())
-        else:
-            model.close()
-            return None
-    except UserError:
-        model.close()
-        raise
-    notes = [chat.note]
-    if gpu and settings.gpu_layers is None and model.gpu_layers < model.layers:
-        notes.append(f"{model.gpu_layers} of {model.layers} layers fitted on the {gpu}.")
-    if tokens < cells:
-        notes.append(f"The context was shortened to {tokens:,} tokens to fit into memory.")
+    """The engine of a loaded model; None when there is no memory for its context."""
+    if not model.generates:
+        raise UserError(f"“{file.name}” is made to translate or encode. Choose a model made for chat.")
+    chat = ChatFormat(file.chat_template, model.vocabulary)
+    threads = settings.threads or physical_cores()
+    context = Context.create(model, plan.shape, threads)
+    if context is None:
+        return None
+    if plan.gpu_layers and not _warm_up(context, model):
+        context.close()
+        return None
     loaded = Loaded(
         name=file.name,
-        device=gpu if gpu and model.gpu_layers else "CPU",
-        gpu_layers=model.gpu_layers if gpu else 0,
+        device=_names(found) if plan.gpu_layers else "CPU",
+        gpu_layers=plan.layers_on_gpu(model.layers),
         layers=model.layers,
         context=context.cells,
         sequences=context.sequences,
         prompt_style=file.prompt_style,
-        note=" ".join(filter(None, notes)),
+        note=" ".join(filter(None, (chat.note, note))),
+        rung=plan.rung,
     )
     return Engine(model, context, chat, min(context.cells, file.context_length), loaded, threads)
 
 
-def _layer_rungs(file: ModelFile, gpu: str, wanted: int | None) -> list[int]:
-    """Layers on the GPU, to be tried in this order."""
-    if not gpu:
-        return [0]
-    if wanted is not None:
-        return [wanted]
-    return [ALL_LAYERS, file.block_count // 2, 0]
+def _warm_up(context: Context, model: Model) -> bool:
+    """Whether the first decode succeeds: drivers allocate the rest in it, and some end the process for want of it."""
+    count = min(context.shape.together, context.cells_each)
+    context.put(0, np.full(count, max(model.vocabulary.begin_token, 0), np.int32), 0, 0, True)
+    decoded = context.decode(count) == DECODED
+    context.clear()
+    return decoded
 
 
-def _context_rungs(cells: int) -> Iterator[int]:
-    """Sizes of the context, to be tried in this order."""
-    yield cells
-    while cells > SMALLEST_CONTEXT:
-        cells //= 2
-        yield max(cells, SMALLEST_CONTEXT)
+def _note(
+    plan: Plan, file: ModelFile, found: Sequence[Device], settings: EngineSettings, reasons: Sequence[str]
+) -> str:
+    """What was given up, and why."""
+    cells, sequences = wanted_context(file, settings)
+    layers = len(file.dimensions.layers)
+    given_up = []
+    if carrying(found) and settings.gpu_layers is None and plan.gpu_layers <= layers:
+        part = f"{plan.gpu_layers} of {layers} layers fitted on the {_names(found)}."
+        given_up.append(
+            part if plan.gpu_layers else f"It did not fit on the {_names(found)}: it runs on the processor."
+        )
+    if plan.shape.cells < cells:
+        fewer = f", for {plan.shape.sequences} at a time" if plan.shape.sequences < sequences else ""
+        given_up.append(f"The context was shortened to {plan.shape.cells:,} tokens{fewer}, to fit into memory.")
+    if plan.shape.cache == "q8_0":
+        given_up.append("The cache is kept in 8 bits.")
+    if given_up and reasons:
+        given_up.append(f"With more, llama.cpp said: {reasons[-1]}.")
+    elif given_up and settings.rung:
+        given_up.append("With more, it ended the process.")
+    if plan.missing:
+        given_up.append(f"It needs about {size(plan.missing)} more memory than is free, and may be slow.")
+    if settings.context and settings.context > cells:
+        trained = f"{file.context_length:,} tokens at a time"
+        given_up.append(f"The model was trained for {trained}: the context is limited to {cells:,}.")
+    return " ".join(given_up)
 
 
-def _context(file: ModelFile, sequences: int) -> int:
-    """Tokens for all sequences together: enough for the usual passages, within a share of the free memory."""
-    wanted = max(LEAST_CONTEXT, sequences * TOKENS_A_SEQUENCE)
-    affordable = int(psutil.virtual_memory().available * CACHE_SHARE) // max(1, file.cache_bytes_per_token)
-    return max(BATCH, min(wanted, affordable))
+def _names(found: Sequence[Device]) -> str:
+    return " + ".join(device.description for device in carrying(found))

@@ -18,6 +18,9 @@ class Log:
     def __init__(self) -> None:
         self._errors: list[str] = []
         self._callback = native.llama_log_callback(self._receive)  # ctypes keeps no reference of its own
+        self.listen()
+
+    def listen(self) -> None:
         native.llama_log_set(self._callback, ctypes.c_void_p(0))
 
     def _receive(self, level: int, text: bytes, _data: object) -> None:

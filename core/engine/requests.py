@@ -161,8 +161,9 @@ class EngineSettings:
 
     context: int | None = None  # tokens of the cache, for all sequences together
     sequences: int = 16
-    gpu_layers: int | None = None
+    gpu_layers: int | None = None  # the output counts as one more; 0 = the graphics card is not touched
     threads: int | None = None
+    rung: int = 0  # of the ladder of plans (core/engine/fit.py), to begin from
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,18 @@ class Loading:
     """A model is being loaded; `fraction` in 0..1."""
 
     fraction: float
+
+
+@dataclass(frozen=True)
+class Trying(Loading):
+    """Loading begins with the plan of this rung. `sentence` says what was given up for it; empty where nothing was.
+
+    Where the process ends before the model is loaded, the next one to try is the rung below: core/engine/stepping.py.
+    """
+
+    rung: int = 0
+    processor_rung: int = 0  # the first that leaves the graphics card alone
+    sentence: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +197,7 @@ class Loaded:
     sequences: int
     prompt_style: str
     note: str = ""
+    rung: int = 0
 
 
 @dataclass(frozen=True)

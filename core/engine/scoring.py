@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from core.engine.cache import common
-from core.engine.context import ABORTED, BATCH, DECODED, Context, Logits, Shape, Tokens
+from core.engine.context import ABORTED, DECODED, Context, Logits, Tokens
 from core.engine.llama import Model
 from core.engine.native import log
 from core.engine.requests import OptionScore, Score, Scores
 from core.engine.sampling import refuse_invalid
+from core.engine.shape import BATCH, Shape
 from core.engine.templates import ChatFormat
 from core.errors import UserError
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from core.errors import UserError
+from core.models.dimensions import Dimensions, read_dimensions
 from core.models.gguf_header import FLOAT32, INT32, STRING, UINT32, Array, Header, Tensor, Value, read_header
 
 LONGEST_CONTEXT = 1 << 24  # tokens; a file that declares 2³¹−1 would make others allocate gigabytes
 LONGEST_NAME = 200  # characters
+MOST_LAYERS = 512  # llama.cpp's own limit
 DEFAULT_PROMPT_STYLE = "chat"
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
@@ -76,6 +78,7 @@ class ModelFile:
     licence: str  # and who made it: as the file says, else empty
     author: str
     parts: tuple[Path, ...]
+    dimensions: Dimensions
 
     def memory(self, tokens: int) -> int:
         """Bytes that the weights and a cache of so many tokens take."""
@@ -101,6 +104,9 @@ def read_model(path: Path) -> ModelFile:
     key = facts.most("attention.key_length", embedding // heads)
     value = facts.most("attention.value_length", embedding // heads)
     blocks = facts.number("block_count")
+    if blocks > MOST_LAYERS:
+        facts.refuse(f"it declares {blocks:,} layers")
+    vocabulary = facts.vocabulary_size()
     return ModelFile(
         path=parts[0],
         name=facts.line("general.name") or parts[0].stem,
@@ -111,7 +117,7 @@ def read_model(path: Path) -> ModelFile:
         prompt_style=facts.text("elenchus.prompt_style") or DEFAULT_PROMPT_STYLE,
         parameters=sum(tensor.elements for tensor in tensors),
         size=sum(header.file_size for header in headers),
-        vocabulary_size=facts.vocabulary_size(),
+        vocabulary_size=vocabulary,
         block_count=blocks,
         embedding_length=embedding,
         cache_bytes_per_token=2 * blocks * facts.most("attention.head_count_kv", heads) * (key + value),
@@ -119,6 +125,7 @@ def read_model(path: Path) -> ModelFile:
         licence=facts.line("general.license.name") or facts.line("general.license"),
         author=facts.line("general.author") or facts.line("general.organization"),
         parts=tuple(parts),
+        dimensions=read_dimensions(facts.architecture, first.metadata, tensors, blocks, embedding, vocabulary),
     )
 
 

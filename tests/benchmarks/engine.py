@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the app has it: before
 import llama_cpp
 
 from core.engine import close_engine, open_engine
-from core.engine.llama import physical_cores
+from core.engine.devices import physical_cores
 from core.engine.native import native, repacks_safely
 from core.engine.requests import EngineSettings, Request, Sampling, Score, Span, Task
 from core.engine.scheduler import Engine

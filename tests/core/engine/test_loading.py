@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import psutil
 import pytest
 
 from core import paths
-from core.engine import close_engine, open_engine, run_tasks, templates
-from core.engine.context import Context, Shape
+from core.engine import close_engine, loading, open_engine, run_tasks, templates
+from core.engine.context import Context
+from core.engine.devices import processor
 from core.engine.llama import Model, load_model
 from core.engine.requests import (
     GREEDY,
@@ -21,8 +23,10 @@ from core.engine.requests import (
     Loading,
     Request,
     Task,
+    Trying,
     Usage,
 )
+from core.engine.shape import Shape
 from core.errors import UserError
 from core.worker import Worker, WorkerDied
 from tests.data.gguf_tiny import write_tiny
@@ -131,6 +135,29 @@ def test_a_context_that_does_not_fit_is_shortened_and_says_so(
     monkeypatch.setattr(Context, "create", lambda *_: None)
     with pytest.raises(UserError, match="could not be loaded"):
         opened(tiny, context=4096)
+
+
+def test_a_context_longer_than_the_training_is_limited_and_says_so(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=100_000, sequences=2)
+    assert (engine.loaded.context, engine.room) == (4096, 2048)
+    assert "trained for 2,048 tokens at a time: the context is limited to 4,096." in engine.loaded.note
+    assert "shortened" not in engine.loaded.note
+    assert opened(tiny, context=4096, sequences=2).loaded.note == ""
+
+
+def test_what_is_tried_is_said_before_it_is(tiny: Path) -> None:
+    with Worker() as worker:
+        first, *_ = worker.run(answer_job, tiny)
+    assert first == Trying(0.0, 0, 0, "")
+
+
+def test_a_model_that_no_plan_fits_is_tried_and_says_what_it_lacks(
+    tiny: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = replace(processor(), memory_free=0)
+    monkeypatch.setattr(loading, "devices", lambda: [full])
+    engine = opened(tiny, context=1024)
+    assert "more memory than is free, and may be slow" in engine.loaded.note
 
 
 def test_a_file_that_loads_not_says_why(tmp_path: Path, opened: Any) -> None:
