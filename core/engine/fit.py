@@ -95,14 +95,17 @@ def estimate(dimensions: Dimensions, gpu_layers: int, shape: Shape) -> Estimate:
         return Estimate(Need(weights, _cache(dimensions, below, shape), _compute(dimensions, shape) + logits))
     row = FLOAT_BYTES * shape.together * dimensions.width
     inputs = _masks(dimensions, shape) + (2 if shape.flash else 2.5) * row
-    # Long batches are computed on the graphics card throughout: the weights of the other layers are copied there.
-    copied = dimensions.largest_weight if below else -2 * row
+    if below:  # long batches are computed on the graphics card throughout: what the other layers have is copied there
+        remembered = max(_cache(dimensions, [layer], shape) for layer in below)
+        compute = _compute(dimensions, shape, remembered, dimensions.largest_weight)
+    else:
+        compute = _compute(dimensions, shape) - 2 * row
     return Estimate(
         Need(weights, _cache(dimensions, below, shape), int(inputs) + logits),
         Need(
             sum(layer.weights for layer in above) + dimensions.output_weights,
             _cache(dimensions, above, shape),
-            _compute(dimensions, shape) + copied,
+            compute,
         ),
     )
 
@@ -263,21 +266,21 @@ def _masks(dimensions: Dimensions, shape: Shape) -> int:
     return cells * shape.together * (2 if shape.flash else FLOAT_BYTES)
 
 
-def _compute(dimensions: Dimensions, shape: Shape) -> int:
-    """The widest place of the graph for one batch."""
+def _compute(dimensions: Dimensions, shape: Shape, copied_cache: int = 0, copied_weight: int = 0) -> int:
+    """The widest place of the graph for one batch, with what is copied there for it."""
     d = dimensions
     keys_and_values = d.key_width + d.value_width
+    attention = 3 * d.width + 2 * d.query_width
     if shape.flash:
-        attention, residual = 0, 4 * d.width
+        residual = 4 * d.width
     else:
-        attention = d.heads * shape.stream_cells if d.key_width else 0
-        attention += 3 * d.width + 2 * d.query_width + keys_and_values
+        attention += keys_and_values + (d.heads * shape.stream_cells if d.key_width else 0)
         residual = 3 * d.width + keys_and_values
     feed = 3 * d.feed_width
     if d.experts_used:
         feed = max(feed, 2 * d.experts_used * d.width + d.feed_width)
     row = FLOAT_BYTES * shape.together
-    layer = _masks(d, shape) + row * max(attention, feed + residual)
+    layer = _masks(d, shape) + max(row * attention + copied_cache, row * (feed + residual) + copied_weight)
     scan = row * (4 * d.scan_width + 5 * d.width) + shape.sequences * max(layer.state for layer in d.layers)
     logits = FLOAT_BYTES * min(max(shape.outputs, shape.sequences), shape.together) * d.vocabulary + 2 * row * d.width
     return max(layer, scan, logits)

@@ -29,8 +29,7 @@ def load_engine(
     if file.is_embedding:
         raise UserError(f"“{file.name}” makes vectors, not text. Choose a model made for text.")
     found = devices()
-    rungs = ladder(file, found, settings)
-    on_processor = next((plan.rung for plan in rungs if not plan.gpu_layers), len(rungs) - 1)
+    on_processor = _rung_on_processor(file, found, settings)
     reasons: list[str] = []
     unloadable: set[int] = set()
     model: Model | None = None
@@ -66,18 +65,19 @@ def load_embedder(
     path: Path, settings: EngineSettings, cancelled: Callable[[], bool]
 ) -> Generator[Loading, None, Embedder]:
     """Loads a model that makes vectors and no text. Raises as `load_engine` does."""
-    file = read_model(path)
-    reason = "there is not enough memory for it"
-    for gpu_layers in dict.fromkeys(plan.gpu_layers for plan in choose(file, devices(), settings)):
-        model = yield from load_model(file.path, gpu_layers, cancelled)
+    file, found = read_model(path), devices()
+    on_processor = _rung_on_processor(file, found, settings)
+    plans = {plan.gpu_layers: plan for plan in reversed(choose(file, found, settings))}  # the best of each
+    for plan in sorted(plans.values(), key=lambda plan: plan.rung):
+        yield Trying(0.0, plan.rung, on_processor)
+        model = yield from load_model(file.path, plan.gpu_layers, cancelled)
         if cancelled():
             if model is not None:
                 model.close()
             raise Cancelled("Loading the model was stopped.")
         if model is not None:
             return Embedder(model, file.context_length, settings.threads or physical_cores(), owns_model=True)
-        reason = log().reason()
-    raise UserError(f"“{file.name}” could not be loaded: {reason}. Choose another file.")
+    raise UserError(f"“{file.name}” could not be loaded: {log().reason()}. Choose another file.")
 
 
 def _engine(
@@ -144,6 +144,12 @@ def _note(
         trained = f"{file.context_length:,} tokens at a time"
         given_up.append(f"The model was trained for {trained}: the context is limited to {cells:,}.")
     return " ".join(given_up)
+
+
+def _rung_on_processor(file: ModelFile, found: Sequence[Device], settings: EngineSettings) -> int:
+    """The first rung that leaves the graphics card alone, or the last one where none does."""
+    plans = ladder(file, found, settings)
+    return next((plan.rung for plan in plans if not plan.gpu_layers), len(plans) - 1)
 
 
 def _names(found: Sequence[Device]) -> str:
