@@ -176,7 +176,9 @@ def words(fit: Fit) -> str:
         where = f"all on the {fit.device}"
     else:
         where = f"{fit.gpu_layers} of {fit.layers} layers on the {fit.device}"
-    return f"Fits, {where}, with {fit.context:,} tokens of context for {fit.sequences} at a time ({parts})."
+    return (
+        f"Fits this computer: {where}, with {fit.context:,} tokens of context for {fit.sequences} at a time ({parts})."
+    )
 
 
 def size(count: int) -> str:

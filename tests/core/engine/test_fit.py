@@ -247,7 +247,9 @@ def test_how_it_fits_in_numbers_and_in_words(llama_8b: ModelFile) -> None:
     whole = fit.fit(llama_8b, [card(40), PROCESSOR], settings)
     assert (whole.layers, whole.gpu_layers, whole.device, whole.missing) == (32, 32, "Some card", 0)
     assert whole.need.cache == 16_384 * 128 * 1024
-    assert fit.words(whole).startswith("Fits, all on the Some card, with 16,384 tokens of context for 16 at a time (")
+    assert fit.words(whole).startswith(
+        "Fits this computer: all on the Some card, with 16,384 tokens of context for 16 at a time ("
+    )
     part = fit.fit(llama_8b, [card(10), PROCESSOR], settings)
     assert 10 <= part.gpu_layers < 20
     assert f"{part.gpu_layers} of 32 layers on the Some card" in fit.words(part)
