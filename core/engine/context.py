@@ -13,7 +13,7 @@ from core.engine.shape import BATCH, Shape
 from core.errors import UserError
 
 # What llama_decode returns.
-DECODED, NO_ROOM, ABORTED = 0, 1, 2
+DECODED, ABORTED, NO_MEMORY = 0, 2, -2
 
 _TYPES = {"f16": native.GGML_TYPE_F16, "q8_0": native.GGML_TYPE_Q8_0}
 
@@ -114,14 +114,23 @@ class Context:
         self._outputs[at:end] = outputs
         return end
 
-    def decode(self, count: int) -> int:
-        """Evaluates the first `count` tokens of the batch; waits for the result."""
+    def decode(self, count: int) -> bool:
+        """Evaluates the first `count` tokens of the batch; waits for the result, which is False when that was stopped.
+
+        What lies in the cache is then not known. Raises MemoryError, and UserError for whatever else goes wrong.
+        """
         log().clear()
         self._batch.n_tokens = count
         result = native.llama_decode(self._pointer, self._batch)
         native.llama_synchronize(self._pointer)
         self._kept.clear()
-        return result
+        if result == ABORTED and self._stop():
+            return False
+        if result == NO_MEMORY:
+            raise MemoryError(log().reason())
+        if result != DECODED:
+            raise UserError(f"The model failed while it was running: {log().reason()}. Try another model.")
+        return True
 
     def logits(self, outputs: int) -> Logits:
         """The logits of the batch's outputs, in its order, without a copy: valid until the next decode."""

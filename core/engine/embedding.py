@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.engine.context import ABORTED, DECODED, Context, Tokens
+from core.engine.context import Context, Tokens
 from core.engine.llama import Model
 from core.engine.native import log
 from core.engine.shape import Shape
@@ -67,11 +67,8 @@ class Embedder:
         used = 0
         for number, row in enumerate(rows):
             used = context.put_shared(used, row, 0, (number,), np.ones(len(row), bool))
-        result = context.decode(used)
-        if result == ABORTED and cancelled():
+        if not context.decode(used):
             return None
-        if result != DECODED:
-            raise UserError(f"The model failed while it was running: {log().reason()}. Try another model.")
         vectors = np.stack([context.vector(number) for number in range(len(rows))])
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all():

@@ -85,11 +85,13 @@ def load_model(path: Path, gpu_layers: int, cancelled: Callable[[], bool]) -> Ge
     thread = threading.Thread(target=load, name="load-model")
     thread.start()
     try:
-        alive = True
-        while alive:
-            yield Loading(fraction)
+        said = 0.0
+        yield Loading(said)
+        while thread.is_alive():
             thread.join(0.1)
-            alive = thread.is_alive()
+            if fraction > said:  # an item is a sign of life: a driver that hangs gives none
+                said = fraction
+                yield Loading(said)
         given_up = not loaded or not loaded[0]
         return None if given_up else Model(loaded[0], gpu_layers)
     except GeneratorExit:

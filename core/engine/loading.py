@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.engine.context import DECODED, Context
+from core.engine.context import Context
 from core.engine.devices import Device, carrying, devices, physical_cores
 from core.engine.embedding import Embedder
 from core.engine.fit import Plan, choose, ladder, size, wanted_context
@@ -112,9 +112,12 @@ def _warm_up(context: Context, model: Model) -> bool:
     """Whether the first decode succeeds: drivers allocate the rest in it, and some end the process for want of it."""
     count = min(context.shape.together, context.cells_each)
     context.put(0, np.full(count, max(model.vocabulary.begin_token, 0), np.int32), 0, 0, True)
-    decoded = context.decode(count) == DECODED
-    context.clear()
-    return decoded
+    try:
+        return context.decode(count)
+    except (MemoryError, UserError):
+        return False
+    finally:
+        context.clear()
 
 
 def _note(

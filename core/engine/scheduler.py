@@ -16,7 +16,7 @@ import numpy as np
 from core import worker
 from core.engine.answer import Answer
 from core.engine.cache import Cache, Slot, common
-from core.engine.context import ABORTED, DECODED, Context, Logits, Tokens
+from core.engine.context import Context, Logits, Tokens
 from core.engine.embedding import Embedder
 from core.engine.llama import Model
 from core.engine.native import log
@@ -337,14 +337,16 @@ class _Run(Generic[R]):
         if not self._scores:
             return
         scorer = self._engine.scorer
-        before = scorer.evaluated
+        evaluated, decodes, seconds = scorer.evaluated, scorer.decodes, scorer.decode_seconds
         batch = self._next_batch()
-        scores = self._measured(lambda: scorer.score([waiting.item for waiting in batch], self._cancelled))
+        scores = scorer.score([waiting.item for waiting in batch], self._cancelled)
         if scores is None:  # cancelled
             return
         alone = sum(waiting.item.alone for waiting in batch)
         self._counts["prompt_tokens"] += alone
-        self._counts["cached_tokens"] += alone - (scorer.evaluated - before)
+        self._counts["cached_tokens"] += alone - (scorer.evaluated - evaluated)
+        self._counts["decodes"] += scorer.decodes - decodes
+        self._decode_seconds += scorer.decode_seconds - seconds
         for waiting, scored in zip(batch, scores, strict=True):
             self._scores.remove(waiting)
             self._counts["scored_tokens"] += sum(option.tokens for option in scored.options)
@@ -421,7 +423,7 @@ class _Run(Generic[R]):
             tokens = job.tokens[slot.length : end][: context.shape.batch]
             last = slot.length + len(tokens) == job.count
             count = context.put(0, tokens, slot.length, slot.number, last)
-            if not self._decoded(count):
+            if not self._decode(count):
                 return False
             cache.extend(slot, tokens)
         return True
@@ -436,28 +438,19 @@ class _Run(Generic[R]):
         used = 0
         for job in jobs:
             used = engine.context.put(used, job.known[-1:], job.slot.length, job.slot.number, True)
-        if not used or self._cancelled() or not self._decoded(used):
+        if not used or self._cancelled() or not self._decode(used):
             return
         rows = engine.context.logits(len(jobs))
         for job, row in zip(jobs, rows, strict=True):
             engine.cache.extend(job.slot, job.known[-1:])
             self._take(job, row)
 
-    def _decoded(self, count: int) -> bool:
-        """Evaluates the batch; False when that was cancelled."""
-        result = self._measured(lambda: self._engine.context.decode(count))
-        if result == ABORTED and self._cancelled():
-            return False
-        if result != DECODED:
-            raise UserError(f"The model failed while it was running: {log().reason()}. Try another model.")
-        return True
-
-    def _measured(self, decode: Callable[[], Any]) -> Any:
+    def _decode(self, count: int) -> bool:
         started = time.perf_counter()
-        result = decode()
+        decoded = self._engine.context.decode(count)
         self._decode_seconds += time.perf_counter() - started
         self._counts["decodes"] += 1
-        return result
+        return decoded
 
     def _take(self, job: _Job[R], logits: Logits) -> None:
         """Adds a token to an answer; ends the job when that was the last."""

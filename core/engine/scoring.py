@@ -4,6 +4,7 @@ A token of the tree belongs to every row that goes through it. Logits come out w
 option of one token is read off the end of its prompt, with no decode of its own.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from core.engine.cache import common
-from core.engine.context import ABORTED, DECODED, Context, Logits, Tokens
+from core.engine.context import Context, Logits, Tokens
 from core.engine.llama import Model
 from core.engine.native import log
 from core.engine.requests import OptionScore, Score, Scores
@@ -86,7 +87,8 @@ class Scorer:
         self._context: Context | None = None
         self._kept: Tokens = np.zeros(0, np.int32)  # what lies in the cache as sequence 0
         self._adapter: tuple[Any, float] = (None, 0.0)
-        self.evaluated = 0  # tokens so far
+        self.evaluated = self.decodes = 0  # tokens so far, and the decodes they took
+        self.decode_seconds = 0.0
 
     def prepare(self, score: Score) -> Item:
         """Raises UserError when an option is empty, or there is no room for it with its prompt."""
@@ -160,7 +162,7 @@ class Scorer:
         depth = self._keep(context, batch, min(starts))
         parts = list(_tree(batch, starts, depth))
         for together in [parts] if context.shape.shared else [[part] for part in parts]:
-            if not self._decode(context, together, cancelled):
+            if not self._decode(context, together):
                 return False
             logits = iter(context.logits(sum(len(part.places) for part in together)))
             for part in together:
@@ -185,7 +187,7 @@ class Scorer:
             context.copy(0, number, depth)
         return depth
 
-    def _decode(self, context: Context, parts: list[_Part], cancelled: Callable[[], bool]) -> bool:
+    def _decode(self, context: Context, parts: list[_Part]) -> bool:
         """Evaluates parts of the tree in one batch; False when that was cancelled."""
         count = 0
         for part in parts:
@@ -193,12 +195,11 @@ class Scorer:
             wanted = np.arange(part.depth, part.end_depth) >= part.asked
             count = context.put_shared(count, part.tokens, part.depth, owners, wanted)
         self.evaluated += count
-        result = context.decode(count)
-        if result == ABORTED and cancelled():
-            return False
-        if result != DECODED:
-            raise UserError(f"The model failed while it was running: {log().reason()}. Try another model.")
-        return True
+        self.decodes += 1
+        started = time.perf_counter()
+        decoded = context.decode(count)
+        self.decode_seconds += time.perf_counter() - started
+        return decoded
 
     def _context_for(self, parts: list[_Part]) -> Context:
         """The context; made anew, twice as large or more, where the last was too small for a batch."""

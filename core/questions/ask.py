@@ -11,6 +11,7 @@ from typing import Any
 import core
 from core.documents.passages import rectangles
 from core.engine.requests import EngineSettings, Loaded, Loading, Sampling, Usage
+from core.engine.stepping import SteppingDown
 from core.errors import Cancelled, UserError
 from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
@@ -254,7 +255,7 @@ class _Run:
         retries: Retries,
     ) -> None:
         self.cancelled, self.retries = cancelled, retries
-        self.project, self.worker, self.run_id = project, worker, run_id
+        self.project, self.stepping, self.run_id = project, SteppingDown(worker), run_id
         self.model, self.prompts = model, prompts
         run = project.run(run_id)
         self.settings, self.seed = run.request.settings, run.request.seed
@@ -345,7 +346,7 @@ class _Run:
         self.loaded = False
         before, engine = self.usage, EngineSettings(**self.settings["engine"])
         sampling = Sampling(**self.settings["sampling"])
-        job = self.worker.run(
+        job = self.stepping.run(
             ask_job,
             self.model.path,
             engine,

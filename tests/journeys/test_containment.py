@@ -26,7 +26,7 @@ from tests.conftest import ROOT, Command
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of another process")
 
 SAMPLE = paths.resources() / "samples" / "veyra.pdf"
-SLOTS = 24  # of a run, in which the child is harmed once in each way
+SLOTS = 44  # of a run, in which the child is harmed once in each way, long before it is done
 OPTIONS = AskOptions(paths.starter_model(), seed=3, limit=SLOTS, engine=EngineSettings(sequences=2))
 PATIENCE = 4.0  # seconds without a sign of life, in place of minutes
 RESUMED = 5.0  # seconds from a death to the next child at work, but for its loading
@@ -80,13 +80,13 @@ class Harmed:
         if isinstance(item, Loaded) and (len(self.resumed) < len(self.said) or not self.said):
             if self.said:
                 self.resumed.append(time.monotonic() - self._died)
-            self._kind, self._wait_for = next(self._kinds, ""), len(self.acknowledged) + self._chance.randint(1, 3)
+            if kind := next(self._kinds, ""):
+                self._kind = kind
+                time.sleep(self._chance.uniform(0, 0.15))  # the child goes on meanwhile
+                HARMS[kind](self._worker._process.pid)
+                self._died = time.monotonic()
         elif isinstance(item, Example | Discard):
             self.acknowledged.append((item.passage_id, item.slot))
-            if self._kind and len(self.acknowledged) == self._wait_for:
-                time.sleep(self._chance.uniform(0, 0.1))  # the child goes on meanwhile
-                HARMS[self._kind](self._worker._process.pid)
-                self._died = time.monotonic()
         elif isinstance(item, Restarted):
             self.said.append(item.reason)
             assert SENTENCES[self._kind] in item.reason
