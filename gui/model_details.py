@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import psutil
 from PySide6.QtCore import QLocale, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
@@ -20,7 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from core import paths
-from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings
+from core.engine.devices import Device, processor
+from core.engine.fit import fit
+from core.engine.requests import EngineSettings
 from core.errors import UserError
 from core.models import checksum
 from core.models.files import ModelFile
@@ -30,7 +31,7 @@ from gui import style
 from gui.labels import caption, plain, quiet, strong
 from gui.model_hasher import ModelHasher
 from gui.panels.panel import action_button
-from gui.words import kind_name, parameter_words, size_words, starter_words
+from gui.words import fit_words, kind_name, parameter_words, size_words, starter_words
 
 SOON = 2  # seconds after which it is said how far the checksum is
 
@@ -42,6 +43,7 @@ class ModelDetails(QStackedWidget):
         super().__init__()
         self._use, self._remove = use, remove
         self._shown: tuple[Shelved | None, bool] | None = None
+        self._devices: list[Device] = [processor()]
         self._hashers: list[ModelHasher] = []  # the last, and those before it that have not ended yet
         self._hashed: Path | None = None  # whose checksum is waited for
         self._began = 0.0
@@ -77,6 +79,13 @@ class ModelDetails(QStackedWidget):
         self._add(self.tr("File"), str(shelved.path))
         if model is not None:
             self._show_checksum(model)
+
+    def set_devices(self, devices: list[Device]) -> None:
+        """Reckons with these from now on."""
+        shown, self._devices = self._shown, devices
+        if shown is not None:
+            self._shown = None
+            self.show_model(*shown)
 
     def stop(self) -> None:
         """Ends what runs in the background."""
@@ -160,17 +169,15 @@ class ModelDetails(QStackedWidget):
         return self.tr("{} in {} files").format(size_words(model.size), QLocale().toString(len(model.parts)))
 
     def _memory_words(self, model: ModelFile) -> str:
-        """Weights and cache, at the context that a run asks for first."""
-        needed = model.memory(EngineSettings().sequences * TOKENS_A_SEQUENCE)
-        memory = psutil.virtual_memory()
-        text = self.tr("about {} of this computer's {}").format(size_words(needed), size_words(memory.total))
-        if needed > memory.total:
-            return self.tr("{}: too much for it").format(text)
-        if needed > memory.available:
-            return self.tr("{}, of which {} are free: close other programs first").format(
-                text, size_words(memory.available)
-            )
-        return text
+        """What it takes with the context that a run asks for first, and where."""
+        if model.is_embedding:
+            return self.tr("about {}").format(size_words(model.size))
+        found = fit(model, self._devices, EngineSettings())
+        need = found.need
+        parts = self.tr("{}: weights {}, cache {}, computing {}").format(
+            *map(size_words, (need.total, need.weights, need.cache, need.compute))
+        )
+        return f"{parts}\n{fit_words(found)}"
 
     def _kinds(self, model: ModelFile) -> str:
         try:

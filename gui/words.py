@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, Qt
 
+from core.engine.devices import Device
+from core.engine.fit import Fit
 from core.project.records import STATES, Check
 
 LONGEST_TOOLTIP = 3000  # characters
@@ -110,6 +112,36 @@ def starter_words() -> str:
 def size_words(size: int) -> str:
     """A number of bytes as people say it."""
     return QLocale().formattedDataSize(size, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
+
+
+def device_words(device: Device) -> str:
+    """What a device is, and its memory."""
+    free = QCoreApplication.translate("Words", "{} of {} memory free").format(
+        size_words(device.memory_free), size_words(device.memory_total)
+    )
+    if device.kind == "cpu":
+        cores = (
+            QCoreApplication.translate("Words", "1 core")
+            if device.cores == 1
+            else QCoreApplication.translate("Words", "{} cores").format(device.cores)
+        )
+        return f"{device.description}, {cores}, {free}"
+    return f"{device.description} ({device.backend}), {free}"
+
+
+def fit_words(fit: Fit) -> str:
+    """Where a model runs on this computer, or what it lacks."""
+    if fit.missing:
+        return QCoreApplication.translate("Words", "{} more than is free: close other programs").format(
+            size_words(fit.missing)
+        )
+    if not fit.gpu_layers:
+        return QCoreApplication.translate("Words", "fits, on the processor")
+    if fit.gpu_layers == fit.layers:
+        return QCoreApplication.translate("Words", "fits, all on the {}").format(fit.device)
+    return QCoreApplication.translate("Words", "{} of {} layers fit on the {}").format(
+        QLocale().toString(fit.gpu_layers), QLocale().toString(fit.layers), fit.device
+    )
 
 
 def parameter_words(count: int) -> str:

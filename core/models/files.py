@@ -73,16 +73,11 @@ class ModelFile:
     vocabulary_size: int
     block_count: int
     embedding_length: int
-    cache_bytes_per_token: int  # of an f16 KV cache; an upper bound where layers share or leave out heads
     is_embedding: bool  # made for vectors, not for text
     licence: str  # and who made it: as the file says, else empty
     author: str
     parts: tuple[Path, ...]
     dimensions: Dimensions
-
-    def memory(self, tokens: int) -> int:
-        """Bytes that the weights and a cache of so many tokens take."""
-        return self.size + tokens * self.cache_bytes_per_token
 
 
 def read_model(path: Path) -> ModelFile:
@@ -99,10 +94,7 @@ def read_model(path: Path) -> ModelFile:
     tensors = [tensor for header in headers for tensor in header.tensors]
     if not tensors:
         facts.refuse("it holds no weights")
-    heads = facts.most("attention.head_count", 1)
     embedding = facts.number("embedding_length")
-    key = facts.most("attention.key_length", embedding // heads)
-    value = facts.most("attention.value_length", embedding // heads)
     blocks = facts.number("block_count")
     if blocks > MOST_LAYERS:
         facts.refuse(f"it declares {blocks:,} layers")
@@ -120,7 +112,6 @@ def read_model(path: Path) -> ModelFile:
         vocabulary_size=vocabulary,
         block_count=blocks,
         embedding_length=embedding,
-        cache_bytes_per_token=2 * blocks * facts.most("attention.head_count_kv", heads) * (key + value),
         is_embedding=facts.is_embedding(),
         licence=facts.line("general.license.name") or facts.line("general.license"),
         author=facts.line("general.author") or facts.line("general.organization"),
@@ -194,15 +185,6 @@ class _Facts:
         if not isinstance(value, int) or not 0 < value < 1 << 32:
             self.refuse(f"its “{key}” is missing or makes no sense")
         return value
-
-    def most(self, key: str, default: int) -> int:
-        """The same, where a list may give one number a layer, or nothing stands there."""
-        value = self._metadata.get(f"{self.architecture}.{key}", default)
-        numbers = value.values or () if isinstance(value, Array) else (value,)
-        most = max((number for number in numbers if isinstance(number, int)), default=0)
-        if not 0 <= most < 1 << 32 or (most == 0 and not numbers):
-            self.refuse(f"its “{key}” makes no sense")
-        return most or default
 
     def vocabulary_size(self) -> int:
         """Tokens. llama.cpp reads as many scores and types without a look at how many there are."""
