@@ -118,7 +118,7 @@ def _open(path: Path, settings: EngineSettings, embeds: bool) -> "Generator[Load
     """What is warm, when it is this model, else that which is loaded now."""
     global _warm
     key = _key(path, settings)
-    if _warm is None or _warm[0] != key:
+    if _warm is None or _warm[0] != key or _warm[1].closed:
         # Threads that wait for each other by spinning lose most of their time when anything else runs on the machine:
         # beside a busy program 7 tokens/s became 104. OpenMP reads this when the next line loads it.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")

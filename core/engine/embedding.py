@@ -41,6 +41,11 @@ class Embedder:
             yield first, vectors
             first += count
 
+    @property
+    def closed(self) -> bool:
+        """Whether the model's memory was given back."""
+        return self._model.pointer is None
+
     def close(self) -> None:
         """Gives the memory back."""
         if self._context is not None:

@@ -119,7 +119,9 @@ class Engine:
         if context is None:
             context = Context.create(self._model, self._wanted, self._threads)
         if context is None:
-            raise UserError(f"There is no memory for the model's context: {log().reason()}. Close other programs.")
+            reason = log().reason()
+            self.close()
+            raise UserError(f"There is no memory for the model's context: {reason}. Close other programs.")
         self.context, self.cache = context, Cache(context, self.can_truncate)
         if self._adapter:
             self.context.use(self._adapters[self._adapter.path], self._adapter.scale)
@@ -129,6 +131,11 @@ class Engine:
         """Whether the context has its usual number of sequences."""
         return self.context.sequences == self._wanted.sequences
 
+    @property
+    def closed(self) -> bool:
+        """Whether its memory was given back."""
+        return self._model.pointer is None
+
     def close(self) -> None:
         """Gives the memory back."""
         self.embedder.close()
@@ -137,7 +144,7 @@ class Engine:
         self._model.close()
 
     def _begin(self, tasks: Iterator[Task[R]], cancelled: Callable[[], bool], adapter: Adapter | None) -> "_Run[R]":
-        if self._running or self._model.pointer is None:
+        if self._running or self.closed:
             raise RuntimeError("the engine is running or closed")
         self.use(adapter)
         self._running = True
@@ -392,6 +399,11 @@ class _Run(Generic[R]):
             engine.give_room(0)
         elif len(long) == len(self._pending):
             engine.give_room(max(job.need for job in long))
+            for job in long:
+                if job.need > engine.cache.room:  # there was no memory for that
+                    self._pending.remove(job)
+                    job.answer.close()
+                    self._answer(job.turn, job.place, Completion("", "context", job.prompt_tokens, 0, 0))
         engine.context.stop_when(self._cancelled)
 
     def _begin(self, job: _Job[R]) -> None:

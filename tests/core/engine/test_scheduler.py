@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from core.engine.cache import Slot, common
+from core.engine.context import Context
 from core.engine.requests import GREEDY, Completion, Request, Span, Task
+from core.engine.shape import Shape
 from core.errors import UserError
 from tests.data.gguf_tiny import write_tiny
 
@@ -64,6 +66,25 @@ def test_a_prompt_longer_than_the_context_is_said_and_the_others_go_on(tiny: Pat
     engine = opened(tiny, context=1024, sequences=4)
     answers = ask(engine, request("one"), request("word " * 2000), request("two"))
     assert [answer.finish for answer in answers] == ["length", "context", "length"]
+
+
+def test_where_no_memory_is_for_longer_sequences_a_long_prompt_is_said_and_the_others_go_on(
+    tiny: Path, opened: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(tiny, context=2048, sequences=8)
+    create = Context.create
+
+    def usual_only(model: Any, shape: Shape, threads: int) -> Context | None:
+        return create(model, shape, threads) if shape.sequences == 8 or shape.shared else None
+
+    monkeypatch.setattr(Context, "create", usual_only)
+    answers = ask(engine, request("one"), request("word " * 150), request("two"))
+    assert [answer.finish for answer in answers] == ["length", "context", "length"]
+    monkeypatch.setattr(Context, "create", lambda *_: None)
+    with pytest.raises(UserError, match="no memory for the model's context"):
+        ask(engine, request("word " * 150))
+    monkeypatch.undo()
+    assert ask(opened(tiny, context=2048, sequences=8), request("one")) == answers[:1]  # loaded anew
 
 
 def test_the_mirror_of_the_cache_agrees_with_llama(tiny: Path, opened: Any, ask: Ask) -> None:
