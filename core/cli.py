@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import core
 from core import paths
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from core.models.files import ModelFile
     from core.models.recommended import Recommended
 
+N = TypeVar("N", int, float)
+
 CANCELLED = 130
-COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models", "download", "devices")
+COMMANDS = ("new", "add", "text", "ask", "show", "review", "export", "models", "download", "devices", "chat")
 
 
 def main(arguments: list[str] | None = None, open_window: Callable[[Path | None], int] | None = None) -> int:
@@ -131,14 +133,28 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("devices", _devices, "list what models can run on", project=False)
     sub.add_argument("--json", action="store_true", help="a JSON object a device")
+
+    sub = command("chat", _chat, "talk with a model: a question a line", project=False)
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, which knows no chat")
+    sub.add_argument("--system", default="", metavar="TEXT", help="tells the model how to answer")
+    sub.add_argument("--adapter", type=Path, metavar="GGUF", help="a LoRA that is added to the model")
+    sub.add_argument("--scale", type=_number(0.0, 10.0), default=1.0, help="of the adapter (default 1)")
+    sub.add_argument("--temperature", type=_number(0.0, 10.0), help="0: always the likeliest word (default 0.7)")
+    sub.add_argument("--top-k", type=_number(0, 10**6), help="0: all (default 40)")
+    sub.add_argument("--top-p", type=_number(0.0, 1.0), help="default 0.95")
+    sub.add_argument("--min-p", type=_number(0.0, 1.0), help="default 0.05")
+    sub.add_argument("--repeat-penalty", type=_number(0.1, 10.0), help="default 1: none")
+    sub.add_argument("--max-tokens", type=_number(1, 10**6), default=512, help="of an answer (default 512)")
+    sub.add_argument("--seed", type=_number(0, 2**62), help="default: another one for each answer")
+    sub.add_argument("--json", action="store_true", help="a JSON object an answer, when it is whole")
     return parser
 
 
-def _number(least: int, most: int) -> Callable[[str], int]:
-    """A type for argparse: whole numbers of a range."""
+def _number(least: N, most: N) -> Callable[[str], N]:
+    """A type for argparse: numbers of a range, whole where its ends are."""
 
-    def parse(text: str) -> int:
-        value = int(text)
+    def parse(text: str) -> N:
+        value = type(least)(text)
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
         return value
@@ -407,6 +423,12 @@ def _download(options: argparse.Namespace) -> None:
         except Cancelled:
             progress.end("Stopped. The same command goes on where it stopped.")
             raise
+
+
+def _chat(options: argparse.Namespace) -> int:
+    from core.chat_command import chat
+
+    return chat(options, _Progress("Loading the model"))
 
 
 @contextmanager

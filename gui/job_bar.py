@@ -33,7 +33,7 @@ class JobBar(QWidget):
             self._column.removeWidget(row)
             row.deleteLater()
         for job in self._jobs.active:
-            if job not in self._rows:
+            if job.in_bar and job not in self._rows:
                 self._rows[job] = row = _Row(job)
                 self._column.addWidget(row)
         self.setVisible(bool(self._rows))

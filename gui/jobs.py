@@ -38,10 +38,13 @@ class Job(QObject):
     ended = Signal(str)  # finished, cancelled or failed
     _over = Signal(object)  # itself, before `ended`
 
-    def __init__(self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True) -> None:
+    def __init__(
+        self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True, in_bar: bool = True
+    ) -> None:
         super().__init__()
         self.lane, self.title, self.work = lane, title, work
         self.stoppable = stoppable  # whether there is anything to stop: one transaction is all or nothing
+        self.in_bar = in_bar  # whether the window's bar shows it: what is shown at its own place need not be there too
         self.state = "waiting"
         self.error: Exception | None = None
         self.details = ""  # of a bug: the traceback
@@ -135,7 +138,8 @@ class Job(QObject):
 class Jobs(QObject):
     """All jobs of the window, in lanes that work side by side.
 
-    "documents" reads PDFs, "model" runs the model, "download" brings models and has nothing to do with the project.
+    "documents" reads PDFs, "model" runs the model, "compare" a second one that a chat compares it with, "download"
+    brings models and has nothing to do with the project.
     """
 
     changed = Signal()  # a job was added or ended
@@ -149,12 +153,14 @@ class Jobs(QObject):
         self._past: deque[Job] = deque(maxlen=32)  # so that they are not destroyed in the thread of their lane
         self._added.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
 
-    def start(self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True) -> Job:
+    def start(
+        self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True, in_bar: bool = True
+    ) -> Job:
         """Adds a job to a lane; it begins when the jobs before it are done.
 
         Not before the caller has returned to the event loop, so that signals connected by then miss nothing.
         """
-        job = Job(lane, title, work, stoppable)
+        job = Job(lane, title, work, stoppable, in_bar)
         self.active.append(job)
         job._over.connect(self._sweep)  # a bound slot: Qt brings the signal into the window's thread
         self._added.emit(lane, job)

@@ -58,7 +58,16 @@ class KeysDialog(QDialog):
             (self.tr("Smaller"), QKeySequence.StandardKey.ZoomOut),
             (self.tr("Fit the width"), "Ctrl+0"),
         ]
-        return [(self.tr("While a question is edited"), writing), (self.tr("On a page"), page)]
+        chat: list[Key] = [
+            (self.tr("Send the question"), "Return"),
+            (self.tr("Begin a new line"), "Shift+Return"),
+            (self.tr("End the answer, keep what came"), "Esc"),
+        ]
+        return [
+            (self.tr("While a question is edited"), writing),
+            (self.tr("On a page"), page),
+            (self.tr("In a chat"), chat),
+        ]
 
     def _add_group(self, name: str, keys: Sequence[tuple[str, QKeySequence]]) -> None:
         if not keys:

@@ -373,7 +373,8 @@ class MainWindow(QMainWindow):
 
     def _may_leave(self) -> bool:
         """Whether the open project may be closed: not while work is going on in it."""
-        if self.session.is_open and self.jobs.any_in("documents", "model"):
+        work = [job for job in self.jobs.active if job.lane in ("documents", "model") and job.in_bar]
+        if self.session.is_open and work:  # a chat has nothing to do with the project
             self.message_bar.show_error(
                 self.tr("Work is going on in this project. Cancel it below or wait for its end, then open another.")
             )

@@ -130,6 +130,10 @@ class Session(QObject):
         """The model files that the user chose besides those in the models folder."""
         return self._paths("models")
 
+    def known_adapters(self) -> list[Path]:
+        """The LoRA adapters that were chosen in a chat, the last one first."""
+        return self._paths("chat/adapters")
+
     def forget(self, path: Path) -> None:
         """Takes a project off the list of recent ones."""
         self.settings.setValue("recent", [str(other) for other in self.recent() if other != path])

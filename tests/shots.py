@@ -12,7 +12,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gui.chat_column import ChatColumn
+    from gui.chat_page import ChatPage
+    from gui.jobs import Job
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "build" / "sample" / "sample.elenchus"
@@ -76,6 +83,8 @@ def draw_all(project: Path, folder: Path, home: Path) -> None:
         editing,
         models,
         download,
+        chat,
+        compare,
         export,
         ask,
         palette,
@@ -200,6 +209,62 @@ def download(studio: Studio) -> object:
     dialog.list.setCurrentRow(8)
     dialog.show()
     return dialog
+
+
+def chat(studio: Studio) -> None:
+    """With an answer that waits for a run."""
+    page = open_chat(studio)
+    talk(page.first, "Why is the sky blue?", SKY, "61 tokens/s · 74 tokens · first after 0.4 s · seed 7")
+    broken = "The model gives no valid numbers: its weights are damaged. Download it again or choose another model."
+    talk(page.first, "And at sunset?\nIn one sentence, please.", "", problem=broken)
+    page.options.system.setPlainText("Answer briefly, as to a child of ten years.")
+    page.options._system_fold.setChecked(True)
+    page.options._sampling_fold.setChecked(True)
+    studio.window.jobs.start("model", "Asking", wait_for_cancel)
+    page.input.setPlainText("And at sunset?")
+    page.send()
+    page.input.setPlainText("What of the Moon?")
+
+
+def compare(studio: Studio) -> None:
+    """An adapter on and off."""
+    page = open_chat(studio)
+    page.compare.setChecked(True)
+    page.second.use_adapter(studio.home / "physics-tutor-lora.gguf")
+    page.second.scale.setValue(16)
+    figures = "{} tokens/s · {} tokens · first after 0.4 s · {}seed 7"
+    talk(page.first, "Why is the sky blue?", SKY, figures.format(61, 74, ""))
+    thought = "<think>The child is ten.</think>"
+    talk(page.second, "Why is the sky blue?", thought + SKY.splitlines()[0], figures.format(57, 40, ""))
+    talk(page.first, "And at sunset?", SUNSET, figures.format(60, 24, "reached 24 tokens · "))
+    talk(page.second, "And at sunset?", "Then it is red. " + SUNSET, figures.format(58, 24, "stopped · "))
+
+
+def open_chat(studio: Studio) -> "ChatPage":
+    studio.open(2)
+    studio.window.models.tabs.setCurrentIndex(1)
+    return studio.window.models.chat
+
+
+def wait_for_cancel(job: "Job") -> None:
+    while not job.cancelled():
+        time.sleep(0.05)
+
+
+def talk(column: "ChatColumn", question: str, answer: str, figures: str = "", problem: str = "") -> None:
+    """As if a model had answered."""
+    conversation = column.begin(question, again=False)
+    turn = replace(conversation[-1], answer=answer, figures=figures, problem=problem)
+    column.go_on(conversation, turn)
+    column.changed.emit()
+
+
+SKY = (
+    "Sunlight holds all colours. In the air it meets molecules that are much smaller than its waves, and these "
+    "scatter blue light far more than red.\n\nSo blue comes to your eye from every side of the sky, while the red goes "
+    "straight on: you see it when the sun stands low and its light has a long way through the air."
+)
+SUNSET = "At sunset the light has a long way through the air, and little but red and yellow is left of it."
 
 
 def export(studio: Studio) -> object:

@@ -81,25 +81,32 @@ def stream_answer(
 ) -> Iterator[Loading | Loaded | Piece | Completion | Usage]:
     """A whole job: one answer, piece by piece as it is made, then the whole of it and what it cost.
 
-    Ends quietly when the job is cancelled, after the pieces that were made by then.
+    After the first piece comes what it had cost by then. Ends quietly when the job is cancelled, after the pieces that
+    were made, and what they cost.
     """
     try:
         engine = yield from open_engine(path, settings)
     except Cancelled:
         return
     yield engine.loaded
-    completion = yield from _pieces(engine.stream(request, adapter=adapter))
+    completion = yield from _pieces(engine, engine.stream(request, adapter=adapter))
     if completion is not None:
         yield completion
     yield engine.usage
 
 
-def _pieces(stream: Generator[str, None, Completion | None]) -> Generator[Piece, None, Completion | None]:
+def _pieces(
+    engine: "Engine", stream: Generator[str, None, Completion | None]
+) -> Generator[Piece | Usage, None, Completion | None]:
+    is_first = True
     while True:
         try:
             yield Piece(next(stream))
         except StopIteration as stop:
             return stop.value
+        if is_first:
+            yield engine.usage
+        is_first = False
 
 
 def embed_texts(

@@ -148,6 +148,7 @@ class Engine:
             raise RuntimeError("the engine is running or closed")
         self.use(adapter)
         self._running = True
+        self.usage = Usage()
         return _Run(self, tasks, cancelled)
 
     def _end(self, run: "_Run[Any]") -> None:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QSplitter,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +27,7 @@ from core.models.files import ModelFile
 from core.models.shelf import OWN, Shelved, models_folder
 from core.questions.prompts import load_prompts
 from gui import style
+from gui.chat_page import ChatPage
 from gui.download_dialog import DownloadDialog, start_download
 from gui.jobs import Jobs
 from gui.labels import heading, plain, quiet
@@ -96,6 +98,7 @@ class ModelsPanel(Panel):
         self.details.stop()
         for finder in self._finders:
             finder.stop()
+        self.chat.save_state()
 
     # Building
 
@@ -109,11 +112,20 @@ class ModelsPanel(Panel):
         self._unload = self.add_action(self.tr("Un&load from memory"), self.unload, None, "unload")
         self._open = self.add_action(self.tr("&Open the models folder"), self.open_folder, None, "open")
         self._again = self.add_action(self.tr("Look for models a&gain"), self.refresh, "F5", "again")
+        self.add_action(self.tr("&Chat with it"), self.show_chat, "Ctrl+T", "questions")
         self._splitter = QSplitter()
         self._splitter.setChildrenCollapsible(False)
         self._splitter.addWidget(self._left())
         self.details = ModelDetails(self._use, self._remove)
-        self._splitter.addWidget(self.details)
+        self.chat = ChatPage(self.session, self.jobs)
+        self.chat.model_loaded.connect(self.show_loaded)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        for widget in (self.tabs, self.tabs.tabBar()):
+            widget.setAccessibleName(self.tr("What to see of the model"))
+        self.tabs.addTab(self.details, self.tr("A&bout"))
+        self.tabs.addTab(self.chat, self.tr("&Chat"))
+        self._splitter.addWidget(self.tabs)
         self._splitter.setStretchFactor(1, 1)
         self._splitter.setSizes([320, 560])
         if state := self.session.settings.value("models_splitter"):
@@ -198,6 +210,7 @@ class ModelsPanel(Panel):
         )
         self._hint.setVisible(usable <= 1)
         self._show_details()
+        self.chat.show_models([shelved.model for shelved in found if shelved.model is not None])
 
     def _select(self, path: Path) -> None:
         rows = [row for row in range(self.list.count()) if (one := self._at(row)) is not None and one.path == path]
@@ -238,6 +251,7 @@ class ModelsPanel(Panel):
         self._use.setEnabled(model is not None and _can_ask(model) and not is_next)
         self._remove.setEnabled(shelved is not None and shelved.chosen)
         self.details.show_model(shelved, is_next)
+        self.chat.show_model(model)
 
     def _loaded_words(self) -> str:
         loaded = self._loaded
@@ -300,6 +314,11 @@ class ModelsPanel(Panel):
             return
         self.session.settings.setValue("model", str(shelved.path))
         self._fill()
+
+    def show_chat(self) -> None:
+        """Lets the user talk with the selected model."""
+        self.tabs.setCurrentWidget(self.chat)
+        self.chat.take_focus()
 
     def unload(self) -> None:
         """Frees the memory, once the run that uses it is over."""

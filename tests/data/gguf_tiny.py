@@ -144,6 +144,22 @@ def write_recurrent(path: Path, *, seed: int = 0, width: int = 32, layers: int =
     return _end(writer, path)
 
 
+def write_adapter(path: Path, seed: int = 0, width: int = 64, rank: int = 4, layers: int = 2) -> Path:
+    """A LoRA of random weights for the tiny model."""
+    random = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for index in range(layers):
+        for name in ("attn_q", "ffn_down"):
+            inner = 2 * width if name == "ffn_down" else width
+            for part, shape in (("a", (rank, inner)), ("b", (width, rank))):
+                values = (random.standard_normal(shape) * 0.2).astype(np.float32)
+                writer.add_tensor(f"blk.{index}.{name}.weight.lora_{part}", values)
+    return _end(writer, path)
+
+
 def _begin(
     path: Path, architecture: str, template: str | None, context: int, width: int, layers: int, kind: str = "model"
 ) -> tuple[gguf.GGUFWriter, int]:

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gguf
-import numpy as np
 import pytest
 
 from core.engine import stream_answer
-from core.engine.requests import GREEDY, Adapter, Completion, EngineSettings, Piece, Request, Score, Task
+from core.engine.requests import GREEDY, Adapter, Completion, EngineSettings, Piece, Request, Score, Task, Usage
 from core.errors import UserError
 from core.worker import Worker
-from tests.data.gguf_tiny import write_tiny
+from tests.data.gguf_tiny import write_adapter, write_tiny
 
 PROMPT = (("system", "You are brief."), ("user", "春天来了 güneşli bir gün"))
 
@@ -89,26 +87,6 @@ def test_a_stream_that_is_cancelled_ends_without_an_answer(tiny: Path, opened: A
     assert answered(engine, request(max_tokens=500)).text == whole
 
 
-def write_adapter(path: Path, seed: int = 0, width: int = 64, rank: int = 4, layers: int = 2) -> Path:
-    """A LoRA of random weights for the tiny model."""
-    random = np.random.default_rng(seed)
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", 8.0)
-    for index in range(layers):
-        for name in ("attn_q", "ffn_down"):
-            inner = 2 * width if name == "ffn_down" else width
-            for part, shape in (("a", (rank, inner)), ("b", (width, rank))):
-                values = (random.standard_normal(shape) * 0.2).astype(np.float32)
-                writer.add_tensor(f"blk.{index}.{name}.weight.lora_{part}", values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 @pytest.fixture
 def adapters(tmp_path: Path) -> Iterator[Adapter]:
     return (Adapter(write_adapter(tmp_path / f"lora-{seed}.gguf", seed)) for seed in range(9))
@@ -177,5 +155,8 @@ def test_a_job_streams_from_the_child(tiny: Path, tmp_path: Path) -> None:
             completion, usage = items[-2:]
             assert "".join(item.text for item in items if isinstance(item, Piece)) == completion.text
             assert usage.generated_tokens == completion.generated_tokens
+            first, last = (item for item in items if isinstance(item, Usage))
+            assert first.generated_tokens < 10
+            assert 0 < first.seconds < last.seconds
             answers.append(completion.text)
     assert answers[0] == answers[2] != answers[1]

@@ -1,0 +1,121 @@
+"""`elenchus chat`: reads a question, prints the answer as it comes, and so on to the end of the input."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from random import Random
+from typing import Any
+
+from core import paths
+from core.chat import Answer, ChatSettings, converse
+from core.engine.requests import Adapter, Loading, Piece, Sampling
+from core.errors import UserError
+from core.models.files import read_model
+from core.worker import Worker
+
+
+def chat(options: argparse.Namespace, progress: Any) -> int:
+    """The whole command; `progress` shows how far the loading is. Returns 1 when a question could not be answered.
+
+    Raises UserError when there is no such model, and KeyboardInterrupt when the user leaves in the midst of an answer.
+    """
+    model = read_model(options.model or paths.starter_model())
+    given = {one.name: value for one in fields(Sampling) if (value := getattr(options, one.name)) is not None}
+    settings = ChatSettings(options.system, Sampling(**given), options.max_tokens)
+    adapter = Adapter(options.adapter, options.scale) if options.adapter else None
+    if sys.stdin.isatty():
+        _say(f"{model.name}. Ctrl+C stops an answer, Ctrl+D leaves.")
+    turns: list[tuple[str, str]] = []
+    failed = 0
+    with Worker() as worker, _interruptible(worker) as stopped:
+        for question in _questions():
+            stopped.clear()
+            seed = Random().getrandbits(31) if options.seed is None else options.seed
+            try:
+                items = converse(worker, model.path, settings.request(turns, question, seed), adapter)
+                answer = _show(items, progress, options.json)
+                turns.append((question, answer.text))
+                _finish(answer, options.max_tokens, {"model": model.name, "question": question}, options.json)
+            except UserError as error:
+                progress.end(str(error))
+                failed += 1
+            if stopped and not sys.stdin.isatty():
+                raise KeyboardInterrupt
+    return 1 if failed else 0
+
+
+def _questions() -> Iterator[str]:
+    """What the user types, or each line that another program writes."""
+    if not sys.stdin.isatty():
+        yield from filter(None, map(str.strip, sys.stdin))
+        return
+    while True:
+        try:
+            if question := input("> " if sys.stdout.isatty() else "").strip():
+                yield question
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+
+
+def _show(items: Iterator[Any], progress: Any, as_json: bool) -> Answer:
+    """Prints an answer as it comes."""
+    begun = False
+    try:
+        for item in items:
+            if isinstance(item, Loading):
+                progress.show(f"{item.fraction:.0%}")
+            elif isinstance(item, Answer):
+                return item
+            elif isinstance(item, Piece) and not as_json:
+                if not begun:
+                    progress.end()
+                begun = True
+                print(item.text, end="", flush=True)
+    finally:
+        if begun:
+            print(flush=True)
+    raise AssertionError("a conversation ends with an answer")
+
+
+def _finish(answer: Answer, max_tokens: int, about: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(about | asdict(answer), ensure_ascii=False), flush=True)
+        return
+    ends = {"length": f"reached {max_tokens:,} tokens", "context": "the context is full", "stopped": "stopped"}
+    figures = [
+        f"{answer.tokens_per_second:.0f} tokens/s" if answer.tokens_per_second else "",
+        f"{answer.tokens:,} tokens",
+        f"first after {answer.first_seconds:.1f} s" if answer.text else "",
+        ends.get(answer.finish, ""),
+    ]
+    _say(f"({', '.join(filter(None, figures))})")
+
+
+@contextmanager
+def _interruptible(worker: Worker) -> Iterator[list[int]]:
+    """Ctrl+C stops the answer that is being made; the next one, or one where there is none, leaves.
+
+    Gives a list that is no longer empty when an answer was stopped.
+    """
+    stopped: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        if stopped or not worker.busy:
+            raise KeyboardInterrupt
+        stopped.append(number)
+        worker.cancel()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
