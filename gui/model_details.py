@@ -152,7 +152,7 @@ class ModelDetails(QStackedWidget):
             (self.tr("Parameters"), parameter_words(model.parameters)),
             (self.tr("Quantisation"), model.quantisation),
             (self.tr("Size"), self._size_words(model)),
-            (self.tr("Memory"), self._memory_words(model)),
+            *self._memory(model),
             (self.tr("Context"), self.tr("{} tokens").format(number(model.context_length))),
             (self.tr("Vocabulary"), self.tr("{} tokens").format(number(model.vocabulary_size))),
             (self.tr("Chat template"), self.tr("yes") if model.chat_template else self.tr("no: a plain one is used")),
@@ -168,16 +168,16 @@ class ModelDetails(QStackedWidget):
             return size_words(model.size)
         return self.tr("{} in {} files").format(size_words(model.size), QLocale().toString(len(model.parts)))
 
-    def _memory_words(self, model: ModelFile) -> str:
+    def _memory(self, model: ModelFile) -> list[tuple[str, str]]:
         """What it takes with the context that a run asks for first, and where."""
         if model.is_embedding:
-            return self.tr("about {}").format(size_words(model.size))
+            return [(self.tr("Memory"), self.tr("about {}").format(size_words(model.size)))]
         found = fit(model, self._devices, EngineSettings())
         need = found.need
         parts = self.tr("{}: weights {}, cache {}, computing {}").format(
             *map(size_words, (need.total, need.weights, need.cache, need.compute))
         )
-        return f"{parts}\n{fit_words(found)}"
+        return [(self.tr("Memory"), parts), (self.tr("This computer"), fit_words(found))]
 
     def _kinds(self, model: ModelFile) -> str:
         try:

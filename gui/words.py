@@ -136,9 +136,9 @@ def fit_words(fit: Fit) -> str:
             size_words(fit.missing)
         )
     if not fit.gpu_layers:
-        return QCoreApplication.translate("Words", "fits, on the processor")
+        return QCoreApplication.translate("Words", "fits: on the processor")
     if fit.gpu_layers == fit.layers:
-        return QCoreApplication.translate("Words", "fits, all on the {}").format(fit.device)
+        return QCoreApplication.translate("Words", "fits: all on the {}").format(fit.device)
     return QCoreApplication.translate("Words", "{} of {} layers fit on the {}").format(
         QLocale().toString(fit.gpu_layers), QLocale().toString(fit.layers), fit.device
     )

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from core import paths
+from core.engine.devices import Device
 from core.engine.requests import Loaded
 from core.errors import UserError
 from core.models.files import ModelFile
@@ -28,6 +29,7 @@ from core.models.shelf import OWN, Shelved, models_folder
 from core.questions.prompts import load_prompts
 from gui import style
 from gui.chat_page import ChatPage
+from gui.device_finder import DeviceFinder
 from gui.download_dialog import DownloadDialog, start_download
 from gui.jobs import Jobs
 from gui.labels import heading, plain, quiet
@@ -35,7 +37,7 @@ from gui.model_details import ModelDetails
 from gui.model_finder import ModelFinder
 from gui.panels.panel import Panel, action_button
 from gui.session import Session
-from gui.words import parameter_words, size_words
+from gui.words import device_words, parameter_words, size_words
 
 GATHER = 100  # milliseconds in which what is found is gathered, while the first search fills the list
 
@@ -49,6 +51,7 @@ class ModelsPanel(Panel):
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, QCoreApplication.translate("Panel", "Models"))
+        self._device_finder: DeviceFinder | None = None
         self._finders: list[ModelFinder] = []  # the last, and those before it that have not ended yet
         self._found: list[Shelved] = []
         self._complete = False  # whether a search has come to its end
@@ -98,7 +101,16 @@ class ModelsPanel(Panel):
         self.details.stop()
         for finder in self._finders:
             finder.stop()
+        if self._device_finder is not None:
+            self._device_finder.stop()
         self.chat.save_state()
+
+    def _show_devices(self, devices: list[Device]) -> None:
+        cards = [device_words(device) for device in devices[:-1]]
+        if not cards:
+            cards = [self.tr("no graphics card that this build of llama.cpp can use")]
+        self._computer.setText(" · ".join([self.tr("This computer: {}").format(device_words(devices[-1])), *cards]))
+        self.details.set_devices(devices)
 
     # Building
 
@@ -141,10 +153,16 @@ class ModelsPanel(Panel):
         self._loaded_icon, self._loaded_text = QLabel(), plain()
         self._loaded_text.setAccessibleName(self.tr("What is in memory"))
         self._unload_button = action_button(self._unload, self.tr("Un&load"))
+        self._computer = quiet()
+        self._computer.setAccessibleName(self.tr("What models can run on"))
+        words = QVBoxLayout()
+        style.spaced(words, style.HALF)
+        words.addWidget(self._loaded_text)
+        words.addWidget(self._computer)
         row = QHBoxLayout(strip)
         style.spaced(row, style.SPACE, style.SPACE)
         row.addWidget(self._loaded_icon)
-        row.addWidget(self._loaded_text, 1)
+        row.addLayout(words, 1)
         row.addWidget(self._unload_button)
         return strip
 
@@ -344,6 +362,10 @@ class ModelsPanel(Panel):
         super().showEvent(event)
         if not event.spontaneous():
             self.refresh()
+            if self._device_finder is None:
+                self._device_finder = DeviceFinder()
+                self._device_finder.found.connect(self._show_devices)
+                self._device_finder.start()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

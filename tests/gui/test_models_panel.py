@@ -1,10 +1,12 @@
 """The models panel: what is found, what is said of it, which one the next run takes, and what is in memory."""
 
 import hashlib
+import re
 import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from core import paths
+from core.engine.devices import Device
 from core.engine.requests import Loaded
 from core.models import checksum
 from core.models.shelf import Shelved, models_folder, shelf
@@ -297,3 +300,29 @@ def test_the_shelf_lists_parts_and_duplicates_once(tiny: Path, tmp_path: Path) -
         (other, False, True),
     ]
     assert "other.gguf" in found[2].problem
+
+
+CARD = Device("Vulkan0", "Great <b>Card", "Vulkan", "gpu", 8 << 30, 6 << 30)
+PROCESSOR = Device("CPU", "Some processor", "CPU", "cpu", 16 << 30, 12 << 30, 8)
+
+
+def test_the_computer_is_described_and_the_memory_reckoned_with_it(qtbot: QtBot, panel: ModelsPanel) -> None:
+    show(qtbot, panel)
+    qtbot.waitUntil(lambda: "This computer: " in words(panel), timeout=20_000)
+    assert "cores" in words(panel) or "1 core" in words(panel)
+    panel._show_devices([PROCESSOR])
+    qtbot.waitUntil(lambda: "fits: on the processor" in words(panel))
+    text = words(panel)
+    assert "This computer: Some processor, 8 cores, 12.0 GB of 16.0 GB memory free" in text
+    assert "no graphics card that this build" in text
+    panel._show_devices([CARD, PROCESSOR])
+    qtbot.waitUntil(lambda: "fits: all on the Great <b>Card" in words(panel))
+    text = words(panel)
+    assert "Great <b>Card (Vulkan), 6.0 GB of 8.0 GB memory free" in text
+    assert re.search(r"weights \d+\.\d.MB, cache \d", text)
+
+
+def test_a_model_too_large_for_the_computer_says_what_is_lacking(qtbot: QtBot, panel: ModelsPanel) -> None:
+    show(qtbot, panel)
+    panel._show_devices([replace(PROCESSOR, memory_free=1 << 29)])
+    qtbot.waitUntil(lambda: "more than is free: close other programs" in words(panel))
