@@ -82,6 +82,16 @@ def test_text_of_one_page(elenchus: Command) -> None:
     assert page["page"] == 2
 
 
+def test_what_is_nearest_to_a_text_is_that_text(project: Path, elenchus: Command) -> None:
+    example = rows(elenchus("show", project, "--json").stdout)[3]
+    text = f"{example['question']} {example['answer']}"
+    for _ in range(2):  # the second time from what the project keeps
+        found = rows(elenchus("similar", project, text, "--of", "examples", "--top", 3, "--json").stdout)
+        assert (found[0]["id"], round(found[0]["similarity"], 3)) == (example["id"], 1)
+        assert len(found) == 3 > 1 > found[2]["similarity"]
+    assert "Veyra" in elenchus("similar", project, "the islands of Veyra", "--top", 23).stdout
+
+
 def test_models_are_listed(elenchus: Command) -> None:
     (starter,) = [row for row in rows(elenchus("models", "--json").stdout) if row["prompt_style"] == "starter"]
     assert starter["architecture"] == "llama"

@@ -1,0 +1,81 @@
+"""What the commands have in common: data on stdout, progress on stderr, and Ctrl+C that keeps what is finished."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def opened(project_class: Any, path: Path, read_only: bool = False) -> Iterator[Any]:
+    """The project, opened; says so when it could only be opened for reading."""
+    with project_class.open(path, read_only=read_only) as project:
+        if project.notice and not read_only:
+            say(project.notice)
+        yield project
+
+
+@contextmanager
+def interruptible(worker: Any = None) -> Iterator[Callable[[], bool]]:
+    """Ctrl+C, or a polite end from outside, cancels the job, lets what is finished be kept, and exits with 130.
+
+    Gives a function that says whether that has happened.
+    """
+    received: list[int] = []
+
+    def cancel(number: int, frame: object) -> None:
+        received.append(number)
+        if worker is not None:
+            worker.cancel()
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(number, cancel) for number in signals]
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt
+
+
+class ProgressLine:
+    """One line on stderr that changes in place; where stderr is no terminal, a line every few seconds."""
+
+    def __init__(self, title: str) -> None:
+        self._title, self._live, self._width = title, sys.stderr.isatty(), 0
+        self._last = time.monotonic()
+
+    def show(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last < (0.1 if self._live else 10.0):
+            return
+        self._last = now
+        line = f"{self._title}: {text}"
+        if self._live:
+            print(f"\r{line:<{self._width}}", end="", file=sys.stderr, flush=True)
+            self._width = len(line)
+        else:
+            say(line)
+
+    def show_page(self, done: int, total: int) -> None:
+        self.show(f"page {done} of {total}")
+
+    def end(self, text: str = "") -> None:
+        if self._live and self._width:
+            print(f"\r{'':<{self._width}}\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+        if text:
+            say(text)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
