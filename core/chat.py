@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.engine import stream_answer
 from core.engine.requests import Adapter, Completion, EngineSettings, Loaded, Loading, Piece, Request, Sampling, Usage
+from core.engine.stepping import HANG_TIMEOUT, SteppingDown
 from core.errors import UserError
 from core.models.files import read_model
-from core.worker import Worker, WorkerDied
+from core.worker import WorkerDied
 
 GATHER = 0.04  # seconds in which pieces are gathered: nobody reads faster
 
@@ -53,20 +55,20 @@ class Answer:
 
 
 def converse(
-    worker: Worker,
+    stepping: SteppingDown,
     model: Path,
     request: Request,
     adapter: Adapter | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[Loading | Loaded | Piece | Answer]:
-    """Asks a model in the worker's child: yields the answer in pieces, some a second, and then the whole of it.
+    """Asks a model in a worker's child: yields the answer in pieces, some a second, and then the whole of it.
 
     A cancel ends the answer and keeps what came. Raises UserError, after the pieces that came, when the model cannot
     answer, its child died, or the conversation does not fit into its context.
     """
-    reply = _Reply()
+    reply, options = _Reply(), {"cancelled": cancelled, "hang_timeout": HANG_TIMEOUT}
     try:
-        for item in worker.run(stream_answer, model, request, EngineSettings(), adapter, cancelled=cancelled):
+        for item in stepping.run(_answer, model, EngineSettings(), request, adapter, **options):
             if isinstance(item, Piece):
                 if news := reply.add(item.text):
                     yield Piece(news)
@@ -79,7 +81,7 @@ def converse(
             yield Piece(reply.waiting)
         if not isinstance(error, WorkerDied):
             raise
-        raise UserError("The model's process ended unexpectedly. Ask again: the model is loaded anew.") from error
+        raise UserError(f"{error} Ask again: the model is loaded anew.") from error
     if reply.waiting:
         yield Piece(reply.waiting)
     if reply.finish == "context" and not reply.text:
@@ -89,6 +91,11 @@ def converse(
             "Clear it or shorten the system prompt."
         )
     yield reply.answer(request)
+
+
+def _answer(path: Path, settings: EngineSettings, request: Request, adapter: Adapter | None) -> Iterator[Any]:
+    """The job, with its arguments as a step down wants them."""
+    return stream_answer(path, request, settings, adapter)
 
 
 class _Reply:

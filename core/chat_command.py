@@ -13,6 +13,7 @@ from typing import Any
 from core import paths
 from core.chat import Answer, ChatSettings, converse
 from core.engine.requests import Adapter, Loading, Piece, Sampling
+from core.engine.stepping import SteppingDown
 from core.errors import UserError
 from core.models.files import read_model
 from core.worker import Worker
@@ -32,11 +33,12 @@ def chat(options: argparse.Namespace, progress: Any) -> int:
     turns: list[tuple[str, str]] = []
     failed = 0
     with Worker() as worker, _interruptible(worker) as stopped:
+        stepping = SteppingDown(worker)
         for question in _questions():
             stopped.clear()
             seed = Random().getrandbits(31) if options.seed is None else options.seed
             try:
-                items = converse(worker, model.path, settings.request(turns, question, seed), adapter)
+                items = converse(stepping, model.path, settings.request(turns, question, seed), adapter)
                 answer = _show(items, progress, options.json)
                 turns.append((question, answer.text))
                 _finish(answer, options.max_tokens, {"model": model.name, "question": question}, options.json)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidge
 from core import paths
 from core.chat import Answer, ChatSettings
 from core.engine.requests import Loaded, Piece
+from core.engine.stepping import SteppingDown
 from core.errors import UserError
 from core.models.files import ModelFile
 from gui import style
@@ -42,6 +43,7 @@ class ChatPage(QWidget):
         self._asking: tuple[ChatColumn, Conversation] | None = None  # whose answer comes now
         self._next: list[tuple[ChatColumn, Conversation]] = []
         self._settings, self._seed = ChatSettings(), 0  # of what is asked now
+        self._stepping: dict[str, SteppingDown] = {}  # by lane
         self._second_used = False  # whether the second lane may have a model in memory
         self._progress = QTimer(self, interval=REFRESH)
         self._progress.timeout.connect(self._show_progress)
@@ -215,7 +217,7 @@ class ChatPage(QWidget):
         self._lane = self._lane_of(column)
         self._second_used |= self._lane == SECOND
         request = self._settings.request(turns, conversation[-1].question, self._seed)
-        run = ChatRun(model.path, request, column.adapter)
+        run = ChatRun(model.path, request, column.adapter, self._stepping)
         self._job = self._jobs.start(self._lane, self.tr("Chat"), run, in_bar=False)
         self._job.item_arrived.connect(self._take)
         self._job.ended.connect(self._end)

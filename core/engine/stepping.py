@@ -13,6 +13,7 @@ from core.worker import Worker, WorkerDied
 
 T = TypeVar("T")
 
+HANG_TIMEOUT = 120.0  # seconds without a sign of life: a GPU may compile its programs for a minute at first
 MOST_DEATHS = 3  # of loading one model; what dies more often does not die for want of memory
 
 

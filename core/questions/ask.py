@@ -11,7 +11,7 @@ from typing import Any
 import core
 from core.documents.passages import rectangles
 from core.engine.requests import EngineSettings, Loaded, Loading, Sampling, Usage
-from core.engine.stepping import SteppingDown
+from core.engine.stepping import HANG_TIMEOUT, SteppingDown
 from core.errors import Cancelled, UserError
 from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
@@ -24,7 +24,6 @@ from core.retrying import Restarted, Retries
 from core.worker import Worker, WorkerDied
 
 CHUNK = 500  # slots handed to the child at once: bounds what one message carries
-HANG_TIMEOUT = 120.0  # seconds without a sign of life: a GPU may compile its programs for a minute at first
 CRASHED = "The model's process crashed on it."
 NEEDED = {"kinds", "per_passage", "limit", "language", "documents", "last_passage", "sampling", "engine"}  # of a run
 

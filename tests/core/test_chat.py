@@ -9,6 +9,7 @@ import pytest
 
 from core.chat import Answer, ChatSettings, converse, split_thought
 from core.engine.requests import GREEDY, Adapter, Piece, Request
+from core.engine.stepping import SteppingDown
 from core.errors import UserError
 from core.worker import Worker
 from tests.data.gguf_tiny import write_adapter, write_tiny
@@ -33,7 +34,7 @@ def worker() -> Iterator[Worker]:
 
 
 def answered(worker: Worker, model: Path, request: Request, adapter: Adapter | None = None) -> Answer:
-    *items, answer = converse(worker, model, request, adapter)
+    *items, answer = converse(SteppingDown(worker), model, request, adapter)
     assert isinstance(answer, Answer)
     assert "".join(item.text for item in items if isinstance(item, Piece)) == answer.text
     return answer
@@ -87,7 +88,7 @@ def test_an_adapter_on_and_off_gives_the_first_answer_again(worker: Worker, tiny
 def test_what_came_before_a_cancel_is_kept(worker: Worker, tiny: Path) -> None:
     came: list[str] = []
     request = ChatSettings(sampling=GREEDY, max_tokens=8000).request([], "Hello", 0)
-    for item in converse(worker, tiny, request, cancelled=lambda: bool(came)):
+    for item in converse(SteppingDown(worker), tiny, request, cancelled=lambda: bool(came)):
         if isinstance(item, Piece):
             came.append(item.text)
         elif isinstance(item, Answer):
@@ -120,14 +121,15 @@ def test_a_broken_model_gets_a_sentence(worker: Worker, folder: Path, made: dict
 
 def test_a_child_that_dies_costs_a_sentence(worker: Worker, tiny: Path) -> None:
     came: list[str] = []
+    request = ChatSettings(sampling=GREEDY, max_tokens=8000).request([], "Hello", 0)
 
     def ask_and_kill() -> None:
-        for item in converse(worker, tiny, ChatSettings(sampling=GREEDY, max_tokens=8000).request([], "Hello", 0)):
+        for item in converse(SteppingDown(worker), tiny, request):
             if isinstance(item, Piece):
                 came.append(item.text)
                 os.kill(worker._process.pid, signal.SIGTERM)
 
-    with pytest.raises(UserError, match=r"ended unexpectedly\. Ask again"):
+    with pytest.raises(UserError, match=r"ended unexpectedly.* Ask again: the model is loaded anew\."):
         ask_and_kill()
     assert came
     assert answered(worker, tiny, BRIEF.request([], "Hello", 0)).text.startswith(came[0][:20])
