@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import core
 from core.commands import models, projects
-from core.commands.console import ProgressLine, say
+from core.commands.console import say
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
 
@@ -170,9 +170,9 @@ def _open(options: argparse.Namespace) -> int:
 
 
 def _chat(options: argparse.Namespace) -> int:
-    from core.chat_command import chat
+    from core.commands.chat import chat
 
-    return chat(options, ProgressLine("Loading the model"))
+    return chat(options)
 
 
 if __name__ == "__main__":

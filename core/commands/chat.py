@@ -1,7 +1,6 @@
 """`elenchus chat`: reads a question, prints the answer as it comes, and so on to the end of the input."""
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 from core import paths
 from core.chat import Answer, ChatSettings, converse
+from core.commands.console import ProgressLine, print_json, say
 from core.engine.requests import Adapter, Loading, Piece, Sampling
 from core.engine.stepping import SteppingDown
 from core.errors import UserError
@@ -19,8 +19,8 @@ from core.models.files import read_model
 from core.worker import Worker
 
 
-def chat(options: argparse.Namespace, progress: Any) -> int:
-    """The whole command; `progress` shows how far the loading is. Returns 1 when a question could not be answered.
+def chat(options: argparse.Namespace) -> int:
+    """The whole command. Returns 1 when a question could not be answered.
 
     Raises UserError when there is no such model, and KeyboardInterrupt when the user leaves in the midst of an answer.
     """
@@ -29,8 +29,8 @@ def chat(options: argparse.Namespace, progress: Any) -> int:
     settings = ChatSettings(options.system, Sampling(**given), options.max_tokens)
     adapter = Adapter(options.adapter, options.scale) if options.adapter else None
     if sys.stdin.isatty():
-        _say(f"{model.name}. Ctrl+C stops an answer, Ctrl+D leaves.")
-    turns: list[tuple[str, str]] = []
+        say(f"{model.name}. Ctrl+C stops an answer, Ctrl+D leaves.")
+    progress, turns = ProgressLine("Loading the model"), list[tuple[str, str]]()
     failed = 0
     with Worker() as worker, _interruptible(worker) as stopped:
         stepping = SteppingDown(worker)
@@ -64,7 +64,7 @@ def _questions() -> Iterator[str]:
             return
 
 
-def _show(items: Iterator[Any], progress: Any, as_json: bool) -> Answer:
+def _show(items: Iterator[Any], progress: ProgressLine, as_json: bool) -> Answer:
     """Prints an answer as it comes."""
     begun = False
     try:
@@ -86,7 +86,7 @@ def _show(items: Iterator[Any], progress: Any, as_json: bool) -> Answer:
 
 def _finish(answer: Answer, max_tokens: int, about: dict[str, str], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(about | asdict(answer), ensure_ascii=False), flush=True)
+        print_json(about | asdict(answer))
         return
     ends = {"length": f"reached {max_tokens:,} tokens", "context": "the context is full", "stopped": "stopped"}
     figures = [
@@ -95,7 +95,7 @@ def _finish(answer: Answer, max_tokens: int, about: dict[str, str], as_json: boo
         f"first after {answer.first_seconds:.1f} s" if answer.text else "",
         ends.get(answer.finish, ""),
     ]
-    _say(f"({', '.join(filter(None, figures))})")
+    say(f"({', '.join(filter(None, figures))})")
 
 
 @contextmanager
@@ -117,7 +117,3 @@ def _interruptible(worker: Worker) -> Iterator[list[int]]:
         yield stopped
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
