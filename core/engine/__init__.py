@@ -22,7 +22,7 @@ from core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
     from core.engine.embedding import Embedder
-    from core.engine.scheduler import Engine
+    from core.engine.engine import Engine
 
 R = TypeVar("R")
 

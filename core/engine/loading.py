@@ -8,11 +8,11 @@ import numpy as np
 from core.engine.context import Context
 from core.engine.devices import Device, carrying, devices, physical_cores
 from core.engine.embedding import Embedder
+from core.engine.engine import Engine
 from core.engine.fit import Plan, choose, ladder, size, wanted_context
 from core.engine.llama import Model, load_model
 from core.engine.native import log
 from core.engine.requests import EngineSettings, Loaded, Loading, Trying
-from core.engine.scheduler import Engine
 from core.engine.templates import ChatFormat
 from core.errors import Cancelled, UserError
 from core.models.files import ModelFile, read_model

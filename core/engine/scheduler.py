@@ -6,154 +6,26 @@ together. A prompt is evaluated by itself, from where it differs from what lies 
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from core import worker
 from core.engine.answer import Answer
-from core.engine.cache import Cache, Slot, common
-from core.engine.context import Context, Logits, Tokens
-from core.engine.embedding import Embedder
-from core.engine.llama import Model
-from core.engine.native import log
-from core.engine.requests import Adapter, Ask, Completion, Loaded, Request, Score, Scores, Task, Usage
-from core.engine.scoring import Item, Scorer
-from core.engine.templates import ChatFormat
+from core.engine.cache import Slot, common
+from core.engine.context import Logits, Tokens
+from core.engine.requests import Ask, Completion, Request, Score, Scores, Task, Usage
+from core.engine.scoring import Item
 from core.errors import UserError
+
+if TYPE_CHECKING:
+    from core.engine.engine import Engine
 
 R = TypeVar("R")
 
 WORTH_A_FORK = 16  # tokens that several waiting prompts begin with
-
-
-class Engine:
-    """A loaded model that answers. `usage` counts since the last `run` began."""
-
-    def __init__(
-        self, model: Model, context: Context, chat: ChatFormat, room: int, loaded: Loaded, threads: int
-    ) -> None:
-        """`room` is how many tokens one prompt and its answer may have."""
-        self.loaded = loaded
-        self.usage = Usage()
-        self.room = room
-        self.vocabulary = model.vocabulary
-        self.chat = chat
-        self.context = context
-        self.cache = Cache(context, model.can_truncate)
-        self.can_truncate = model.can_truncate
-        self.scorer = Scorer(model, chat, room, threads)
-        self.embedder = Embedder(model, room, threads)
-        self._model, self._threads = model, threads
-        self._wanted = replace(context.shape, cells=context.cells)
-        self.usual_room = context.cells_each  # tokens of a sequence, unless a prompt needs more
-        self._adapter: Adapter | None = None
-        self._adapters: dict[Any, Any] = {}  # those loaded, by path
-        self._running = False
-
-    def run(
-        self,
-        tasks: Iterable[Task[R]],
-        cancelled: Callable[[], bool] = worker.cancelled,
-        adapter: Adapter | None = None,
-    ) -> Iterator[R]:
-        """Yields each task's result when it is done, in no fixed order; ends early, quietly, once `cancelled`.
-
-        Takes a task from `tasks` only when there is a sequence for it. A task's own exception comes out of here and
-        ends the run; the engine stays usable. Raises UserError when the model gives no valid numbers, or the adapter
-        does not fit.
-        """
-        run = self._begin(iter(tasks), cancelled, adapter)
-        try:
-            yield from run.results()
-        finally:
-            self._end(run)
-
-    def stream(
-        self, request: Request, cancelled: Callable[[], bool] = worker.cancelled, adapter: Adapter | None = None
-    ) -> Generator[str, None, Completion | None]:
-        """Yields the answer piece by piece as it comes, and returns it whole; None when `cancelled`."""
-
-        def task() -> Task[Completion]:
-            return (yield request)
-
-        run = self._begin(iter([task()]), cancelled, adapter)
-        try:
-            return (yield from run.pieces())
-        finally:
-            self._end(run)
-
-    def use(self, adapter: Adapter | None) -> None:
-        """From now on answers with an adapter, or without one.
-
-        What is cached was computed with other weights, and is forgotten. Raises UserError when it does not fit.
-        """
-        if adapter == self._adapter:
-            return
-        pointer = None
-        if adapter is not None:
-            if adapter.path not in self._adapters:
-                self._adapters[adapter.path] = self._model.adapter(adapter.path)
-            pointer = self._adapters[adapter.path]
-        self._adapter = adapter
-        scale = adapter.scale if adapter else 0.0
-        self.context.use(pointer, scale)
-        self.cache.clear()
-        self.scorer.use(pointer, scale)
-
-    def give_room(self, tokens: int) -> None:
-        """Makes the context one of fewer and longer sequences, so that each holds `tokens`; 0 for the usual number.
-
-        Forgets everything. Nothing may be running. Raises UserError when there is no memory for any.
-        """
-        most = self._wanted.sequences
-        sequences = max(1, min(most, self._wanted.cells // tokens)) if tokens else most
-        if sequences == self.context.sequences:
-            return
-        self.context.close()
-        wanted = replace(self._wanted, sequences=sequences, outputs=sequences)
-        context = Context.create(self._model, wanted, self._threads)
-        if context is None:
-            context = Context.create(self._model, self._wanted, self._threads)
-        if context is None:
-            reason = log().reason()
-            self.close()
-            raise UserError(f"There is no memory for the model's context: {reason}. Close other programs.")
-        self.context, self.cache = context, Cache(context, self.can_truncate)
-        if self._adapter:
-            self.context.use(self._adapters[self._adapter.path], self._adapter.scale)
-
-    @property
-    def usual(self) -> bool:
-        """Whether the context has its usual number of sequences."""
-        return self.context.sequences == self._wanted.sequences
-
-    @property
-    def closed(self) -> bool:
-        """Whether its memory was given back."""
-        return self._model.pointer is None
-
-    def close(self) -> None:
-        """Gives the memory back."""
-        self.embedder.close()
-        self.scorer.close()
-        self.context.close()
-        self._model.close()
-
-    def _begin(self, tasks: Iterator[Task[R]], cancelled: Callable[[], bool], adapter: Adapter | None) -> "_Run[R]":
-        if self._running or self.closed:
-            raise RuntimeError("the engine is running or closed")
-        self.use(adapter)
-        self._running = True
-        self.usage = Usage()
-        return _Run(self, tasks, cancelled)
-
-    def _end(self, run: "_Run[Any]") -> None:
-        run.close()
-        self._running = False
 
 
 @dataclass(eq=False)
@@ -209,10 +81,10 @@ class _Job(Generic[R]):
         self.count += 1
 
 
-class _Run(Generic[R]):
+class Run(Generic[R]):
     """The state of one `Engine.run`."""
 
-    def __init__(self, engine: Engine, tasks: Iterator[Task[R]], cancelled: Callable[[], bool]) -> None:
+    def __init__(self, engine: "Engine", tasks: Iterator[Task[R]], cancelled: Callable[[], bool]) -> None:
         self._engine = engine
         self._tasks = tasks
         self._cancelled = cancelled

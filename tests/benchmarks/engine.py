@@ -30,9 +30,9 @@ import llama_cpp
 
 from core.engine import close_engine, open_engine
 from core.engine.devices import physical_cores
+from core.engine.engine import Engine
 from core.engine.native import native, repacks_safely
 from core.engine.requests import EngineSettings, Request, Sampling, Score, Span, Task
-from core.engine.scheduler import Engine
 from core.engine.templates import ChatFormat
 from core.engine.vocabulary import Vocabulary
 from core.models.files import read_model

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from core.engine import close_engine, open_engine
+from core.engine.engine import Engine
 from core.engine.requests import Completion, EngineSettings, Request, Task
-from core.engine.scheduler import Engine
 from tests.data.gguf_tiny import write_tiny
 
 
