@@ -392,7 +392,7 @@ def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Pat
         dialogs.append(dialog)
         root = dialog.list.invisibleRootItem()
         assert [group.text(0) for group in children(root)] == [
-            "Everywhere", "Documents", "Questions", "Models", "While a question is edited", "On a page",
+            "Everywhere", "Documents", "Questions", "Models", "While a question is edited", "On a page", "In a chat",
         ]  # fmt: skip
         everywhere, _, questions, *_ = ({one.text(0): one.text(1) for one in children(g)} for g in children(root))
         assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
