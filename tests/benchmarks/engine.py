@@ -24,11 +24,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the app has it: before llama.cpp is imported
+from core.engine import SPIN, close_engine, open_engine
+
+if sys.argv[1:2] != ["llama"]:
+    os.environ.setdefault(*SPIN)  # as the app has it: before llama.cpp is imported
 
 import llama_cpp
 
-from core.engine import close_engine, open_engine
 from core.engine.devices import physical_cores
 from core.engine.engine import Engine
 from core.engine.native import native, repacks_safely
@@ -93,7 +95,7 @@ def say(name: str, value: float, unit: str, peer: str = "") -> None:
 def generation(path: Path, options: argparse.Namespace) -> None:
     """1, 8, 16 and 32 requests at once."""
     requests = [request(number) for number in range(options.requests)]
-    alone = one_at_a_time(path, requests, options.threads)
+    alone = in_its_own_process(path, options)
     say("generation, Llama one at a time", alone.wall, "tokens/s")
     for sequences in (1, 8, 16, 32):
         engine = opened(path, sequences, options.threads)
@@ -164,6 +166,21 @@ def opened(path: Path, sequences: int, threads: int) -> Engine:
             break
     run(engine, [request(-1, max_tokens=4)])
     return engine
+
+
+def in_its_own_process(path: Path, options: argparse.Namespace) -> Speed:
+    """What `one_at_a_time` measures where nothing of ours is set."""
+    arguments = ["llama", "--shape", options.shape, "--requests", options.requests, "--threads", options.threads]
+    environment = {name: value for name, value in os.environ.items() if name != SPIN[0]}
+    command = [sys.executable, "-m", "tests.benchmarks.engine", *map(str, arguments)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return Speed(*json.loads(said.splitlines()[-1]))
+
+
+def llama(path: Path, options: argparse.Namespace) -> None:
+    """Prints the speed of the peer."""
+    speed = one_at_a_time(path, [request(number) for number in range(options.requests)], options.threads)
+    print(json.dumps([speed.wall, speed.processor]))
 
 
 def one_at_a_time(path: Path, requests: list[Request], threads: int) -> Speed:
@@ -306,7 +323,7 @@ def model(shape: str) -> Path:
     return path
 
 
-PARTS = {"generation": generation, "grammar": grammar, "scoring": scoring, "harness": harness}
+PARTS = {"generation": generation, "grammar": grammar, "scoring": scoring, "harness": harness, "llama": llama}
 
 
 if __name__ == "__main__":
