@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.engine.native import native
 
 
@@ -15,7 +18,6 @@ class Vocabulary:
         self.pointer = pointer
         self.size: int = native.llama_vocab_n_tokens(pointer)
         self._pieces: dict[int, bytes] = {}
-        self.memory: dict[tuple[str, bytes], Any] = {}  # what grammars found out about all tokens
 
     def tokenise(self, text: str, *, begin: bool = False, special: bool = False) -> list[int]:
         """`begin` adds what the model wants at the start of a text, `special` reads control tokens by name."""
@@ -51,6 +53,11 @@ class Vocabulary:
     def pieces(self) -> "Pieces":
         """All pieces by their bytes; made when first needed, as it takes a moment for a large vocabulary."""
         return Pieces([self.piece(token) for token in range(self.size)])
+
+    @cached_property
+    def beginnings(self) -> "Beginnings":
+        """All tokens by the first byte of their pieces; made when first needed."""
+        return Beginnings([self.piece(token) for token in range(self.size)])
 
     @cached_property
     def ends(self) -> frozenset[int]:
@@ -93,3 +100,26 @@ class Pieces:
                 piece = text[at : at + length]
                 if len(piece) == length:
                     yield from self._tokens.get(piece, ())
+
+
+class Beginnings:
+    """Finds the tokens that begin with certain bytes."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        by_byte: list[list[int]] = [[] for _ in range(256)]
+        alone: dict[int, int] = {}
+        for token, piece in enumerate(pieces):
+            if piece:
+                by_byte[piece[0]].append(token)
+            if len(piece) == 1:
+                alone.setdefault(piece[0], token)
+        self._by_byte = [np.array(tokens, np.int64) for tokens in by_byte]
+        self._byte_of = {token: byte for byte, token in alone.items()}
+        self._unknown = [byte for byte in range(256) if byte not in alone]  # no token is just that byte
+        self.bytes = np.array(sorted(self._byte_of), np.int64)  # the tokens of a single byte, one for each
+
+    def going_on(self, allowed: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The tokens that begin as one of those of a single byte, or with a byte that has no token of its own."""
+        first = [self._byte_of[int(token)] for token in allowed]
+        found = [self._by_byte[byte] for byte in (*first, *self._unknown)]
+        return np.concatenate([self.bytes[:0], *found])

@@ -178,3 +178,25 @@ def test_the_span_matcher_is_the_word_grammar_with_real_tokenizers(name: str, sh
     logits = np.zeros(vocabulary.size, np.float32)
     assert sum(agree(random_text(random), vocabulary, random, 2, logits) for _ in range(6)) > 20
     native.llama_model_free(pointer)
+
+
+@pytest.mark.parametrize("model", ["tiny", "stories"], indirect=True)
+def test_where_no_likely_token_is_allowed_all_that_are_are_found(model: Path, opened: Any) -> None:
+    """By a look at every token of the vocabulary, in every place of answers that the model does not want to give."""
+    vocabulary = opened(model).vocabulary
+    everything = np.arange(vocabulary.size)
+    for text in (JSON, 'root ::= "über" | [ü-ÿ春-智]{2} | "the"', "root ::= [^a-z]+ [a-z ]+ | [0-9]"):
+        random = Random(3)
+        for _ in range(4):
+            grammar = Grammar(text, vocabulary)
+            for _ in range(25):
+                allowed = {int(token) for token in grammar._allowed(everything)}
+                unwanted = np.zeros(vocabulary.size, np.float32)
+                unwanted[sorted(allowed)] = -50
+                if len(allowed) < vocabulary.size - 300:  # so that none of the likeliest is allowed
+                    assert {int(token) for token in grammar.candidates(unwanted)} == allowed
+                going_on = sorted(allowed - vocabulary.ends)
+                if not going_on:
+                    break
+                grammar.accept(random.choice(going_on))
+            grammar.close()
