@@ -26,9 +26,9 @@ from tests.conftest import ROOT, Command
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of another process")
 
 SAMPLE = paths.resources() / "samples" / "veyra.pdf"
-SLOTS = 44  # of a run, in which the child is harmed once in each way, long before it is done
+SLOTS = 32  # of a run, in which the child is harmed once in each way, long before it is done
 OPTIONS = AskOptions(paths.starter_model(), seed=3, limit=SLOTS, engine=EngineSettings(sequences=2))
-PATIENCE = 4.0  # seconds without a sign of life, in place of minutes
+PATIENCE = 2.5  # seconds without a sign of life, in place of minutes
 RESUMED = 5.0  # seconds from a death to the next child at work, but for its loading
 NOISE = 4  # times that, on a machine that does much else
 GROWTH = 16 << 20  # bytes that the parent may have grown by

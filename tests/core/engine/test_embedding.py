@@ -43,7 +43,7 @@ def test_a_chat_models_vectors_are_the_means_of_its_last_states(model: str, requ
     import llama_cpp
 
     path = request.getfixturevalue(model)
-    texts = [text for text in TEXTS if text]
+    texts = [text for text in TEXTS if text][::4]
     vectors = embedded(path, texts)
     llama = llama_cpp.Llama(
         str(path),
