@@ -98,8 +98,9 @@ class Engine:
 
         Forgets everything. Nothing may be running. Raises UserError when there is no memory for any.
         """
-        most = self._wanted.sequences
-        sequences = max(1, min(most, self._wanted.cells // tokens)) if tokens else most
+        sequences = self._wanted.sequences
+        while sequences > 1 and sequences * tokens > self._wanted.cells:
+            sequences //= 2  # so that a conversation that grows seldom needs another
         if sequences == self.context.sequences:
             return
         self.context.close()
