@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.engine.llama import Model
 from core.engine.native import log, native
-from core.engine.shape import BATCH, Shape
+from core.engine.shape import Shape
 from core.errors import UserError
 
 # What llama_decode returns.
@@ -42,11 +43,13 @@ class Context:
     def create(cls, model: Model, shape: Shape, threads: int) -> "Context | None":
         """A context, or None when there is no memory for it (`log().reason()`)."""
         log().clear()
+        if shape.flash is None:  # on the CPU its half-precision sums differ by 0.03 nats between alone and in a batch
+            shape = replace(shape, flash=model.on_gpu)
         parameters = native.llama_context_default_params()
         parameters.n_ctx = shape.cells
         parameters.n_batch = shape.batch
         # A vector is made of a whole text at once.
-        parameters.n_ubatch = shape.batch if shape.vectors else min(shape.batch, BATCH)
+        parameters.n_ubatch = shape.batch if shape.vectors else shape.together
         parameters.n_seq_max = shape.sequences
         parameters.n_outputs_max = max(shape.outputs, shape.sequences)
         parameters.kv_unified = shape.shared
@@ -57,8 +60,7 @@ class Context:
         parameters.type_k = parameters.type_v = native.GGML_TYPE_F32 if exact else _TYPES[shape.cache]
         if shape.mean:
             parameters.pooling_type = native.LLAMA_POOLING_TYPE_MEAN
-        # On the CPU its half-precision sums differ by 0.03 nats between alone and in a batch.
-        if not (model.on_gpu if shape.flash is None else shape.flash):
+        if not shape.flash:
             parameters.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_DISABLED
         elif shape.cache == "q8_0":  # which nothing else reads; otherwise llama.cpp looks whether it is supported
             parameters.flash_attn_type = native.LLAMA_FLASH_ATTN_TYPE_ENABLED

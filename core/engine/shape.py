@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 BATCH = 512  # tokens evaluated at once: bounds the wait for a cancel where a decode cannot be interrupted
 MOST_SEQUENCES = 256  # llama.cpp's own limit
+MANY_CELLS = 4_096  # of one sequence
 LEAST_CELLS = 256  # of a sequence: llama.cpp rounds up to a multiple of it
 
 
@@ -39,8 +40,12 @@ class Shape:
 
     @property
     def together(self) -> int:
-        """Tokens that are evaluated at once."""
-        return min(self.batch, BATCH, self.cells)
+        """Tokens that are evaluated at once.
+
+        Without flash attention a matrix of these with all cells of a sequence is made for each head: of few with many.
+        """
+        most = BATCH if self.flash else max(BATCH // 16, BATCH * MANY_CELLS // max(self.stream_cells, MANY_CELLS))
+        return min(self.batch, most, self.cells)
 
 
 def padded(cells: int) -> int:
