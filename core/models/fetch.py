@@ -147,7 +147,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if req.get_method() == "HEAD" and not same:
             return None  # all that was asked for stands in this answer
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if request is not None and same and (token := req.unredirected_hdrs.get("Authorization")):
+        if request is None:
+            return None
+        request.method = req.get_method()  # which urllib forgets before Python 3.13
+        if same and (token := req.unredirected_hdrs.get("Authorization")):
             request.add_unredirected_header("Authorization", token)
         return request
 

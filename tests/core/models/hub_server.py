@@ -26,6 +26,7 @@ class Hub:
     announce: int = 0  # added to the length that is announced
     statuses: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # of the answers to come
     redirect: str = ""  # where the files lie: another host
+    renamed: dict[str, str] = field(default_factory=dict)  # repositories: what they were called, what they are
     head: bool = True
     pause: threading.Event | None = None  # waits for this after half of a file
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -82,6 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.statuses and body:
             status, headers = hub.statuses.pop(0)
             return self._head(status, headers)
+        for old, new in hub.renamed.items():
+            if self.path.startswith(f"/{old}/"):
+                return self._head(307, {"Location": self.path.replace(old, new, 1)})
         if data is None:
             return self._head(404, {})
         if not body and not hub.head:

@@ -291,6 +291,17 @@ def test_the_token_survives_a_redirect_within_the_hub(hub: Hub, monkeypatch: pyt
     assert [headers.get("authorization") for headers in hub.gets()] == ["Bearer hf_secret"] * 2
 
 
+def test_a_repository_that_was_renamed_is_pinned_and_checked_too(hub: Hub, tiny: bytes) -> None:
+    with serving(Hub(hub.files, checksums=False)) as elsewhere:
+        hub.renamed, hub.redirect = {"before/name": "owner/name"}, elsewhere.url
+        assert take("before/name/sub/tiny.gguf")[1][-1].checking
+    assert [(method, path) for method, path, _ in hub.asked[:3]] == [
+        ("HEAD", "/before/name/resolve/main/sub/tiny.gguf"),
+        ("HEAD", "/owner/name/resolve/main/sub/tiny.gguf"),
+        ("GET", f"/before/name/resolve/{COMMIT}/sub/tiny.gguf"),
+    ]
+
+
 def test_a_redirect_out_of_encryption_is_refused() -> None:
     import urllib.request
 
