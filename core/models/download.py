@@ -67,7 +67,7 @@ def download(text: str, sha256: str = "", cancelled: Cancel = bool) -> Iterator[
         else:
             folder.clear()  # of what belongs to no record
             files = yield from _survey(source, cancelled)
-        if wanted and files[0].sha256 not in ("", wanted):
+        if wanted and files[0].promised and files[0].sha256 != wanted:
             raise UserError(
                 f"By “{source.host}” the checksum of “{source.name}” begins with {files[0].sha256[:12]}, and not with "
                 f"{wanted[:12]} as you gave it. Check what you gave, or choose another source."
@@ -107,7 +107,7 @@ def _survey(source: Source, cancelled: Cancel) -> Generator[Downloading, None, l
         linked = headers.get("X-Linked-Etag", "").strip('"').lower()
         files.append(File(name, url, _number(headers.get("X-Linked-Size") or headers.get("Content-Length"))))
         if re.fullmatch(r"[0-9a-f]{64}", linked):
-            files[-1].sha256 = linked
+            files[-1].sha256, files[-1].promised = linked, True
         else:
             files[-1].validator = _validator(headers)
     return files

@@ -40,6 +40,7 @@ class File:
     url: str
     size: int = 0
     sha256: str = ""
+    promised: bool = False  # the checksum, by the server: else it is what the user gave
     validator: str = ""
 
 

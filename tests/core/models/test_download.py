@@ -72,11 +72,11 @@ def refusal(text: str = SOURCE, sha256: str = "") -> str:
     return str(caught.value)
 
 
-def stop_midway(hub: Hub, text: str = SOURCE) -> int:
+def stop_midway(hub: Hub, text: str = SOURCE, sha256: str = "") -> int:
     """Begins a download and stops it after half of the file; gives the bytes that arrived."""
     hub.pause, halfway = threading.Event(), threading.Event()
     half = len(next(iter(hub.files.values()))) // 2
-    steps = download.download(text, cancelled=halfway.is_set)
+    steps = download.download(text, sha256, halfway.is_set)
     while not (isinstance(step := next(steps), Downloading) and step.done >= half):
         pass
     halfway.set()
@@ -225,6 +225,20 @@ def test_a_wrong_checksum_removes_the_file_with_a_sentence(hub: Hub, tiny: bytes
     assert "should begin with aaaaaaaaaaaa. It was removed" in refusal(f"{hub.url}/tiny.gguf", "a" * 64)
     assert parts() == unfinished() == []
     assert take(f"{hub.url}/tiny.gguf")[0].path.read_bytes() == tiny
+
+
+def test_a_mistaken_checksum_can_be_mended_when_it_goes_on(hub: Hub, tiny: bytes) -> None:
+    hub.checksums, hub.files = False, {"tiny.gguf": tiny}
+    address = f"{hub.url}/tiny.gguf"
+    half = stop_midway(hub, address, "a" * 64)
+    assert take(address, hashlib.sha256(tiny).hexdigest())[0].path.read_bytes() == tiny
+    assert hub.gets()[-1]["range"] == f"bytes={half}-"
+
+
+def test_a_checksum_that_was_given_is_not_forgotten_when_it_goes_on(hub: Hub, tiny: bytes) -> None:
+    hub.checksums, hub.files = False, {"tiny.gguf": tiny}
+    stop_midway(hub, f"{hub.url}/tiny.gguf", "a" * 64)
+    assert "should begin with aaaaaaaaaaaa" in refusal(f"{hub.url}/tiny.gguf")
 
 
 def test_damage_on_the_way_is_noticed_by_the_hubs_checksum(hub: Hub, tiny: bytes) -> None:
