@@ -21,15 +21,16 @@ def starter_model() -> Path:
 
 def data_folder() -> Path:
     """The user's own folder for backups, settings and models; made when missing."""
-    return _made(Path(platformdirs.user_data_dir("elenchus", appauthor=False)))
+    return made(Path(platformdirs.user_data_dir("elenchus", appauthor=False)))
 
 
 def cache_folder() -> Path:
     """A folder for what can be made again; made when missing."""
-    return _made(Path(platformdirs.user_cache_dir("elenchus", appauthor=False)))
+    return made(Path(platformdirs.user_cache_dir("elenchus", appauthor=False)))
 
 
-def _made(folder: Path) -> Path:
+def made(folder: Path) -> Path:
+    """A folder, made when missing. Raises UserError where that cannot be, as on a disk that is not there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

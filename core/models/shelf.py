@@ -25,10 +25,8 @@ class Shelved:
 
 
 def models_folder() -> Path:
-    """Where a user may put GGUF files for Elenchus to find; made when missing."""
-    folder = paths.data_folder() / "models"
-    folder.mkdir(exist_ok=True)
-    return folder
+    """Where a user may put GGUF files for Elenchus to find; made when missing. Raises UserError."""
+    return paths.made(paths.data_folder() / "models")
 
 
 def shelf(chosen: Sequence[Path] = ()) -> Iterator[Shelved]:

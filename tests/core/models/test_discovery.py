@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import paths
+from core.errors import UserError
 from core.models import discovery
 from core.models.discovery import Found, found_elsewhere
 from core.models.shelf import models_folder, shelf
@@ -51,6 +52,13 @@ def names(program: str) -> list[str]:
 def programs() -> list[tuple[str, str]]:
     """Program and name of what the shelf holds besides the starter."""
     return [(item.program, item.model.name if item.model else item.problem) for item in shelf()][1:]
+
+
+def test_a_models_folder_that_cannot_be_made_is_told(home: Path) -> None:
+    """As where it is a link to a disk that is not there."""
+    (home / "data" / "models").write_text("")
+    with pytest.raises(UserError, match="cannot make its folder"):
+        list(shelf())
 
 
 @pytest.mark.parametrize(
