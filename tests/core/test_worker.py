@@ -347,3 +347,25 @@ def test_the_child_dies_with_its_parent(job: str) -> None:
     while psutil.pid_exists(number) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not psutil.pid_exists(number)
+
+
+@posix
+def test_the_first_child_of_a_process_does_not_hear_ctrl_c_while_it_starts() -> None:
+    script = """
+import signal
+from multiprocessing import util
+from core.worker import Worker
+from tests.core.test_worker import count
+
+def spawn(*given):
+    blocked.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    return really(*given)
+
+really, util.spawnv_passfds, blocked = util.spawnv_passfds, spawn, []
+for _ in range(2):
+    with Worker() as worker:
+        list(worker.run(count, 1))
+print(blocked[-2:])
+"""
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout == "[True, True]\n"
