@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from PySide6.QtCore import QEvent, QLocale, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
@@ -11,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QStackedWidge
 
 from core import paths
 from core.chat import Answer, ChatSettings
-from core.engine.requests import Loaded, Piece
+from core.engine.requests import Adapter, Loaded, Piece
 from core.engine.stepping import SteppingDown
 from core.errors import UserError
 from core.models.files import ModelFile
@@ -30,6 +31,17 @@ REFRESH = 200  # milliseconds between two looks at how far an answer is
 MAIN, SECOND = "model", "compare"  # lanes: the first is that of runs, so that they share a model in memory
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One side of a question as it was chosen when it was asked: another model may be selected meanwhile."""
+
+    column: ChatColumn
+    conversation: Conversation
+    model: Path
+    adapter: Adapter | None
+    lane: str
+
+
 class ChatPage(QWidget):
     """The conversations live as long as the page does; what is set for them, in the settings."""
 
@@ -39,9 +51,8 @@ class ChatPage(QWidget):
         super().__init__()
         self._session, self._jobs = session, jobs
         self._job: Job | None = None
-        self._lane = MAIN  # of the job
-        self._asking: tuple[ChatColumn, Conversation] | None = None  # whose answer comes now
-        self._next: list[tuple[ChatColumn, Conversation]] = []
+        self._asking: _Asked | None = None  # whose answer comes now
+        self._next: list[_Asked] = []
         self._settings, self._seed = ChatSettings(), 0  # of what is asked now
         self._stepping: dict[str, SteppingDown] = {}  # by lane
         self._second_used = False  # whether the second lane may have a model in memory
@@ -205,20 +216,23 @@ class ChatPage(QWidget):
     def _ask(self, question: str, again: bool) -> None:
         self._settings, self._seed = self.options.settings, self.options.seed(again)
         columns = (self.first, self.second) if self.comparing else (self.first,)
-        self._next = [(column, column.begin(question, again)) for column in columns]
+        self._next = [self._begin(column, question, again) for column in columns]
         self._ask_next()
+
+    def _begin(self, column: ChatColumn, question: str, again: bool) -> _Asked:
+        assert column.model is not None
+        conversation, lane = column.begin(question, again), self._lane_of(column)
+        return _Asked(column, conversation, column.model.path, column.adapter, lane)
 
     def _ask_next(self) -> None:
         """One after the other: two at once would halve each other's speed."""
-        self._asking = column, conversation = self._next.pop(0)
-        turns = [(turn.question, turn.answer) for turn in conversation[:-1] if not turn.dropped]
-        model = column.model
-        assert model is not None
-        self._lane = self._lane_of(column)
-        self._second_used |= self._lane == SECOND
-        request = self._settings.request(turns, conversation[-1].question, self._seed)
-        run = ChatRun(model.path, request, column.adapter, self._stepping)
-        self._job = self._jobs.start(self._lane, self.tr("Chat"), run, in_bar=False)
+        self._asking = asked = self._next.pop(0)
+        *before, last = asked.conversation
+        turns = [(turn.question, turn.answer) for turn in before if not turn.dropped]
+        self._second_used |= asked.lane == SECOND
+        request = self._settings.request(turns, last.question, self._seed)
+        run = ChatRun(asked.model, request, asked.adapter, self._stepping)
+        self._job = self._jobs.start(asked.lane, self.tr("Chat"), run, in_bar=False)
         self._job.item_arrived.connect(self._take)
         self._job.ended.connect(self._end)
         self._progress.start()
@@ -230,7 +244,8 @@ class ChatPage(QWidget):
         return MAIN if first and model and first.path == model.path else SECOND
 
     def _take(self, item: object) -> None:
-        if (isinstance(item, Loaded) or item is None) and self._lane == MAIN:
+        assert self._asking is not None
+        if (isinstance(item, Loaded) or item is None) and self._asking.lane == MAIN:
             self.model_loaded.emit(item)
         elif isinstance(item, Piece):
             self._go_on(answer=self._turn.answer + item.text)
@@ -247,8 +262,8 @@ class ChatPage(QWidget):
             self._go_on(figures=self.tr("stopped"))
         self._job = self._asking = None
         if state != "finished":
-            for column, conversation in self._next:
-                column.go_on(conversation, replace(conversation[-1], figures=self.tr("not asked")))
+            for left in self._next:
+                left.column.go_on(left.conversation, replace(left.conversation[-1], figures=self.tr("not asked")))
             self._next = []
         if self._next:
             self._ask_next()
@@ -261,12 +276,11 @@ class ChatPage(QWidget):
     @property
     def _turn(self) -> Turn:
         assert self._asking is not None
-        return self._asking[1][-1]
+        return self._asking.conversation[-1]
 
     def _go_on(self, **changes: str) -> None:
         assert self._asking is not None
-        column, conversation = self._asking
-        column.go_on(conversation, replace(conversation[-1], **changes))
+        self._asking.column.go_on(self._asking.conversation, replace(self._turn, **changes))
 
     def _free_second(self) -> None:
         """Gives the memory of the second model back once nothing needs it."""

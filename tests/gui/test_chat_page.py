@@ -196,6 +196,21 @@ def test_a_second_model_has_a_child_of_its_own_until_nobody_compares(
     assert "And then?" in shown(page)
 
 
+def test_both_are_asked_as_they_were_chosen_whatever_is_selected_meanwhile(
+    qtbot: QtBot, page: ChatPage, folder: Path
+) -> None:
+    set_numbers(page, temperature=0, max_tokens=20)
+    page.compare.setChecked(True)
+    first, second = page.first.conversation, page.second.conversation
+    page.input.setPlainText("Hello")
+    page.send()
+    page.show_model(None)
+    page.second.use_adapter(write_adapter(folder / "later.gguf"))
+    wait(qtbot, page)
+    assert first[0].answer == second[0].answer != ""
+    assert second[0].who == "tiny-random · without adapter"
+
+
 def test_it_waits_for_a_run_and_says_so(qtbot: QtBot, page: ChatPage, jobs: Jobs) -> None:
     set_numbers(page, max_tokens=5)
     over = threading.Event()
