@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None, open_window: Callable[[Path | None]
     `open_window` opens the window on a project, and is given by who has one: `core` knows none.
     """
     multiprocessing.freeze_support()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -52,6 +52,15 @@ def test_what_cannot_be_answered_gets_a_sentence(tiny: Path, tmp_path: Path) -> 
     assert done.stdout.strip()  # the second question had its answer
 
 
+def test_questions_are_read_as_utf_8_whatever_the_system_uses(tiny: Path) -> None:
+    done = subprocess.run(
+        [*CHAT, "--model", str(tiny), "--max-tokens", "3", "--json"],
+        cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "cp1252:strict"}, input="Größe?\n".encode() + b"\xff\n",
+        capture_output=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert [json.loads(line)["question"] for line in done.stdout.splitlines()] == ["Größe?", "\ufffd"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminal")
 def test_a_terminal_streams_stops_at_ctrl_c_and_leaves_at_ctrl_d(tiny: Path) -> None:
     import pty
