@@ -162,7 +162,7 @@ class _Facts:
             self.refuse("it is an adapter, made to be added to a model")
         if kind == "mmproj" or self.architecture == "clip":
             self.refuse("it is the part of a model that reads pictures (mmproj)")
-        if not self.architecture:
+        if not (self.architecture and self.architecture.isprintable()):
             self.refuse("it does not say which architecture it has")
         if kind not in ("", "model"):
             self.refuse(f"it is of the kind “{kind[:40]}”")
@@ -177,7 +177,8 @@ class _Facts:
 
     def line(self, key: str) -> str:
         """A text that is shown in a list: one short line, whatever stands in the file."""
-        return " ".join(self.text(key).split())[:LONGEST_NAME]
+        text = "".join(character if character.isprintable() else " " for character in self.text(key))
+        return " ".join(text.split())[:LONGEST_NAME]
 
     def number(self, key: str) -> int:
         """A positive whole number of the architecture's own, which every model has."""

@@ -69,7 +69,7 @@ def test_what_a_good_file_says(tiny: Path) -> None:
 
 
 def test_who_made_it_and_on_what_terms(tmp_path: Path) -> None:
-    said = {"general.license": "apache-2.0", "general.author": "A\n  B\t" + "x" * 999}
+    said = {"general.license": "apache-2.0", "general.author": "A\n  B\t\x1b\u202e" + "x" * 999}
     model = read_model(write_tiny(tmp_path / "tiny.gguf", metadata=said))
     assert model.licence == "apache-2.0"
     assert model.author == "A B " + "x" * 196
@@ -113,6 +113,10 @@ REFUSED = {
     "adapter": (gguf_file(entry("general.type", 8, text("adapter"))), "it is an adapter"),
     "mmproj": (gguf_file(entry("general.architecture", 8, text("clip"))), "reads pictures"),
     "no architecture": (gguf_file(entry("general.name", 8, text("x"))), "which architecture"),
+    "an architecture for the terminal": (
+        gguf_file(entry("general.architecture", 8, text("a\x1b[2J"))),
+        "which architecture",
+    ),
     "no weights": (gguf_file(entry("general.architecture", 8, text("llama"))), "no weights"),
     "a part": (
         gguf_file(entry("general.architecture", 8, text("llama")), entry("split.count", 2, struct.pack("<H", 4))),
