@@ -192,7 +192,7 @@ def read_header(path: Path) -> Header:
         with open(path, "rb") as file:
             return _read(_Reader(file, path.name))
     except OSError as error:
-        raise UserError(f"“{path.name}” cannot be read: {error.strerror or error}. Choose another model.") from error
+        raise UserError(f"“{path.name}” cannot be read: {error.strerror or error}. Choose another file.") from error
 
 
 def _read(reader: _Reader) -> Header:

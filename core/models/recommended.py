@@ -18,7 +18,7 @@ class Recommended:
     good_for: str
 
     def memory(self, tokens: int) -> int:
-        """Bytes that the weights and a cache of so many tokens take, as `ModelFile.memory` reckons."""
+        """Bytes that the weights and a cache of so many tokens take; without what computing takes."""
         return self.size + tokens * self.cache
 
 
