@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from core.commands.console import ProgressLine, interruptible, print_json, say
-from core.errors import Cancelled, UserError
+from core.errors import Cancelled, JobFailed, UserError
 
 if TYPE_CHECKING:
     from core.engine.devices import Device
@@ -32,7 +32,7 @@ def _found_devices() -> "list[Device]":
     try:
         with Worker() as worker:
             return next(worker.run(devices_job))
-    except UserError as error:  # a driver may end the process that asks it
+    except (UserError, JobFailed) as error:  # a driver may end the process that asks it, or lack a library
         say(f"The graphics card could not be asked, and is left out. {error}")
         return [processor()]
 

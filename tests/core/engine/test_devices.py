@@ -1,10 +1,14 @@
 """The devices: what the processor is said to be, and what the command line prints."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
+import pytest
 
+from core.cli import main
+from core.engine import devices as module
 from core.engine.devices import Device, carrying, devices_job, physical_cores, processor
 from core.worker import Worker
 
@@ -42,6 +46,21 @@ def test_the_command_line_lists_them(elenchus: Any) -> None:
     assert last.endswith(" free")
     *_, last = map(json.loads, elenchus("devices", "--json").stdout.splitlines())
     assert (last["name"], last["kind"], last["cores"]) == ("CPU", "cpu", physical_cores())
+
+
+def without_a_library() -> Iterator[list[Device]]:
+    raise OSError("libcuda.so.1: cannot open shared object file")
+    yield []
+
+
+def test_models_are_listed_where_llama_cpp_cannot_be_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "devices_job", without_a_library)
+    assert main(["models"]) == 0
+    told = capsys.readouterr()
+    assert "Elenchus starter" in told.out
+    assert "is left out. OSError: libcuda.so.1" in told.err
 
 
 def test_the_models_say_how_they_fit(elenchus: Any) -> None:
