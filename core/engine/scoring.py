@@ -130,7 +130,6 @@ class Scorer:
         sums = {id(row): 0.0 for item in items for row in item.rows}
         for first in range(0, len(order), ROWS):
             if not self._read([asked[key] for key in order[first : first + ROWS]], sums, cancelled):
-                self.forget()
                 return None
         return [_scores(item, sums) for item in items]
 
@@ -179,6 +178,7 @@ class Scorer:
     def _keep(self, context: Context, batch: list[Tokens], most: int) -> int:
         """Leaves as much of the last batch as all rows of the next begin with; returns how many tokens that is."""
         depth = min(most, *(common(self._kept, tokens) for tokens in batch))
+        self._kept = self._kept[:0]  # until all of the batch is read: a decode may fail or be stopped
         if depth < WORTH_KEEPING or not context.shape.shared:
             context.clear()
             return 0

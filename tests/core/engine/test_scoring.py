@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.engine.context import Context
 from core.engine.requests import GREEDY, Completion, Request, Score, Scores, Task
 from core.engine.scoring import ROWS, _tree
 from core.errors import UserError
@@ -194,6 +195,24 @@ def test_a_cancelled_score_leaves_a_usable_engine(tiny: Path, opened: Any) -> No
     looks = iter(range(100))
     assert list(engine.run((one(score) for score in ITEMS), cancelled=lambda: next(looks) > 3)) == []
     assert asked(engine, ITEMS[:2]) == expected
+
+
+def test_after_a_decode_that_failed_the_scores_are_right(
+    tiny: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, decode = opened(tiny), Context.decode
+    expected = asked(engine, ITEMS[2:4])
+    asked(engine, ITEMS[:2])
+
+    def failing(context: Context, count: int) -> bool:
+        decode(context, count)
+        raise UserError("It failed.")
+
+    monkeypatch.setattr(Context, "decode", failing)
+    with pytest.raises(UserError, match="It failed"):
+        asked(engine, ITEMS[2:4])
+    monkeypatch.undo()
+    assert asked(engine, ITEMS[2:4]) == expected
 
 
 def one(score: Score) -> Task[Scores]:
