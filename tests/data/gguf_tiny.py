@@ -72,6 +72,7 @@ def write_tiny(
     nan: bool = False,
     kind: str = "model",
     name: str = "tiny-random",
+    adds_end: bool = False,
     metadata: dict[str, str] | None = None,
 ) -> Path:
     """A llama-shaped model of about 500 tokens. With `nan`, its last weights are no numbers."""
@@ -79,6 +80,7 @@ def write_tiny(
     heads, kv_heads = 4, 2
     head = width // heads
     writer, size = _begin(path, "llama", template, context, width, layers, kind, name)
+    writer.add_add_eos_token(adds_end)
     writer.add_feed_forward_length(2 * width)
     writer.add_head_count(heads)
     writer.add_head_count_kv(kv_heads)
