@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.engine import close_engine, embed_texts, open_embedder
+from core.engine import close_engine, embed_texts, open_embedder, open_engine
 from core.engine.embedding import TOGETHER
 from core.engine.requests import Embedded, EngineSettings
 from core.errors import UserError
@@ -92,6 +92,13 @@ def test_a_warm_chat_model_embeds_and_still_answers(tiny: Path, opened: Any) -> 
     assert loaded(open_embedder(tiny, SETTINGS)) is engine.embedder  # pyright: ignore[reportArgumentType]
     first = list(engine.embedder.embed(["one", "two"], bool))
     assert first[0][1].shape == (2, 64)
+
+
+def test_a_warm_embedding_model_is_asked_for_text_in_vain(encoder: Path) -> None:
+    list(embed_texts(encoder, ["x"], SETTINGS))
+    with pytest.raises(UserError, match="makes vectors, not text"):
+        loaded(open_engine(encoder, SETTINGS))
+    close_engine()
 
 
 def test_damaged_weights_give_no_vectors(tmp_path: Path) -> None:
