@@ -14,6 +14,7 @@ from core.engine.native import log
 from core.engine.requests import Adapter, Completion, Loaded, Request, Task, Usage
 from core.engine.scheduler import Run
 from core.engine.scoring import Scorer
+from core.engine.shape import padded
 from core.engine.templates import ChatFormat
 from core.errors import UserError
 
@@ -92,10 +93,11 @@ class Engine:
     def give_room(self, tokens: int) -> None:
         """Makes the context one of fewer and longer sequences, so that each holds `tokens`; 0 for the usual number.
 
+        It takes no more cells than the usual one, for which there was memory.
         Forgets everything. Nothing may be running. Raises UserError when there is no memory for any.
         """
         most = self._wanted.sequences
-        sequences = max(1, min(most, self._wanted.cells // tokens)) if tokens else most
+        sequences = max(1, min(most, self._wanted.cells // padded(tokens))) if tokens else most
         if sequences == self.context.sequences:
             return
         self.context.close()

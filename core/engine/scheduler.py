@@ -258,19 +258,24 @@ class Run(Generic[R]):
 
     def _may_begin(self, job: _Job[R], free: int) -> bool:
         """The jobs of one turn begin together; after long prompts, the context first gets its sequences back."""
-        if not self._engine.usual and not any(other.need > self._engine.usual_room for other in (job, *self._pending)):
+        if not self._engine.usual and not any(map(self._served, self._pending)):
             return False
         together = sum(other.turn is job.turn for other in self._pending)
         begun = any(other.turn is job.turn for other in self._running)
         return begun or free >= min(together, self._engine.context.sequences)
 
+    def _served(self, job: _Job[R]) -> bool:
+        """Whether a job needs sequences that are longer than usual, and these are long enough."""
+        return self._engine.usual_room < job.need <= self._engine.cache.room
+
     def _make_room(self) -> None:
         """While nothing runs: fewer and longer sequences when only long prompts wait, else the usual number."""
         engine = self._engine
         long = [job for job in self._pending if job.need > engine.usual_room]
-        if not long:
-            engine.give_room(0)
-        elif len(long) == len(self._pending):
+        if not long or len(long) < len(self._pending):
+            if not any(map(self._served, long)):
+                engine.give_room(0)
+        else:
             engine.give_room(max(job.need for job in long))
             for job in long:
                 if job.need > engine.cache.room:  # there was no memory for that

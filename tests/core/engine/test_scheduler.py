@@ -62,6 +62,29 @@ def test_long_prompts_wait_for_the_short_and_get_longer_sequences(tiny: Path, op
         next(engine.run(iter([task("short", 1)])))
 
 
+def test_the_short_get_their_sequences_back_though_a_prompt_waits_for_longer_ones(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=2048, sequences=8)
+    sequences: list[int] = []
+
+    def task(words: int) -> Task[int]:
+        yield request("word " * words, max_tokens=30)
+        sequences.append(engine.context.sequences)
+        return words
+
+    list(engine.run(iter([task(80)])))
+    assert sequences == [4]
+    list(engine.run(task(words) for words in (200, *range(20))))
+    assert sequences == [4, *[8] * 20, 2]
+
+
+def test_longer_sequences_take_no_more_memory(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=2048, sequences=8)
+    for tokens in (257, 512, 513, 800, 1025, 2048):
+        engine.give_room(tokens)
+        assert tokens <= engine.context.cells_each
+        assert engine.context.cells <= 2048
+
+
 def test_a_prompt_longer_than_the_context_is_said_and_the_others_go_on(tiny: Path, opened: Any, ask: Ask) -> None:
     engine = opened(tiny, context=1024, sequences=4)
     answers = ask(engine, request("one"), request("word " * 2000), request("two"))
