@@ -138,8 +138,8 @@ class Run(Generic[R]):
         return True
 
     def _fill(self) -> None:
-        """Takes tasks while there are sequences for them."""
-        while self._more and len(self._open) < self._engine.context.sequences:
+        """Takes tasks while there are sequences for them; those that end at once are told of first."""
+        while self._more and not self._done and len(self._open) < self._engine.context.sequences:
             try:
                 task = next(self._tasks)
             except StopIteration:
@@ -175,15 +175,18 @@ class Run(Generic[R]):
         turn = _Turn(task, alone, [None] * len(asks))
         jobs: list[_Job[R]] = []
         scores: list[_Waiting[R]] = []
-        for place, ask in enumerate(asks):
-            if isinstance(ask, Score):
-                scores.append(_Waiting(turn, place, self._engine.scorer.prepare(ask)))
-                continue
-            job = self._prepare(turn, place, ask)
-            if isinstance(job, Completion):
-                turn.answers[place] = job
-            else:
-                jobs.append(job)
+        try:
+            for place, ask in enumerate(asks):
+                if isinstance(ask, Score):
+                    scores.append(_Waiting(turn, place, self._engine.scorer.prepare(ask)))
+                elif isinstance(job := self._prepare(turn, place, ask), Completion):
+                    turn.answers[place] = job
+                else:
+                    jobs.append(job)
+        except BaseException:
+            for job in jobs:
+                job.answer.close()
+            raise
         if turn.complete:
             return turn.reply
         queue(jobs)
@@ -313,7 +316,7 @@ class Run(Generic[R]):
             tokens = job.tokens[slot.length : end][: context.shape.batch]
             last = slot.length + len(tokens) == job.count
             count = context.put(0, tokens, slot.length, slot.number, last)
-            if not self._decode(count):
+            if self._cancelled() or not self._decode(count):  # a decode on a graphics card is not stopped by a cancel
                 return False
             cache.extend(slot, tokens)
         return True
