@@ -114,9 +114,7 @@ def _pieces(
         is_first = False
 
 
-def embed_texts(
-    path: Path, texts: Sequence[str], settings: EngineSettings = _CHOSEN_FOR_ME
-) -> Iterator[Loading | Embedded]:
+def embed_texts(path: Path, settings: EngineSettings, texts: Sequence[str]) -> Iterator[Loading | Embedded]:
     """A whole job: the vectors of texts, batch by batch. Ends quietly when the job is cancelled."""
     try:
         embedder = yield from open_embedder(path, settings)
