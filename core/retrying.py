@@ -9,6 +9,7 @@ from core.worker import WorkerDied
 
 CRASHES = 3  # within WITHIN seconds: then something is wrong that a fresh child does not mend
 WITHIN = 90.0
+IN_VAIN = 6  # crashes in a row, however slow (a child that hangs is ended after minutes), with nothing made between
 
 
 class TooManyCrashes(WorkerDied):
@@ -28,17 +29,28 @@ class Retries:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._crashes: deque[float] = deque(maxlen=CRASHES)
+        self._in_vain = 0
 
     def crashed(self, error: WorkerDied) -> Restarted:
         """Notes a crash, after which the work may go on. Raises TooManyCrashes when there were too many lately."""
         self._crashes.append(self._clock())
+        self._in_vain += 1
         if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] <= WITHIN:
-            raise TooManyCrashes(
-                f"{error} This was crash {CRASHES} within {WITHIN:.0f} seconds, so the work was stopped. What was made "
-                "is kept. Close other programs or choose a smaller model, then go on with it."
-            ) from error
-        return Restarted(str(error))
+            said = f"crash {CRASHES} within {WITHIN:.0f} seconds"
+        elif self._in_vain >= IN_VAIN:
+            said = f"crash {IN_VAIN} with nothing made in between"
+        else:
+            return Restarted(str(error))
+        raise TooManyCrashes(
+            f"{error} This was {said}, so the work was stopped. What was made is kept. "
+            "Close other programs or choose a smaller model, then go on with it."
+        ) from error
 
     def forget(self) -> None:
         """The crashes so far are explained: one bad item was to blame for them."""
         self._crashes.clear()
+        self.made()
+
+    def made(self) -> None:
+        """The work came further."""
+        self._in_vain = 0

@@ -33,7 +33,7 @@ SPIN = ("GOMP_SPINCOUNT", "1000")
 
 _CHOSEN_FOR_ME = EngineSettings()
 
-# The last model, kept warm in this process between two jobs: (path, size, mtime, settings) and what was made of it.
+# The last model, kept warm in this process between two jobs: what it was asked for by, and what was made of it.
 _warm: "tuple[tuple[object, ...], Engine | Embedder] | None" = None
 
 
@@ -114,9 +114,7 @@ def _pieces(
         is_first = False
 
 
-def embed_texts(
-    path: Path, texts: Sequence[str], settings: EngineSettings = _CHOSEN_FOR_ME
-) -> Iterator[Loading | Embedded]:
+def embed_texts(path: Path, settings: EngineSettings, texts: Sequence[str]) -> Iterator[Loading | Embedded]:
     """A whole job: the vectors of texts, batch by batch. Ends quietly when the job is cancelled."""
     try:
         embedder = yield from open_embedder(path, settings)
@@ -129,7 +127,7 @@ def embed_texts(
 def _open(path: Path, settings: EngineSettings, embeds: bool) -> "Generator[Loading, None, Engine | Embedder]":
     """What is warm, when it is this model, else that which is loaded now."""
     global _warm
-    key = _key(path, settings)
+    key = (*_key(path, settings), embeds)
     if _warm is None or _warm[0] != key or _warm[1].closed:
         os.environ.setdefault(*SPIN)  # before the next line loads OpenMP
         from core.engine import loading

@@ -56,7 +56,7 @@ class Embedder:
 
     def _tokens(self, text: str) -> Tokens:
         vocabulary = self._model.vocabulary
-        tokens = np.array(vocabulary.tokenise(text, begin=True), np.int32)
+        tokens = np.array(vocabulary.tokenise(text, whole=True), np.int32)
         if len(tokens) > self._room:  # the last one may be what the model wants at the end of a text
             tokens = np.append(tokens[: self._room - 1], tokens[-1:])
         return tokens if len(tokens) else np.array([max(vocabulary.begin_token, 0)], np.int32)

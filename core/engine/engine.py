@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from core import worker
@@ -13,6 +14,7 @@ from core.engine.native import log
 from core.engine.requests import Adapter, Completion, Loaded, Request, Task, Usage
 from core.engine.scheduler import Run
 from core.engine.scoring import Scorer
+from core.engine.shape import padded
 from core.engine.templates import ChatFormat
 from core.errors import UserError
 
@@ -39,8 +41,8 @@ class Engine:
         self._model, self._threads = model, threads
         self._wanted = replace(context.shape, cells=context.cells)
         self.usual_room = context.cells_each  # tokens of a sequence, unless a prompt needs more
-        self._adapter: Adapter | None = None
-        self._adapters: dict[Any, Any] = {}  # those loaded, by path
+        self._added: tuple[Any, float] = (None, 0.0)  # to the weights: an adapter and how much of it
+        self._adapters: dict[Any, Any] = {}  # those loaded, by path and the state of the file
         self._running = False
 
     def run(
@@ -80,26 +82,22 @@ class Engine:
 
         What is cached was computed with other weights, and is forgotten. Raises UserError when it does not fit.
         """
-        if adapter == self._adapter:
+        added = (self._loaded(adapter.path), adapter.scale) if adapter else (None, 0.0)
+        if added == self._added:
             return
-        pointer = None
-        if adapter is not None:
-            if adapter.path not in self._adapters:
-                self._adapters[adapter.path] = self._model.adapter(adapter.path)
-            pointer = self._adapters[adapter.path]
-        self._adapter = adapter
-        scale = adapter.scale if adapter else 0.0
-        self.context.use(pointer, scale)
+        self._added = added
+        self.context.use(*added)
         self.cache.clear()
-        self.scorer.use(pointer, scale)
+        self.scorer.use(*added)
 
     def give_room(self, tokens: int) -> None:
         """Makes the context one of fewer and longer sequences, so that each holds `tokens`; 0 for the usual number.
 
+        It takes no more cells than the usual one, for which there was memory.
         Forgets everything. Nothing may be running. Raises UserError when there is no memory for any.
         """
         sequences = self._wanted.sequences
-        while sequences > 1 and sequences * tokens > self._wanted.cells:
+        while sequences > 1 and sequences * padded(tokens) > self._wanted.cells:
             sequences //= 2  # so that a conversation that grows seldom needs another
         if sequences == self.context.sequences:
             return
@@ -113,8 +111,7 @@ class Engine:
             self.close()
             raise UserError(f"There is no memory for the model's context: {reason}. Close other programs.")
         self.context, self.cache = context, Cache(context, self.can_truncate)
-        if self._adapter:
-            self.context.use(self._adapters[self._adapter.path], self._adapter.scale)
+        self.context.use(*self._added)
 
     @property
     def usual(self) -> bool:
@@ -132,6 +129,17 @@ class Engine:
         self.scorer.close()
         self.context.close()
         self._model.close()
+
+    def _loaded(self, path: Path) -> Any:
+        """An adapter as its file is now: it may have been trained anew."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise UserError(f"“{path.name}” cannot be read: {error.strerror}. Choose another adapter.") from error
+        key = path, status.st_size, status.st_mtime_ns
+        if key not in self._adapters:
+            self._adapters[key] = self._model.adapter(path)
+        return self._adapters[key]
 
     def _begin(self, tasks: Iterator[Task[R]], cancelled: Callable[[], bool], adapter: Adapter | None) -> Run[R]:
         if self._running or self.closed:

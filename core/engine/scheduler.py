@@ -138,8 +138,8 @@ class Run(Generic[R]):
         return True
 
     def _fill(self) -> None:
-        """Takes tasks while there are sequences for them."""
-        while self._more and len(self._open) < self._engine.context.sequences:
+        """Takes tasks while there are sequences for them; those that end at once are told of first."""
+        while self._more and not self._done and len(self._open) < self._engine.context.sequences:
             try:
                 task = next(self._tasks)
             except StopIteration:
@@ -175,15 +175,18 @@ class Run(Generic[R]):
         turn = _Turn(task, alone, [None] * len(asks))
         jobs: list[_Job[R]] = []
         scores: list[_Waiting[R]] = []
-        for place, ask in enumerate(asks):
-            if isinstance(ask, Score):
-                scores.append(_Waiting(turn, place, self._engine.scorer.prepare(ask)))
-                continue
-            job = self._prepare(turn, place, ask)
-            if isinstance(job, Completion):
-                turn.answers[place] = job
-            else:
-                jobs.append(job)
+        try:
+            for place, ask in enumerate(asks):
+                if isinstance(ask, Score):
+                    scores.append(_Waiting(turn, place, self._engine.scorer.prepare(ask)))
+                elif isinstance(job := self._prepare(turn, place, ask), Completion):
+                    turn.answers[place] = job
+                else:
+                    jobs.append(job)
+        except BaseException:
+            for job in jobs:
+                job.answer.close()
+            raise
         if turn.complete:
             return turn.reply
         queue(jobs)
@@ -258,19 +261,24 @@ class Run(Generic[R]):
 
     def _may_begin(self, job: _Job[R], free: int) -> bool:
         """The jobs of one turn begin together; after long prompts, the context first gets its sequences back."""
-        if not self._engine.usual and not any(other.need > self._engine.usual_room for other in (job, *self._pending)):
+        if not self._engine.usual and not any(map(self._served, self._pending)):
             return False
         together = sum(other.turn is job.turn for other in self._pending)
         begun = any(other.turn is job.turn for other in self._running)
         return begun or free >= min(together, self._engine.context.sequences)
 
+    def _served(self, job: _Job[R]) -> bool:
+        """Whether a job needs sequences that are longer than usual, and these are long enough."""
+        return self._engine.usual_room < job.need <= self._engine.cache.room
+
     def _make_room(self) -> None:
         """While nothing runs: fewer and longer sequences when only long prompts wait, else the usual number."""
         engine = self._engine
         long = [job for job in self._pending if job.need > engine.usual_room]
-        if not long:
-            engine.give_room(0)
-        elif len(long) == len(self._pending):
+        if not long or len(long) < len(self._pending):
+            if not any(map(self._served, long)):
+                engine.give_room(0)
+        else:
             engine.give_room(max(job.need for job in long))
             for job in long:
                 if job.need > engine.cache.room:  # there was no memory for that
@@ -308,7 +316,7 @@ class Run(Generic[R]):
             tokens = job.tokens[slot.length : end][: context.shape.batch]
             last = slot.length + len(tokens) == job.count
             count = context.put(0, tokens, slot.length, slot.number, last)
-            if not self._decode(count):
+            if self._cancelled() or not self._decode(count):  # a decode on a graphics card is not stopped by a cancel
                 return False
             cache.extend(slot, tokens)
         return True

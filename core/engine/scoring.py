@@ -5,7 +5,7 @@ option of one token is read off the end of its prompt, with no decode of its own
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +96,11 @@ class Scorer:
             raise UserError("There is nothing to score: an option is empty. Give each option a text.")
         ways = [(option, " " + option) if score.letters else (option,) for option in score.options]
         lists = self._chat.continued(score.messages, ["", *(way for written in ways for way in written)])
-        begin = [] if lists[0] else [max(self._model.vocabulary.begin_token, 0)]
+        alike = all(tokens[:1] == lists[0][:1] != [] for tokens in lists)
+        begin = [] if alike else [max(self._model.vocabulary.begin_token, 0)]  # which foretells the first token
         prompt, *rows = (np.array(begin + tokens, np.int32) for tokens in lists)
+        if any(common(prompt, row) == len(row) for row in rows):
+            raise UserError("There is nothing to score: an option is empty for this model. Give each option a text.")
         longest = max(map(len, rows))
         if longest > self._room:
             raise UserError(
@@ -105,9 +108,9 @@ class Scorer:
                 "Shorten it, or choose a model with a longer context."
             )
         # Where a tokenizer melts the end of the prompt and an option into one token, all are scored from there.
-        start = max(1, min(common(prompt, row) for row in rows))
+        start = min(common(prompt, row) for row in rows)
         following = iter(rows)
-        options = tuple(tuple(Row(next(following), start) for _ in written) for written in ways)
+        options = tuple(_different(Row(next(following), start) for _ in written) for written in ways)
         return Item(score, options, len(prompt))
 
     def fits(self, items: Sequence[Item]) -> bool:
@@ -130,7 +133,6 @@ class Scorer:
         sums = {id(row): 0.0 for item in items for row in item.rows}
         for first in range(0, len(order), ROWS):
             if not self._read([asked[key] for key in order[first : first + ROWS]], sums, cancelled):
-                self.forget()
                 return None
         return [_scores(item, sums) for item in items]
 
@@ -179,6 +181,7 @@ class Scorer:
     def _keep(self, context: Context, batch: list[Tokens], most: int) -> int:
         """Leaves as much of the last batch as all rows of the next begin with; returns how many tokens that is."""
         depth = min(most, *(common(self._kept, tokens) for tokens in batch))
+        self._kept = self._kept[:0]  # until all of the batch is read: a decode may fail or be stopped
         if depth < WORTH_KEEPING or not context.shape.shared:
             context.clear()
             return 0
@@ -255,6 +258,11 @@ def _scores(item: Item, sums: dict[int, float]) -> Scores:
         tokens = min(len(row.tokens) - row.start for row in ways)
         options.append(OptionScore(total, tokens, len(text.encode())))
     return Scores(tuple(options), item.prompt_tokens)
+
+
+def _different(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Each once: some tokenizers drop a space, and would have a letter counted twice."""
+    return tuple({_key(row.tokens): row for row in rows}.values())
 
 
 def _key(tokens: Tokens) -> bytes:

@@ -70,7 +70,7 @@ class ChatFormat:
         Raises UserError as `tokens` does.
         """
         if isinstance(prompt, str):
-            return [self._vocabulary.tokenise(prompt + ending, begin=True) for ending in endings]
+            return [self._vocabulary.beginning(prompt + ending) for ending in endings]
         head, seam, tail = self.render(tuple((role, self._guard(text)) for role, text in prompt)).rpartition(_SEAM)
         before = self._pieces(head, self._adds_begin) if seam else []
         begin = self._adds_begin and not seam
@@ -79,7 +79,8 @@ class ChatFormat:
     def _pieces(self, text: str, begin: bool) -> list[int]:
         tokens: list[int] = []
         for part in text.split(_SEAM):
-            tokens += self._vocabulary.tokenise(part, begin=begin, special=True)
+            read = self._vocabulary.beginning if begin else self._vocabulary.tokenise
+            tokens += read(part, special=True)
             begin = False
         return tokens
 

@@ -19,16 +19,21 @@ class Vocabulary:
         self.size: int = native.llama_vocab_n_tokens(pointer)
         self._pieces: dict[int, bytes] = {}
 
-    def tokenise(self, text: str, *, begin: bool = False, special: bool = False) -> list[int]:
-        """`begin` adds what the model wants at the start of a text, `special` reads control tokens by name."""
+    def tokenise(self, text: str, *, whole: bool = False, special: bool = False) -> list[int]:
+        """`whole` adds what the model wants around a text, `special` reads control tokens by name."""
         data = text.encode("utf-8", errors="replace")
         room = len(data) + 16
         while True:
             tokens = (native.llama_token * room)()
-            count = native.llama_tokenize(self.pointer, data, len(data), tokens, room, begin, special)
+            count = native.llama_tokenize(self.pointer, data, len(data), tokens, room, whole, special)
             if count >= 0:
                 return tokens[:count]
             room = -count
+
+    def beginning(self, text: str, *, special: bool = False) -> list[int]:
+        """A text that goes on: with what the model wants at its start, and nothing at its end."""
+        tokens = self.tokenise(text, whole=True, special=special)
+        return tokens[:-1] if native.llama_vocab_get_add_eos(self.pointer) else tokens
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token stands for; none for a control token."""

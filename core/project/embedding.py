@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.engine import embed_texts
 from core.engine.requests import Embedded, EngineSettings, Loading
+from core.engine.stepping import HANG_TIMEOUT, SteppingDown
 from core.errors import Cancelled
 from core.models.checksum import sha256
 from core.models.files import read_model
@@ -51,10 +52,11 @@ def embed(
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
     todo = list(missing.items())
     yield Progress(len(texts) - len(todo), len(texts))
+    stepping, options = SteppingDown(worker), {"cancelled": cancelled, "hang_timeout": HANG_TIMEOUT}
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
         done = 0
-        for item in worker.run(embed_texts, model, [text for _, text in chunk], settings, cancelled=cancelled):
+        for item in stepping.run(embed_texts, model, settings, [text for _, text in chunk], **options):
             if not isinstance(item, Embedded):
                 yield item
                 continue

@@ -391,6 +391,7 @@ class _Run:
         example_id = self.project.add_example(self.run_id, draft)
         self.duplicates.add(example_id, made.question)
         self.finished.add((passage.id, made.slot.number))
+        self.retries.made()
         return self.project.example(example_id)
 
     def _commit_discard(self, nothing: NothingMade) -> Discard:
@@ -398,6 +399,7 @@ class _Run:
         discard = Discard(slot.passage_id, slot.number, slot.kind, nothing.reason)
         self.project.add_discard(self.run_id, discard)
         self.finished.add((slot.passage_id, slot.number))
+        self.retries.made()
         self.discarded += 1
         return discard
 

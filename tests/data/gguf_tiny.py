@@ -71,13 +71,16 @@ def write_tiny(
     layers: int = 2,
     nan: bool = False,
     kind: str = "model",
+    name: str = "tiny-random",
+    adds_end: bool = False,
     metadata: dict[str, str] | None = None,
 ) -> Path:
     """A llama-shaped model of about 500 tokens. With `nan`, its last weights are no numbers."""
     random = np.random.default_rng(seed)
     heads, kv_heads = 4, 2
     head = width // heads
-    writer, size = _begin(path, "llama", template, context, width, layers, kind)
+    writer, size = _begin(path, "llama", template, context, width, layers, kind, name)
+    writer.add_add_eos_token(adds_end)
     writer.add_feed_forward_length(2 * width)
     writer.add_head_count(heads)
     writer.add_head_count_kv(kv_heads)
@@ -161,14 +164,21 @@ def write_adapter(path: Path, seed: int = 0, width: int = 64, rank: int = 4, lay
 
 
 def _begin(
-    path: Path, architecture: str, template: str | None, context: int, width: int, layers: int, kind: str = "model"
+    path: Path,
+    architecture: str,
+    template: str | None,
+    context: int,
+    width: int,
+    layers: int,
+    kind: str = "model",
+    name: str = "tiny-random",
 ) -> tuple[gguf.GGUFWriter, int]:
     """A file with what every model says of itself and the vocabulary; how many tokens that has."""
     pairs = merges(SAMPLE, 220)
     tokens = [*byte_names().values(), *("".join(pair) for pair in pairs), *CONTROL]
     size = len(tokens)
     writer = gguf.GGUFWriter(path, architecture)
-    writer.add_name("tiny-random")
+    writer.add_name(name)
     writer.add_type(kind)
     writer.add_file_type(0)
     writer.add_context_length(context)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.engine import close_engine, embed_texts, open_embedder
+from core.engine import close_engine, embed_texts, open_embedder, open_engine
 from core.engine.embedding import TOGETHER
 from core.engine.requests import Embedded, EngineSettings
 from core.errors import UserError
@@ -26,7 +26,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def embedded(path: Path, texts: list[str]) -> Any:
     rows: list[Any] = []
-    for item in embed_texts(path, texts, SETTINGS):
+    for item in embed_texts(path, SETTINGS, texts):
         if isinstance(item, Embedded):
             assert item.first == sum(map(len, rows))
             rows.append(np.frombuffer(item.vectors, "<f4").reshape(item.count, -1))
@@ -94,9 +94,16 @@ def test_a_warm_chat_model_embeds_and_still_answers(tiny: Path, opened: Any) -> 
     assert first[0][1].shape == (2, 64)
 
 
+def test_a_warm_embedding_model_is_asked_for_text_in_vain(encoder: Path) -> None:
+    list(embed_texts(encoder, SETTINGS, ["x"]))
+    with pytest.raises(UserError, match="makes vectors, not text"):
+        loaded(open_engine(encoder, SETTINGS))
+    close_engine()
+
+
 def test_damaged_weights_give_no_vectors(tmp_path: Path) -> None:
     with Worker() as worker, pytest.raises(UserError, match="no valid numbers"):
-        list(worker.run(embed_texts, write_tiny(tmp_path / "nan.gguf", nan=True), ["x"], SETTINGS))
+        list(worker.run(embed_texts, write_tiny(tmp_path / "nan.gguf", nan=True), SETTINGS, ["x"]))
 
 
 def test_a_cancel_ends_it_early(tiny: Path, opened: Any) -> None:

@@ -29,6 +29,7 @@ from core.engine.requests import (
 from core.engine.shape import Shape
 from core.errors import UserError
 from core.worker import Worker, WorkerDied
+from tests.data import gguf_tiny
 from tests.data.gguf_tiny import write_tiny
 
 SMALL = EngineSettings(context=1024, sequences=4, threads=1)
@@ -187,6 +188,16 @@ def test_the_system_message_goes_where_the_template_lets_it(tmp_path: Path, open
     )
     engine = opened(write_tiny(tmp_path / "gemma.gguf", template=refusing))
     assert prompt(engine, ("system", "Be brief."), ("user", "x")) == "<user>Be brief.\n\nx"
+
+
+def test_where_a_model_wants_an_end_after_a_text_a_prompt_has_none(
+    tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gguf_tiny, "CONTROL", ("<begin>", "<other>", "<end>"))  # so that plain lines are used
+    engine = opened(write_tiny(tmp_path / "ending.gguf", template=None, adds_end=True))
+    assert engine.vocabulary.tokenise("The sky is", whole=True)[-1] == engine.vocabulary.end_token
+    for tokens in (engine.chat.tokens("The sky is"), engine.chat.tokens((("user", "The sky is"),))):
+        assert engine.vocabulary.end_token not in tokens
 
 
 def test_a_message_cannot_speak_in_control_tokens(tiny: Path, opened: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.engine.cache import Slot, common
+from core.engine.constraints import Grammar
 from core.engine.context import Context
 from core.engine.requests import GREEDY, Completion, Request, Span, Task
 from core.engine.shape import Shape
@@ -60,6 +61,29 @@ def test_long_prompts_wait_for_the_short_and_get_longer_sequences(tiny: Path, op
     assert sorted(together) == sorted(next(alone.run(iter([task(*text)]))) for text in texts)
     with pytest.raises(RuntimeError):  # it was closed when the other was opened
         next(engine.run(iter([task("short", 1)])))
+
+
+def test_the_short_get_their_sequences_back_though_a_prompt_waits_for_longer_ones(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=2048, sequences=8)
+    sequences: list[int] = []
+
+    def task(words: int) -> Task[int]:
+        yield request("word " * words, max_tokens=30)
+        sequences.append(engine.context.sequences)
+        return words
+
+    list(engine.run(iter([task(80)])))
+    assert sequences == [4]
+    list(engine.run(task(words) for words in (200, *range(20))))
+    assert sequences == [4, *[8] * 20, 2]
+
+
+def test_longer_sequences_take_no_more_memory(tiny: Path, opened: Any) -> None:
+    engine = opened(tiny, context=2048, sequences=8)
+    for tokens in (257, 512, 513, 800, 1025, 2048):
+        engine.give_room(tokens)
+        assert tokens <= engine.context.cells_each
+        assert engine.context.cells <= 2048
 
 
 def test_a_prompt_longer_than_the_context_is_said_and_the_others_go_on(tiny: Path, opened: Any, ask: Ask) -> None:
@@ -182,6 +206,42 @@ def test_a_request_in_error_reaches_its_task(tiny: Path, opened: Any) -> None:
 
     with pytest.raises(ValueError, match="no place"):
         list(opened(tiny).run(iter([asks()])))
+
+
+def test_a_tuple_in_error_leaves_no_grammar_behind(tiny: Path, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Any] = []
+    close = Grammar.close
+    monkeypatch.setattr(Grammar, "close", lambda grammar: (close(grammar), closed.append(grammar)))
+
+    def asks() -> Task[str]:
+        try:
+            yield request("x", constraint='root ::= "a"'), request("x", constraint="root ::= nothing")
+        except UserError:
+            return "told"
+        return "never"
+
+    assert list(opened(tiny).run(iter([asks()]))) == ["told"]
+    assert len(closed) == 1
+
+
+def test_tasks_that_end_at_once_are_told_of_one_by_one(tiny: Path, opened: Any) -> None:
+    engine, taken = opened(tiny, context=512), count()
+    run = engine.run(one("word " * 600 * next(taken)) for _ in range(100))
+    assert next(run) == ""
+    assert next(taken) < 5
+    run.close()
+
+
+def test_a_cancel_is_seen_between_two_decodes_that_cannot_be_stopped(
+    tmp_path: Path, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those on a graphics card."""
+    decode, counts = Context.decode, list[int]()
+    monkeypatch.setattr(Context, "stop_when", lambda *_: None)
+    monkeypatch.setattr(Context, "decode", lambda self, used: (counts.append(used), decode(self, used))[1])
+    engine = opened(write_tiny(tmp_path / "long.gguf", context=8192), context=8192, sequences=1)
+    assert list(engine.run(iter([one("word " * 1200)]), cancelled=lambda: len(counts) > 0)) == []
+    assert counts == [512]
 
 
 @pytest.mark.parametrize("words", [30, 4000])

@@ -120,6 +120,16 @@ def test_base_answers_before_and_after_a_swap_are_bitwise_the_same(
     assert half not in (numbers, tuned_numbers)
 
 
+def test_an_adapter_whose_file_was_written_anew_is_read_anew(tiny: Path, tmp_path: Path, opened: Any) -> None:
+    engine = opened(tiny)
+    adapter = Adapter(write_adapter(tmp_path / "lora.gguf", 1))
+    first = scored(engine, adapter)
+    write_adapter(adapter.path, 2)
+    second = scored(engine, adapter)
+    assert second != first
+    assert second == scored(engine, Adapter(write_adapter(tmp_path / "other.gguf", 2)))
+
+
 def test_an_adapter_outlives_a_change_of_the_sequences(tiny: Path, opened: Any, adapters: Iterator[Adapter]) -> None:
     engine = opened(tiny, context=2048, sequences=8)
     adapter = next(adapters)

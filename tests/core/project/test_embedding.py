@@ -1,6 +1,7 @@
 """The vectors of a project's texts: made once, kept, and believed only when they are sound."""
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import apsw
 import numpy as np
 import pytest
 
-from core.engine.requests import EngineSettings
+from core.engine.requests import Embedded, EngineSettings, Trying
 from core.errors import Cancelled, UserError
+from core.project import embedding
 from core.project.embedding import Progress, embed
 from core.project.project import Project
 from core.worker import Worker
@@ -37,6 +39,22 @@ def result(steps: Generator[Any, None, Any]) -> tuple[list[Progress], Any]:
 
 def embedded(project: Project, worker: Worker, model: Path, texts: list[str]) -> tuple[list[Progress], Any]:
     return result(embed(project, worker, model, texts, bool, SETTINGS))
+
+
+def dying_above_job(path: Path, settings: EngineSettings, texts: Sequence[str]) -> Iterator[Any]:
+    """Ends its process while it loads with the first plan, as a driver does for want of memory."""
+    yield Trying(0.0, settings.rung)
+    if not settings.rung:
+        os.abort()
+    yield Embedded(0, len(texts), np.eye(len(texts), 64, dtype="<f4").tobytes())
+
+
+def test_loading_that_ends_the_process_goes_on_with_less(
+    project: Project, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "embed_texts", dying_above_job)
+    with Worker() as worker:
+        assert (embedded(project, worker, model, TEXTS[:3])[1] == np.eye(3, 64)).all()
 
 
 def test_vectors_are_made_once_and_kept(project: Project, model: Path, tmp_path: Path) -> None:

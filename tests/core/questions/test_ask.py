@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from core import paths
 from core.documents.records import Document, Page, Part, Passage
-from core.engine.requests import Loaded, Usage
+from core.engine.requests import EngineSettings, Loaded, Trying, Usage
 from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import Discard, Example
@@ -112,6 +113,23 @@ def test_a_model_that_always_crashes_ends_the_run_and_loses_no_slot(
     assert run.state == "failed"
     assert "crash 3" in run.reason
     assert project.done_slots(run.id) == set()
+
+
+def dying_while_loading_job(path: Path, settings: EngineSettings, *_: object) -> Iterator[object]:
+    yield Trying(0.0, settings.rung)
+    os.abort()
+
+
+@pytest.mark.parametrize("job", [fake_job, dying_while_loading_job])
+def test_a_model_that_always_crashes_slowly_ends_the_run_too(
+    job: Any, project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", job)
+    fill(project, ["CRASH"] * 2)
+    minutes = count()
+    with pytest.raises(TooManyCrashes, match=r"nothing made in between"):
+        list(ask(project, worker, STARTER, clock=lambda: 120.0 * next(minutes)))
+    assert project.done_slots(1) == set()
 
 
 def test_a_model_that_crashes_on_its_only_slot_is_to_blame(
