@@ -22,6 +22,7 @@ from core.engine.templates import ChatFormat
 from core.errors import UserError
 
 ROWS = 64  # sequences of one batch; room for the logits of as many tokens costs 39 MB with a vocabulary of 152,000
+ROWS_APART = 16  # where each has a state and cells of its own, and they are read one after the other anyway
 LEAST_CELLS = 1_024
 WORTH_KEEPING = 16  # tokens that the last batch and the next have in common at their front
 
@@ -84,6 +85,7 @@ class Scorer:
     def __init__(self, model: Model, chat: ChatFormat, room: int, threads: int) -> None:
         """`room` is how many tokens one prompt and its option may have."""
         self._model, self._chat, self._room, self._threads = model, chat, room, threads
+        self._rows = ROWS if model.can_truncate else ROWS_APART
         self._context: Context | None = None
         self._kept: Tokens = np.zeros(0, np.int32)  # what lies in the cache as sequence 0
         self._adapter: tuple[Any, float] = (None, 0.0)
@@ -118,7 +120,7 @@ class Scorer:
         rows = list({_key(row.read): row.read for item in items for row in item.rows}.values())
         known = min(common(self._kept, row) for row in rows)
         size = sum(len(part.tokens) for part in _tree(sorted(rows, key=_key), [0] * len(rows), known))
-        return len(rows) <= ROWS and size <= BATCH
+        return len(rows) <= self._rows and size <= BATCH
 
     def score(self, items: Sequence[Item], cancelled: Callable[[], bool]) -> list[Scores] | None:
         """The scores of items, in one batch where it has room for their rows; None when cancelled.
@@ -131,8 +133,8 @@ class Scorer:
                 asked.setdefault(_key(row.read), []).append(row)
         order = sorted(asked)
         sums = {id(row): 0.0 for item in items for row in item.rows}
-        for first in range(0, len(order), ROWS):
-            if not self._read([asked[key] for key in order[first : first + ROWS]], sums, cancelled):
+        for first in range(0, len(order), self._rows):
+            if not self._read([asked[key] for key in order[first : first + self._rows]], sums, cancelled):
                 return None
         return [_scores(item, sums) for item in items]
 
@@ -206,15 +208,16 @@ class Scorer:
 
     def _context_for(self, parts: list[_Part]) -> Context:
         """The context; made anew, twice as large or more, where the last was too small for a batch."""
-        cells = _power_of_two(sum(len(part.tokens) for part in parts), LEAST_CELLS)
+        shared = self._model.can_truncate
+        tokens = sum(len(part.tokens) for part in parts) if shared else max(part.end_depth for part in parts)
+        cells = _power_of_two(tokens, LEAST_CELLS)
         outputs = _power_of_two(sum(len(part.places) for part in parts), ROWS)
-        old = self._context.shape if self._context else Shape(ROWS, 0, 0)
+        old = self._context.shape if self._context else Shape(self._rows, 0, 0, batch=0)
         if self._context is None or cells > old.batch or outputs > old.outputs:
             self.close()
-            cells, outputs = max(cells, old.cells), max(outputs, old.outputs)
-            shared = self._model.can_truncate
-            cells_in_all = cells if shared else cells * ROWS  # those of a sequence are its own then
-            shape = Shape(ROWS, cells_in_all, outputs, batch=cells, shared=shared, exact=True)
+            cells, outputs = max(cells, old.batch), max(outputs, old.outputs)
+            cells_in_all = cells if shared else cells * self._rows  # those of a sequence are its own then
+            shape = Shape(self._rows, cells_in_all, outputs, batch=cells, shared=shared, exact=True)
             self._context = Context.create(self._model, shape, self._threads)
             if self._context is None:
                 raise UserError(f"There is no memory to score with: {log().reason()}. Close other programs.")

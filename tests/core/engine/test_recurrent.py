@@ -11,6 +11,7 @@ import pytest
 from core.engine.answer import decode
 from core.engine.native import native
 from core.engine.requests import GREEDY, Completion, Request, Score, Task
+from core.engine.scoring import LEAST_CELLS, ROWS_APART
 from tests.data.gguf_tiny import SAMPLE, write_recurrent
 
 Ask = Callable[..., list[Completion]]
@@ -60,3 +61,17 @@ def test_its_scores_are_those_of_each_option_alone(recurrent: Path, opened: Any)
     assert engine.usage.cached_tokens > engine.usage.prompt_tokens / 2
     alone = [scored((option,))[0] for option in options]
     assert np.abs(np.subtract(together, alone)).max() < 1e-4
+
+
+def test_its_scores_take_no_more_cells_than_the_longest_prompt_wants(recurrent: Path, opened: Any) -> None:
+    engine = opened(recurrent)
+
+    def task(length: int) -> Task[int]:
+        prompts = (f"{number}: {(SAMPLE * 4)[:length]}" for number in range(2 * ROWS_APART))
+        scores = yield tuple(Score((("user", prompt),), ("yes", "no")) for prompt in prompts)
+        return scores[0].prompt_tokens
+
+    assert next(engine.run(iter([task(300)]))) < LEAST_CELLS
+    assert (engine.scorer._context.sequences, engine.scorer._context.cells_each) == (ROWS_APART, LEAST_CELLS)
+    assert next(engine.run(iter([task(4000)]))) > LEAST_CELLS
+    assert (engine.scorer._context.sequences, engine.scorer._context.cells_each) == (ROWS_APART, 2 * LEAST_CELLS)
