@@ -317,7 +317,7 @@ def questions_drawn(window: MainWindow) -> bool:
 
 
 def models_listed(window: MainWindow) -> bool:
-    return window.models.list.count() > 0
+    return window.models.list.count() > 0 and bool(window.models._computer.text())
 
 
 @pytest.mark.usefixtures("appearance")
