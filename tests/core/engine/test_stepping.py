@@ -105,7 +105,10 @@ def load_in_little_memory_job(path: Path, settings: EngineSettings, room: int) -
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says how large a process is")
-def test_a_context_without_memory_steps_down_in_the_child(tmp_path: Path, child: Worker) -> None:
+def test_a_context_without_memory_steps_down_in_the_child(
+    tmp_path: Path, child: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")  # each thread may else take 64 MB of addresses for itself
     path = write_tiny(tmp_path / "long.gguf", width=256, layers=4, context=32_768)
     settings = EngineSettings(context=131_072, sequences=4, threads=1)
     *_, loaded = SteppingDown(child).run(load_in_little_memory_job, path, settings, 200 << 20)
