@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 # How often an OpenMP thread looks for the others before it sleeps. As it comes, threads lose most of their time when
-# anything else runs on the machine (beside a busy program 79 tokens/s in place of 138); without a look, each of the
-# many waits in a decode takes a system call (26 in place of 65, where nothing else runs). Only GNU's library reads it.
-SPIN = ("GOMP_SPINCOUNT", "1000")
+# anything else runs on the machine (beside a busy program 79 tokens/s in place of 122); without a look, each of the
+# many waits in a decode takes a system call (26 in place of 76, where nothing else runs). Only GNU's library reads it.
+SPIN = ("GOMP_SPINCOUNT", "3000")
 
 _CHOSEN_FOR_ME = EngineSettings()
 
