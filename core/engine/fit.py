@@ -189,7 +189,7 @@ def size(count: int) -> str:
 def wanted_context(file: ModelFile, settings: EngineSettings) -> tuple[int, int]:
     """Cells and sequences at the top of the ladder. More cells than the sequences may fill by the model's training are
     never used."""
-    sequences = max(1, min(settings.sequences, MOST_SEQUENCES // 2))
+    sequences = max(1, min(settings.sequences, MOST_SEQUENCES))
     cells = settings.context or max(LEAST_CONTEXT, sequences * TOKENS_A_SEQUENCE)
     return max(1, min(cells, file.context_length * sequences)), sequences
 
