@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from typing import ClassVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
 from core.engine.devices import Device, devices_job, processor
 from core.errors import JobFailed, UserError
 from core.worker import Worker
+from gui.background import Background
 
-PATIENCE = 2  # seconds that the window waits for it when it closes
 
-
-class DeviceFinder(QObject):
+class DeviceFinder(Background):
     """Looks once; whoever asks later is told the same."""
 
     found = Signal(object)  # a list of Device, the processor last
@@ -22,29 +20,21 @@ class DeviceFinder(QObject):
     _known: ClassVar[list[Device] | None] = None  # what is built in does not change while the app runs
 
     def __init__(self) -> None:
-        super().__init__()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="devices", daemon=True)
+        super().__init__("devices")
 
     def start(self) -> None:
         """Begins to look, or says at once what is known."""
         if DeviceFinder._known is None:
-            self._thread.start()
+            super().start()
         else:
             self.found.emit(DeviceFinder._known)
-
-    def stop(self) -> None:
-        """Nothing is said any more. Comes back when it is over, or after a moment."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         try:
             with Worker() as worker:
-                found = next(worker.run(devices_job, cancelled=self._stopped.is_set), [processor()])
+                found = next(worker.run(devices_job, cancelled=self._abandoned.is_set), [processor()])
         except (UserError, JobFailed):  # a driver that ends its process is of no use for models either
             found = [processor()]
-        if not self._stopped.is_set():
+        if not self._stopped:
             DeviceFinder._known = found
             self.found.emit(found)

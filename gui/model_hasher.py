@@ -8,43 +8,24 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
 from core.errors import UserError
 from core.models.checksum import hashing
+from gui.background import Background
 
-PATIENCE = 2  # seconds that the window waits for it when it closes
 NICE = 10  # how far it steps back behind the other threads, where a system lets a single thread do so
 
 
-class ModelHasher(QObject):
+class ModelHasher(Background):
     """One file, read once; what was computed before is known at once."""
 
     progressed = Signal(object, float)  # the file, and the fraction of it that is read
     known = Signal(object, str)  # the file, and its digest or the sentence that says why there is none
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path, self._stopped = path, False
-        self._thread = threading.Thread(target=self._run, name="checksum", daemon=True)
-
-    def start(self) -> None:
-        """Begins to read."""
-        self._thread.start()
-
-    def abandon(self) -> None:
-        """Nothing is said any more; it ends soon by itself."""
-        self._stopped = True
-
-    def stop(self) -> None:
-        """The same. Comes back when it is over, or after a moment."""
-        self.abandon()
-        self._thread.join(PATIENCE)
-
-    @property
-    def alive(self) -> bool:
-        """Whether its thread still runs."""
-        return self._thread.is_alive()
+        super().__init__("checksum")
+        self._path = path
 
     def _run(self) -> None:
         if sys.platform == "linux":
