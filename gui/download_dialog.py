@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psutil
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
@@ -15,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings
+from core.engine.fit import holds
 from core.errors import UserError
 from core.models.download import Downloading, download, room
 from core.models.files import ModelFile
@@ -117,7 +116,7 @@ class DownloadDialog(QDialog):
             self.list.setCurrentRow(before)
 
     def _add_known(self, known: Recommended) -> None:
-        if known.memory(EngineSettings().sequences * TOKENS_A_SEQUENCE) <= psutil.virtual_memory().total:
+        if holds(known):
             mark, glyph, meaning = self.tr("fits this computer"), "accept", "good"
         else:
             mark, glyph, meaning = self.tr("needs more memory than this computer has"), "warning", "warning"

@@ -115,18 +115,16 @@ def size_words(size: int) -> str:
 
 
 def device_words(device: Device) -> str:
-    """What a device is, and its memory."""
-    free = QCoreApplication.translate("Words", "{} of {} memory free").format(
-        size_words(device.memory_free), size_words(device.memory_total)
-    )
+    """What a device is, and its memory; not what is free of it, which changes."""
+    memory = QCoreApplication.translate("Words", "{} of memory").format(size_words(device.memory_total))
     if device.kind == "cpu":
         cores = (
             QCoreApplication.translate("Words", "1 core")
             if device.cores == 1
             else QCoreApplication.translate("Words", "{} cores").format(device.cores)
         )
-        return f"{device.description}, {cores}, {free}"
-    return f"{device.description} ({device.backend}), {free}"
+        return f"{device.description}, {cores}, {memory}"
+    return f"{device.description} ({device.backend}), {memory}"
 
 
 def fit_words(fit: Fit) -> str:

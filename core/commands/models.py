@@ -38,13 +38,14 @@ def _found_devices() -> "list[Device]":
 
 
 def models(options: argparse.Namespace) -> None:
+    from core.engine.fit import holds
     from core.models.recommended import recommended
     from core.models.shelf import models_folder, shelf
 
     if options.recommended:
         for known in recommended():
             if options.json:
-                print_json(asdict(known) | {"fits": _fits(known)})
+                print_json(asdict(known) | {"fits": holds(known)})
             else:
                 print(f"{known.name}  {known.size / 1e6:,.0f} MB  {known.licence}  {_fit_words(known)}")
                 print(f"    {known.good_for}\n    elenchus download {known.source}")
@@ -74,17 +75,10 @@ def _show_model(model: "ModelFile", program: str, found: "list[Device]", as_json
         print(f"    {model.path}\n    {fit.words(told)}")
 
 
-def _fits(model: "Recommended") -> bool:
-    """Whether this computer's memory holds it with the cache that a run asks for first."""
-    import psutil
-
-    from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings
-
-    return model.memory(EngineSettings().sequences * TOKENS_A_SEQUENCE) <= psutil.virtual_memory().total
-
-
 def _fit_words(model: "Recommended") -> str:
-    return "fits this computer" if _fits(model) else "needs more memory than this computer has"
+    from core.engine.fit import holds
+
+    return "fits this computer" if holds(model) else "needs more memory than this computer has"
 
 
 def download(options: argparse.Namespace) -> None:

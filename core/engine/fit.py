@@ -7,11 +7,14 @@ the widest places of its graph (attention, feed-forward, a recurrent layer, logi
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import psutil
+
 from core.engine.devices import Device, carrying
 from core.engine.requests import TOKENS_A_SEQUENCE, EngineSettings
 from core.engine.shape import LEAST_CELLS, MOST_SEQUENCES, Shape, padded
 from core.models.dimensions import FLOAT_BYTES, Dimensions, Layer
 from core.models.files import ModelFile
+from core.models.recommended import Recommended
 
 LEAST_CONTEXT = 4_096  # tokens, so that one long prompt fits
 SMALLEST_CONTEXT = 512
@@ -162,6 +165,11 @@ def fit(file: ModelFile, devices: Sequence[Device], settings: EngineSettings) ->
         sequences=plan.shape.sequences,
         missing=plan.missing,
     )
+
+
+def holds(model: Recommended) -> bool:
+    """Whether this computer's memory holds a model that is not here yet, with the cache that a run asks for first."""
+    return model.memory(EngineSettings().sequences * TOKENS_A_SEQUENCE) <= psutil.virtual_memory().total
 
 
 def words(fit: Fit) -> str:

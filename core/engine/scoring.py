@@ -145,12 +145,6 @@ class Scorer:
             self._context.use(adapter, scale)
             self._kept = self._kept[:0]
 
-    def forget(self) -> None:
-        """Forgets what lies in the cache."""
-        if self._context is not None:
-            self._context.clear()
-        self._kept = self._kept[:0]
-
     def close(self) -> None:
         """Gives the memory back."""
         if self._context is not None:

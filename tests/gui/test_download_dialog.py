@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from core import paths
+from core.engine import fit
 from core.models import download
 from core.models.recommended import recommended
 from core.models.shelf import models_folder
@@ -73,7 +74,7 @@ def stopped(qtbot: QtBot, session: Session, jobs: Jobs, hub: Hub) -> Loading:
 def test_the_list_says_what_fits_and_fills_the_field(
     qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download_dialog.psutil, "virtual_memory", lambda: SimpleNamespace(total=4 << 30))
+    monkeypatch.setattr(fit.psutil, "virtual_memory", lambda: SimpleNamespace(total=4 << 30))
     dialog = DownloadDialog(session, None)
     qtbot.addWidget(dialog)
     known = {line.splitlines()[0]: line for line in lines(dialog)}

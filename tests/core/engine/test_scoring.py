@@ -92,6 +92,8 @@ def test_scores_are_those_of_one_at_a_time(
         assert [option.bytes for option in scored.options] == [len(text.encode()) for text in score.options]
         assert all(option.sum < 0 and option.tokens > 0 for option in scored.options)
         assert scored.best == int(np.argmax(expected))
+        for option in scored.options:
+            assert (option.mean * option.tokens, option.per_byte * option.bytes) == pytest.approx((option.sum,) * 2)
     assert worst < 1e-4
 
 
