@@ -177,7 +177,7 @@ def set_up(backend: str, development: bool) -> Path:
     """Makes the virtual environment what the requirements say; returns its Python. Quick when it is already."""
     files = [PACKAGING / "requirements.txt", PACKAGING / "requirements-window.txt"]
     if development:
-        files.append(PACKAGING / "requirements-dev.txt")
+        files += [PACKAGING / "requirements-train.txt", PACKAGING / "requirements-dev.txt"]
     environment = ROOT / (".venv" if backend == default_backend() else f".venv-{backend}")
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = environment / "elenchus-stamp.json"
