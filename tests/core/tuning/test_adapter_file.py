@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def permute(weights: Matrix, n_head: int) -> Matrix:
     )
 
 
-def turned(x: Matrix, heads: int, position: int, adjacent: bool) -> NDArray[np.float64]:
+def turned(x: Matrix, heads: int, position: int, adjacent: bool) -> NDArray[Any]:
     """Rotary positions of one token's query or key: of adjacent pairs (GGUF's llama), or of halves (Hugging Face)."""
     x = x.reshape(heads, -1)
     half = x.shape[1] // 2
@@ -124,7 +125,7 @@ def test_peft_of_a_llama_attends_as_the_gguf_does(tmp_path: Path) -> None:
     np.testing.assert_allclose(delta(x, "mlp.up_proj"), own(x, "ffn_up"), rtol=1e-6)
     # What it is for: query and key meet with the same product, each rotated as its own program does.
 
-    def scores(q: Matrix, k: Matrix, adjacent: bool) -> NDArray[np.float64]:
+    def scores(q: Matrix, k: Matrix, adjacent: bool) -> NDArray[Any]:
         query, key = turned(q, heads, 7, adjacent), turned(k, kv_heads, 3, adjacent).repeat(heads // kv_heads, axis=1)
         return (query * key).sum(axis=(0, 2))
 
