@@ -10,8 +10,8 @@ from typing import Any
 
 from core import paths
 from core.errors import UserError
+from core.paths import finished_file
 from core.project import packing
-from core.project.backup import finished_file
 from core.project.errors import Unreadable
 from core.project.schema import (
     AdapterTable,
