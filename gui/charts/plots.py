@@ -235,7 +235,8 @@ class LineChart(_Plot):
         layout.insertWidget(2, self._values)
         self._pages.setFixedHeight(height)
         self._item.showGrid(y=True, alpha=0.15)
-        self._view.scene().sigMouseMoved.connect(self._point_at)
+        scene: Any = self._view.scene()
+        scene.sigMouseMoved.connect(self._point_at)
         self._redraw()
 
     @property
