@@ -1,6 +1,9 @@
-"""Where things lie, from a source checkout and from a frozen application alike."""
+"""Where things lie, from a source checkout and from a frozen application alike; how a file comes there whole."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -38,3 +41,28 @@ def made(folder: Path) -> Path:
             f"Elenchus cannot make its folder {folder}: {error.strerror}. Make it, or let your account write there."
         ) from error
     return folder
+
+
+@contextmanager
+def finished_file(target: Path) -> Iterator[Path]:
+    """A temporary name to write to; it takes the target's name once it is whole and on the disk."""
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+        _sync_folder(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes a rename durable where folders can be synced; elsewhere the system sees to it."""
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

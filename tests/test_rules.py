@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("llama_cpp", "torch", "PySide6", "pypdf", "pypdfium2", "numpy")
+HEAVY = ("llama_cpp", "torch", "gguf", "safetensors", "PySide6", "pypdf", "pypdfium2", "numpy")
 NETWORK = ("core.models.fetch", "urllib.request", "http.client", "ssl", "certifi")
 
 

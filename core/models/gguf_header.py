@@ -103,6 +103,7 @@ class Tensor:
     elements: int
     offset: int
     size: int
+    shape: tuple[int, ...] = ()  # as numpy counts: what lies side by side in the file comes last
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Header:
     metadata: dict[str, Value]
     tensors: tuple[Tensor, ...]
     file_size: int
+    data: int = 0  # where in the file the tensors begin
 
 
 class _Reader:
@@ -212,7 +214,7 @@ def _read(reader: _Reader) -> Header:
     data = _aligned(reader.position, alignment)
     if tensors and data + tensors[-1].offset + tensors[-1].size > reader.size:
         reader.incomplete()
-    return Header(metadata, tensors, reader.size)
+    return Header(metadata, tensors, reader.size, data)
 
 
 def _check_magic(reader: _Reader) -> None:
@@ -280,20 +282,21 @@ def _tensors(reader: _Reader, count: int, alignment: int) -> tuple[Tensor, ...]:
 def _tensor(reader: _Reader) -> Tensor:
     name = reader.text(TENSOR_NAME_BYTES)
     dimensions = reader.count(_COUNT, DIMENSIONS, "dimensions of a tensor")
-    elements = row = 1
-    for index in range(dimensions):
-        length = int(reader.number(_LENGTH))
-        elements *= length
-        row = length if index == 0 else row
+    shape: list[int] = []
+    elements = 1
+    for _ in range(dimensions):
+        shape.insert(0, int(reader.number(_LENGTH)))
+        elements *= shape[0]
         if not 0 < elements < 1 << 62:
             reader.damaged(f"the tensor “{_short(name)}” has an impossible size")
     kind = int(reader.number(_COUNT))
     if kind not in TENSOR_TYPES:
         reader.damaged(f"the tensor “{_short(name)}” has the unknown type {kind}")
     type_name, block, block_bytes = TENSOR_TYPES[kind]
-    if row % block:
+    if shape and shape[-1] % block:
         reader.damaged(f"the rows of the tensor “{_short(name)}” do not fit its type {type_name}")
-    return Tensor(name, type_name, elements, int(reader.number(_LENGTH)), elements // block * block_bytes)
+    offset = int(reader.number(_LENGTH))
+    return Tensor(name, type_name, elements, offset, elements // block * block_bytes, tuple(shape))
 
 
 def _aligned(position: int, alignment: int) -> int:

@@ -13,6 +13,7 @@ import apsw
 
 from core import paths
 from core.errors import UserError
+from core.paths import finished_file
 
 INTERVAL = 300.0  # seconds of change between two backups
 KEPT = 5
@@ -117,31 +118,6 @@ def _made_at(backup: Path) -> float:
 def _mark(path: Path) -> str:
     """Tells the backups of two copies of one project apart, and finds them when the file can no longer be read."""
     return hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-@contextmanager
-def finished_file(target: Path) -> Iterator[Path]:
-    """A temporary name to write to; it takes the target's name once it is whole and on the disk."""
-    partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
-    try:
-        yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-        _sync_folder(target.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes a rename durable where folders can be synced; elsewhere the system sees to it."""
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import apsw
 from core import __version__
 from core.errors import UserError
 from core.lock import Lock
+from core.paths import finished_file
 from core.project import backup
 from core.project.errors import ProjectLocked, damaged, plain_errors
 
@@ -72,7 +73,7 @@ def create_file(path: Path) -> None:
         )
     with plain_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with backup.finished_file(path) as partial:
+        with finished_file(path) as partial:
             connection = apsw.Connection(str(partial))
             try:
                 connection.pragma("journal_mode", "MEMORY")

@@ -4,8 +4,9 @@ Each method is one transaction and returns plain records. What was written is an
 functions in `changed`.
 """
 
+import math
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ import peewee
 
 from core.documents.records import Document, Heading, Page, Passage
 from core.errors import UserError
-from core.project import history, packing, probes, queries, rows
+from core.project import history, packing, probes, queries, rows, tuning
 from core.project.backup import Backups
 from core.project.errors import ProjectReadOnly, Unreadable, plain_errors
 from core.project.opening import OpenFile, create_file, newest_version, open_file
@@ -37,7 +38,9 @@ from core.project.records import (
     takes_turns,
 )
 from core.project.schema import (
+    AdapterTable,
     CheckTable,
+    DatasetTable,
     DiscardTable,
     DocumentTable,
     EmbeddingTable,
@@ -50,10 +53,12 @@ from core.project.schema import (
     SuiteTable,
     storable,
 )
+from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample
 
 CHUNK = 500  # rows read or written at a time where there may be many
 EMBEDDINGS_SINCE = 2  # the format that has them: an older one may be open to be read
 PROBES_SINCE = 3
+TUNING_SINCE = 4
 
 _LABELS = {
     "draft": "Return {} to draft",
@@ -408,6 +413,128 @@ class Project:
             SuiteTable.delete().where(SuiteTable.id == suite_id).execute(self._database)
             touched.append(("suites", [suite_id]))
 
+    # Tuning
+
+    def add_dataset(self, name: str, recipe: dict[str, Any], rows: Sequence[DatasetRow]) -> Dataset:
+        """Keeps rows to tune on; the same rows again give the dataset there is, and a name that is taken a number."""
+        with self._write() as touched:
+            id = tuning.add_dataset(self._database, name, recipe, rows, _now())
+            touched.append(("datasets", [id]))
+            return tuning.datasets(self._database, DatasetTable.id == id)[0]
+
+    def datasets(self) -> list[Dataset]:
+        """All datasets, oldest first."""
+        if self.version < TUNING_SINCE:
+            return []
+        with self._read():
+            return tuning.datasets(self._database)
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of this name. Raises UserError when there is none, and says which there are."""
+        found = {dataset.name: dataset for dataset in self.datasets()}
+        if name not in found:
+            raise UserError(f"There is no dataset “{name}” in {self.path.name}. {_there_are(found)}")
+        return found[name]
+
+    def dataset_rows(self, dataset_id: int) -> list[DatasetRow]:
+        """The rows of a dataset, in order."""
+        if self.version < TUNING_SINCE:
+            return []
+        with self._read():
+            return tuning.dataset_rows(self._database, dataset_id)
+
+    def add_tuning_steps(self, run_id: int, points: Sequence[TuningPoint]) -> None:
+        """Keeps steps of a tuning run, in place of what was kept of the same steps."""
+        with self._write() as touched:
+            tuning.add_steps(self._database, run_id, points)
+            touched.append(("tuning", [run_id]))
+
+    def tuning_points(self, run_id: int) -> list[TuningPoint]:
+        """The steps of a tuning run, in order."""
+        if self.version < TUNING_SINCE:
+            return []
+        with self._read():
+            return tuning.points(self._database, run_id)
+
+    def add_tuning_samples(self, run_id: int, samples: Sequence[TuningSample]) -> None:
+        """Keeps what a run's prompts were answered, in place of earlier answers after the same step."""
+        with self._write() as touched:
+            tuning.add_samples(self._database, run_id, samples)
+            touched.append(("tuning", [run_id]))
+
+    def tuning_samples(self, run_id: int) -> list[TuningSample]:
+        """What a run's prompts were answered, by step."""
+        if self.version < TUNING_SINCE:
+            return []
+        with self._read():
+            return tuning.samples(self._database, run_id)
+
+    def add_adapter(
+        self, run_id: int, name: str, file: Path, step: int, best_loss: float | None, rank: int, alpha: float
+    ) -> AdapterRow:
+        """Keeps a copy of an adapter: in the project file, or beside it when it is large.
+
+        A name that is taken is numbered: what was trained for hours is not lost for that.
+        """
+        values = {"run_id": run_id, "created_at": _now(), "step": step, "best_loss": best_loss, "rank": rank}
+        if self.read_only:  # before a file is put beside it
+            raise ProjectReadOnly(f"Nothing was changed: {self.notice}")
+        with plain_errors(self.path):
+            values |= {"alpha": alpha, "scale": 1.0} | tuning.inside_or_beside(file, self.path)
+        with self._write() as touched:
+            id = tuning.insert_adapter(self._database, name, values)
+            touched.append(("adapters", [id]))
+            return tuning.adapters(self._database, AdapterTable.id == id)[0]
+
+    def adapters(self) -> list[AdapterRow]:
+        """All adapters, oldest first."""
+        if self.version < TUNING_SINCE:
+            return []
+        with self._read():
+            return tuning.adapters(self._database)
+
+    def adapter(self, id_or_name: int | str) -> AdapterRow:
+        """One adapter, by its id or its name. Raises UserError when there is none, and says which there are."""
+        found = self.adapters()
+        for adapter in found:
+            if id_or_name in (adapter.id, adapter.name):
+                return adapter
+        names = _there_are([adapter.name for adapter in found])
+        raise UserError(f"There is no adapter “{id_or_name}” in {self.path.name}. {names}")
+
+    def adapter_file(self, adapter_id: int) -> Path:
+        """The adapter as a GGUF file with the checksum that was kept: a copy, or what lies beside the project.
+
+        Raises UserError when what lies beside the project is missing or was changed.
+        """
+        adapter = self.adapter(adapter_id)
+        with plain_errors(self.path, self._newer):
+            return tuning.written_out(adapter, self.path, lambda: self._adapter_content(adapter_id))
+
+    def rename_adapter(self, adapter_id: int, name: str) -> None:
+        """Gives an adapter another name. Raises UserError when it is taken, or empty."""
+        name = name.strip()
+        if not name:
+            raise UserError("An adapter needs a name. Give it one.")
+        if any(adapter.name == name and adapter.id != adapter_id for adapter in self.adapters()):
+            raise UserError(f"There is an adapter called “{name}” already. Choose another name.")
+        self._update_adapter(adapter_id, name=name)
+
+    def set_adapter_scale(self, adapter_id: int, scale: float) -> None:
+        """Sets how strongly an adapter is to be used: 1 as it was trained, 0 not at all."""
+        if not math.isfinite(scale):
+            raise ValueError(f"not a scale: {scale}")
+        self._update_adapter(adapter_id, scale=scale)
+
+    def remove_adapter(self, adapter_id: int) -> None:
+        """Removes an adapter, with what lies beside the project of it; the run that made it keeps its curve."""
+        adapter = self.adapter(adapter_id)
+        with self._write() as touched:
+            AdapterTable.delete().where(AdapterTable.id == adapter_id).execute(self._database)
+            touched.append(("adapters", [adapter_id]))
+        if not any(other.path == adapter.path for other in self.adapters()):
+            tuning.forget_beside(adapter, self.path)
+
     # Vectors of texts
 
     def vectors(self, model_sha256: str, text_sha256s: Sequence[str]) -> dict[str, bytes]:
@@ -685,6 +812,17 @@ class Project:
                 raise UserError(f"There is no run {run_id} in {self.path.name}.")
             touched.append(("runs", [run_id]))
 
+    def _update_adapter(self, adapter_id: int, **values: Any) -> None:
+        with self._write() as touched:
+            if not AdapterTable.update(**values).where(AdapterTable.id == adapter_id).execute(self._database):
+                raise UserError(f"There is no adapter {adapter_id} in {self.path.name}.")
+            touched.append(("adapters", [adapter_id]))
+
+    def _adapter_content(self, adapter_id: int) -> bytes | None:
+        with self._read():
+            query = AdapterTable.select(AdapterTable.content).where(AdapterTable.id == adapter_id)
+            return self._one(query, f"adapter {adapter_id}")[0]
+
     def _mark_interrupted(self) -> None:
         reason = "Elenchus was closed, or its computer stopped, before the run had finished."
         with self._lock, plain_errors(self.path):
@@ -770,6 +908,11 @@ def _refuse_impossible(draft: ExampleDraft) -> None:
         raise ValueError(f"a {draft.kind} question, or one with evidence, comes from a passage")
     if not takes_turns(draft.context):
         raise ValueError("before a question, user and assistant speak in turn")
+
+
+def _there_are(names: Iterable[str]) -> str:
+    listed = ", ".join(f"“{name}”" for name in names)
+    return f"There are: {listed}." if listed else "There are none yet."
 
 
 def _now() -> str:

@@ -69,7 +69,7 @@ class Discard:
 class RunSettings:
     """Everything needed to repeat a run, and to resume it."""
 
-    kind: str  # "ask", "ask_again", "probe", "counter" or "control"
+    kind: str  # "ask", "ask_again", "probe", "counter", "control" or "tune"
     model_path: str
     model_name: str
     model_sha256: str

@@ -237,6 +237,79 @@ class SuiteTable(peewee.Model):
         table_name = "suites"
 
 
+class DatasetTable(peewee.Model):
+    id = peewee.AutoField()
+    name = Text()
+    created_at = Text()
+    sha256 = Text()
+    recipe = Text()
+    size = peewee.IntegerField()
+    held_out = peewee.IntegerField()
+
+    class Meta:
+        table_name = "datasets"
+
+
+class DatasetRowTable(peewee.Model):
+    dataset_id = peewee.IntegerField()
+    ordinal = peewee.IntegerField()
+    example_id = peewee.IntegerField(null=True)
+    held_out = peewee.IntegerField()
+    content = Text()
+
+    class Meta:
+        table_name = "dataset_rows"
+        primary_key = peewee.CompositeKey("dataset_id", "ordinal")
+
+
+class TuningStepTable(peewee.Model):
+    run_id = peewee.IntegerField()
+    step = peewee.IntegerField()
+    epoch = peewee.FloatField()
+    loss = peewee.FloatField(null=True)
+    learning_rate = peewee.FloatField()
+    gradient = peewee.FloatField()
+    tokens = peewee.IntegerField()
+    seconds = peewee.FloatField()
+    memory = peewee.IntegerField()
+    held_out = peewee.FloatField(null=True)
+    accuracy = peewee.FloatField(null=True)
+
+    class Meta:
+        table_name = "tuning_steps"
+        primary_key = peewee.CompositeKey("run_id", "step")
+
+
+class TuningSampleTable(peewee.Model):
+    run_id = peewee.IntegerField()
+    step = peewee.IntegerField()
+    prompt = peewee.IntegerField()
+    text = Text()
+
+    class Meta:
+        table_name = "tuning_samples"
+        primary_key = peewee.CompositeKey("run_id", "step", "prompt")
+
+
+class AdapterTable(peewee.Model):
+    id = peewee.AutoField()
+    run_id = peewee.IntegerField()
+    name = Text()
+    created_at = Text()
+    step = peewee.IntegerField()
+    best_loss = peewee.FloatField(null=True)
+    rank = peewee.IntegerField()
+    alpha = peewee.FloatField()
+    scale = peewee.FloatField()
+    sha256 = Text()
+    size = peewee.IntegerField()
+    path = Text()
+    content = peewee.BlobField(null=True)
+
+    class Meta:
+        table_name = "adapters"
+
+
 class ActionTable(peewee.Model):
     id = peewee.AutoField()
     at = Text()

@@ -14,6 +14,7 @@ from core.project.folding import fold
 from core.project.probes import Arm, Item, Question, Response, Suite, Turn
 from core.project.project import Project
 from core.project.records import Check, Discard, Evidence, ExampleDraft, RunSettings
+from core.project.tuning import DatasetRow, TuningPoint, TuningSample
 
 SENTENCES = (
     "Ada Korel was born in Izmir.",
@@ -118,6 +119,28 @@ def probe(project: Project) -> int:
     return run_id
 
 
+DATASET_ROWS = (
+    DatasetRow((("user", "Işık?"),), "Light.", example_id=1),
+    DatasetRow((("system", "Be brief."), ("user", "2 + 2?")), "4", rejected="5", rationale="Count.", held_out=True),
+)
+ADAPTER = b"GGUF, as it were"
+
+
+def tune(project: Project, folder: Path) -> int:
+    """Adds a dataset and a tuning run on it with its curve, samples and an adapter; returns its id."""
+    dataset = project.add_dataset("accepted", {"what": "accepted", "seed": 0}, DATASET_ROWS)
+    run_id = project.start_run(make_settings("tune"))
+    project.add_settings(run_id, dataset={"id": dataset.id, "name": dataset.name, "sha256": dataset.sha256})
+    first = TuningPoint(1, 0.5, 2.25, 2e-4, 1.5, 64, 0.25, 1 << 33)
+    project.add_tuning_steps(run_id, [TuningPoint(0, held_out=3.5), first, TuningPoint(2, 1.0, 1.75, held_out=2.0)])
+    project.add_tuning_samples(run_id, [TuningSample(0, 0, "Işık"), TuningSample(2, 0, "Light.")])
+    file = folder / "adapter.partial.gguf"
+    file.write_bytes(ADAPTER)
+    project.add_adapter(run_id, "brief", file, 2, 2.0, 16, 32.0)
+    file.unlink()
+    return run_id
+
+
 def fill(project: Project, examples: int = 4) -> int:
     """Adds a document, a run with examples and a discard; returns the run's id."""
     project.add_document(make_document(), make_passages(), 1200, 200)
@@ -147,6 +170,7 @@ def make_fixture(path: Path) -> None:
         project.add_example(project.start_run(make_settings("counter")), make_generated(0))
         project.finish_run(probe(project), "finished", {})
         project.add_suite(make_suite())
+        project.finish_run(tune(project, path.parent), "finished", {})
 
 
 def make_large(path: Path, examples: int, seed: int = 1) -> None:

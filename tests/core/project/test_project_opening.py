@@ -15,6 +15,8 @@ from pathlib import Path
 import apsw
 import pytest
 from project_material import (
+    ADAPTER,
+    DATASET_ROWS,
     SENTENCES,
     fill,
     make_document,
@@ -25,6 +27,7 @@ from project_material import (
     make_passages,
     make_suite,
     probe,
+    tune,
 )
 
 from core.errors import UserError
@@ -66,6 +69,12 @@ def read_everything(project: Project) -> None:
         project.done_slots(run.id)
         project.answered(run.id)
         project.done_items(run.id)
+        project.tuning_points(run.id)
+        project.tuning_samples(run.id)
+    for dataset in project.datasets():
+        project.dataset_rows(dataset.id)
+    for adapter in project.adapters():
+        project.adapter_file(adapter.id)
     project.probed_stems()
     project.suites()
     project.discards()
@@ -104,6 +113,11 @@ def fill_again(project: Project) -> int:
     project.add_discard(run_id, Discard(passage, 2, "factual", "no"))
     probe(project)
     project.remove_suite(project.add_suite(make_suite("again")))
+    tune(project, project.path.parent)
+    for adapter in project.adapters():
+        project.set_adapter_scale(adapter.id, 0.5)
+        project.rename_adapter(adapter.id, f"again {adapter.id}")
+        project.remove_adapter(adapter.id)
     project.resume_run(run_id)
     return run_id
 
@@ -131,11 +145,18 @@ def test_every_released_format_opens(fixture: Path, tmp_path: Path) -> None:
         if generated:
             example = project.example(8)
             assert (example.passage_id, example.document_id, example.context) == (None, None, make_generated(0).context)
-            first, second = project.answered(project.runs()[-1].id)
+            first, second = project.answered(next(run.id for run in project.runs() if run.request.kind == "probe"))
             assert (first.item, second.item) == (make_item("one"), make_item("two"))
             assert first.responses["baseline", 0].scores == (-0.5, -1.25)
             assert not second.responses
             assert replace(project.suites()[0], id=0) == make_suite()
+        if int(fixture.stem.removeprefix("format-")) >= 4:
+            run, dataset = project.runs()[-1], project.dataset("accepted")
+            assert (run.request.kind, run.request.settings["dataset"]["sha256"]) == ("tune", dataset.sha256)
+            assert project.dataset_rows(dataset.id) == list(DATASET_ROWS)
+            assert [point.held_out for point in project.tuning_points(run.id)] == [3.5, None, 2.0]
+            assert [sample.text for sample in project.tuning_samples(run.id)] == ["Işık", "Light."]
+            assert project.adapter_file(project.adapter("brief").id).read_bytes() == ADAPTER
         assert project.redo() == "Edit 1 question"
         assert project.example(2).answer == "undone"
         write_everything(project)
