@@ -43,10 +43,10 @@ from gui.panels.panel import Panel, action_button
 from gui.probe_dialog import ProbeDialog
 from gui.probe_item_table import Row, rows_of, rows_of_both
 from gui.probe_items import ItemsPage
-from gui.probe_run_list import LINES, Line, RunDelegate, whole
 from gui.probe_words import headline, run_facts, run_model, run_title, run_ways
 from gui.probing import STOPPED, Probing
 from gui.reckoner import Reckoner
+from gui.run_list import LINES, Line, RunDelegate, whole
 from gui.session import Session
 from gui.suite_dialog import SuiteDialog
 from gui.words import local_time, tooltip
