@@ -10,7 +10,7 @@ from core.engine.cache import Cache
 from core.engine.context import Context
 from core.engine.embedding import Embedder
 from core.engine.llama import Model
-from core.engine.native import log
+from core.engine.native import log, native
 from core.engine.requests import Adapter, Completion, Loaded, Request, Task, Usage
 from core.engine.scheduler import Run
 from core.engine.scoring import Scorer
@@ -38,7 +38,7 @@ class Engine:
         self.can_truncate = model.can_truncate
         self.scorer = Scorer(model, chat, room, threads)
         self.embedder = Embedder(model, room, threads)
-        self._model, self._threads = model, threads
+        self.model, self._threads = model, threads
         self._wanted = replace(context.shape, cells=context.cells)
         self.usual_room = context.cells_each  # tokens of a sequence, unless a prompt needs more
         self._added: tuple[Any, float] = (None, 0.0)  # to the weights: an adapter and how much of it
@@ -92,6 +92,12 @@ class Engine:
         self.cache.clear()
         self.scorer.use(*added)
 
+    def forget(self, path: Path) -> None:
+        """Gives back the memory of an adapter that will not be used again."""
+        self.use(None)
+        for key in [key for key in self._adapters if key[0] == path]:
+            native.llama_adapter_lora_free(self._adapters.pop(key))
+
     def give_room(self, tokens: int) -> None:
         """Makes the context one of fewer and longer sequences, so that each holds `tokens`; 0 for the usual number.
 
@@ -105,9 +111,9 @@ class Engine:
             return
         self.context.close()
         wanted = replace(self._wanted, sequences=sequences, outputs=sequences)
-        context = Context.create(self._model, wanted, self._threads)
+        context = Context.create(self.model, wanted, self._threads)
         if context is None:
-            context = Context.create(self._model, self._wanted, self._threads)
+            context = Context.create(self.model, self._wanted, self._threads)
         if context is None:
             reason = log().reason()
             self.close()
@@ -123,14 +129,14 @@ class Engine:
     @property
     def closed(self) -> bool:
         """Whether its memory was given back."""
-        return self._model.pointer is None
+        return self.model.pointer is None
 
     def close(self) -> None:
         """Gives the memory back."""
         self.embedder.close()
         self.scorer.close()
         self.context.close()
-        self._model.close()
+        self.model.close()
 
     def _loaded(self, path: Path) -> Any:
         """An adapter as its file is now: it may have been trained anew."""
@@ -140,7 +146,7 @@ class Engine:
             raise UserError(f"“{path.name}” cannot be read: {error.strerror}. Choose another adapter.") from error
         key = path, status.st_size, status.st_mtime_ns
         if key not in self._adapters:
-            self._adapters[key] = self._model.adapter(path)
+            self._adapters[key] = self.model.adapter(path)
         return self._adapters[key]
 
     def _begin(self, tasks: Iterator[Task[R]], cancelled: Callable[[], bool], adapter: Adapter | None) -> Run[R]:

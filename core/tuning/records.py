@@ -81,6 +81,7 @@ class Prepared:
     longest: int
     steps: int
     estimate: Estimate
+    lacking: int = 0  # without the worse answer (left out) or the rationale (the answer alone is learned)
 
 
 @dataclass(frozen=True)

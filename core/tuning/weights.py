@@ -55,6 +55,16 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return name in self._packed
 
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors, as they are packed."""
+        return sum(packed.data.numel() for packed in self._packed.values())
+
+    @property
+    def unpacks(self) -> bool:
+        """Whether some matrix is not in the type of the products already."""
+        return any(dequantise.PLAIN.get(self._packed[name].kind) != self.dtype for name in self.linears)
+
     def unpack(self, name: str) -> Tensor:
         """A tensor of its own, in the type of the products."""
         packed = self._packed[name]

@@ -79,7 +79,7 @@ def write_tiny(
     random = np.random.default_rng(seed)
     heads, kv_heads = 4, 2
     head = width // heads
-    writer, size = _begin(path, "llama", template, context, width, layers, kind, name)
+    writer, size = begin(path, "llama", template, context, width, layers, kind, name)
     writer.add_add_eos_token(adds_end)
     writer.add_feed_forward_length(2 * width)
     writer.add_head_count(heads)
@@ -110,13 +110,13 @@ def write_tiny(
     last: Any = np.full(width, np.nan if nan else 1.0, np.float32)
     writer.add_tensor("output_norm.weight", last)
     add("output.weight", size, width, scale=0.4)
-    return _end(writer, path)
+    return end(writer, path)
 
 
 def write_recurrent(path: Path, *, seed: int = 0, width: int = 32, layers: int = 2) -> Path:
     """The same for Mamba, whose state cannot forget the last tokens."""
     random = np.random.default_rng(seed)
-    writer, size = _begin(path, "mamba", CHATML, 2048, width, layers)
+    writer, size = begin(path, "mamba", CHATML, 2048, width, layers)
     inner, state, rank, kernel = 2 * width, 8, 4, 4
     writer.add_feed_forward_length(0)
     writer.add_head_count(0)
@@ -144,7 +144,7 @@ def write_recurrent(path: Path, *, seed: int = 0, width: int = 32, layers: int =
         add(block + "ssm_out.weight", width, inner)
     writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
     add("output.weight", size, width, scale=0.4)
-    return _end(writer, path)
+    return end(writer, path)
 
 
 def write_adapter(path: Path, seed: int = 0, width: int = 64, rank: int = 4, layers: int = 2) -> Path:
@@ -160,10 +160,10 @@ def write_adapter(path: Path, seed: int = 0, width: int = 64, rank: int = 4, lay
             for part, shape in (("a", (rank, inner)), ("b", (width, rank))):
                 values = (random.standard_normal(shape) * 0.2).astype(np.float32)
                 writer.add_tensor(f"blk.{index}.{name}.weight.lora_{part}", values)
-    return _end(writer, path)
+    return end(writer, path)
 
 
-def _begin(
+def begin(
     path: Path,
     architecture: str,
     template: str | None,
@@ -197,7 +197,7 @@ def _begin(
     return writer, size
 
 
-def _end(writer: gguf.GGUFWriter, path: Path) -> Path:
+def end(writer: gguf.GGUFWriter, path: Path) -> Path:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -254,4 +254,4 @@ def write_encoder(path: Path, *, seed: int = 0, width: int = 48, layers: int = 2
         add(block + "ffn_down.weight", width, 2 * width)
         add(block + "ffn_down.bias", width)
         norm(block + "layer_output_norm")
-    return _end(writer, path)
+    return end(writer, path)
