@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from core.project.tuning import AdapterRow
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QApplication
 
 from core.errors import UserError
 from core.models.checksum import sha256
 from core.models.shelf import shelf
+from core.project.tuning import AdapterRow
 from gui.session import Session
 
 SCALE_STEP, MOST_SCALE = 0.05, 1.5

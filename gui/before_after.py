@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.project.tuning import AdapterRow
 from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QSlider, QVBoxLayout, QWidget
 
@@ -13,6 +12,7 @@ from core.chat import Answer, ChatSettings, converse
 from core.engine.requests import GREEDY, Adapter, Loaded, Loading, Piece
 from core.engine.stepping import SteppingDown
 from core.project.project import Project
+from core.project.tuning import AdapterRow
 from gui import style
 from gui.adapters import MOST_SCALE, SCALE_STEP, base_of
 from gui.answer_pairs import AnswerPairs

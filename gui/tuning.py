@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.project.tuning import AdapterRow
 from core.tuning.tune import Kept, TuneOptions
 from PySide6.QtCore import QLocale, QObject, Signal
 
 from core.project.records import Run
+from core.project.tuning import AdapterRow
 from core.tuning.records import Prepared, Trained
 from gui.jobs import Jobs
 from gui.running import Running

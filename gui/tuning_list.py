@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.project.tuning import AdapterRow
 from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from core.project.project import Project
 from core.project.records import Run
+from core.project.tuning import AdapterRow
 from gui import style
 from gui.labels import heading
 from gui.run_list import LINES, Line, RunDelegate, whole

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from core.project.tuning import AdapterRow, TuningPoint
 from PySide6.QtCore import QLocale, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from core.project.records import Run
+from core.project.tuning import AdapterRow, TuningPoint
 from gui import style
 from gui.charts.chart import Line
 from gui.charts.plots import LineChart, smoothed

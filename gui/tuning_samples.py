@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.project.tuning import TuningSample
 from PySide6.QtCore import QLocale, QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from core.project.tuning import TuningSample
 from gui import style
 from gui.answer_pairs import AnswerPairs
 from gui.empty_page import EmptyPage

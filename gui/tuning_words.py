@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from core.project.tuning import AdapterRow, TuningPoint
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from core.project.records import Run
+from core.project.tuning import AdapterRow, TuningPoint
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
 from gui.words import run_words, size_words
 

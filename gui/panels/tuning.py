@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.project.tuning import AdapterRow, TuningPoint, TuningSample
 from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
@@ -23,7 +23,9 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
+from core.project.project import Project
 from core.project.records import GENERATING_RUNS, ExampleFilter
+from core.project.tuning import AdapterRow, TuningPoint, TuningSample
 from core.tuning import extra
 from gui import style
 from gui.adapter_files import AdapterFiles
@@ -441,3 +443,18 @@ class TuningPanel(Panel):
         super().showEvent(event)
         if not event.spontaneous():
             self._refresh()
+
+
+def _look(project: Project, entry: Entry) -> Shown:
+    """In a thread of its own."""
+    return Shown(entry, project.tuning_points(entry.run.id), project.tuning_samples(entry.run.id))
+
+
+def _bring_back(session: Session, project: Project, adapter: AdapterRow, file: Path) -> None:
+    """Puts a removed adapter into its project again."""
+    if session.is_open and session.project is project:
+        with session.reporting():
+            back = project.add_adapter(
+                adapter.run_id, adapter.name, file, adapter.step, adapter.best_loss, adapter.rank, adapter.alpha
+            )
+            project.set_adapter_scale(back.id, adapter.scale)
