@@ -90,7 +90,7 @@ def permute(weights: Matrix, n_head: int) -> Matrix:
     )
 
 
-def turned(x: Matrix, heads: int, position: int, adjacent: bool) -> NDArray[Any]:
+def turned(x: NDArray[Any], heads: int, position: int, adjacent: bool) -> NDArray[Any]:
     """Rotary positions of one token's query or key: of adjacent pairs (GGUF's llama), or of halves (Hugging Face)."""
     x = x.reshape(heads, -1)
     half = x.shape[1] // 2
@@ -113,10 +113,10 @@ def test_peft_of_a_llama_attends_as_the_gguf_does(tmp_path: Path) -> None:
     theirs = load_file(tmp_path / "peft" / "adapter_model.safetensors")
     layer = "base_model.model.model.layers.0"
 
-    def delta(x: Matrix, module: str) -> Matrix:
+    def delta(x: Matrix, module: str) -> NDArray[Any]:
         return theirs[f"{layer}.{module}.lora_B.weight"] @ (theirs[f"{layer}.{module}.lora_A.weight"] @ x)
 
-    def own(x: Matrix, name: str) -> Matrix:
+    def own(x: Matrix, name: str) -> NDArray[Any]:
         return tensors[f"blk.0.{name}.weight.lora_b"] @ (tensors[f"blk.0.{name}.weight.lora_a"] @ x)
 
     x, y = np.random.default_rng(4).standard_normal((2, width)).astype(np.float32)
@@ -125,7 +125,7 @@ def test_peft_of_a_llama_attends_as_the_gguf_does(tmp_path: Path) -> None:
     np.testing.assert_allclose(delta(x, "mlp.up_proj"), own(x, "ffn_up"), rtol=1e-6)
     # What it is for: query and key meet with the same product, each rotated as its own program does.
 
-    def scores(q: Matrix, k: Matrix, adjacent: bool) -> NDArray[Any]:
+    def scores(q: NDArray[Any], k: NDArray[Any], adjacent: bool) -> NDArray[Any]:
         query, key = turned(q, heads, 7, adjacent), turned(k, kv_heads, 3, adjacent).repeat(heads // kv_heads, axis=1)
         return (query * key).sum(axis=(0, 2))
 
