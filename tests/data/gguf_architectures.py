@@ -71,22 +71,25 @@ def write_model(
     feed: int = 512,
     layers: int = 2,
     heads: int = 4,
-    kv_heads: int = 2,
+    kv_heads: int | None = 2,
     head: int = 64,
     context: int = 2048,
     tied: bool = False,
+    gate: float = 1.0,
     factors: Floats | None = None,
     metadata: dict[str, Any] | None = None,
     extra: tuple[str, ...] = (),
 ) -> Path:
     """A model whose matrices have the type `kind`; with `twin`, the same numbers as F32.
 
-    `metadata` are keys of the architecture's own, `extra` matrices that no such model has.
+    `gate` is the size of what goes into the activation, `metadata` are keys of the architecture's own, and `extra`
+    are matrices that no such model has.
     """
     writer, size = begin(path, architecture, CHATML, context, width, layers)
     writer.add_feed_forward_length(feed)
     writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
+    if kv_heads is not None:
+        writer.add_head_count_kv(kv_heads)
     writer.add_key_length(head)
     writer.add_value_length(head)
     writer.add_layer_norm_rms_eps(1e-6)
@@ -96,7 +99,7 @@ def write_model(
     tensors = _Tensors(writer, seed, kind, twin)
     tensors.matrix("token_embd.weight", size, width, scale=1.0)
     gemma = architecture.startswith("gemma")
-    inner, kv_inner = heads * head, kv_heads * head
+    inner, kv_inner = heads * head, (kv_heads or heads) * head
     for index in range(layers):
         block = f"blk.{index}."
         tensors.vector(block + "attn_norm.weight", width)
@@ -115,7 +118,7 @@ def write_model(
                 tensors.matrix(f"{block}{name}.weight", rows, width, scale=2.0)
                 if architecture == "qwen2":
                     tensors.vector(f"{block}{name}.bias", rows, mean=0.0)
-            tensors.matrix(block + "ffn_gate.weight", feed, width)
+            tensors.matrix(block + "ffn_gate.weight", feed, width, scale=gate)
             tensors.matrix(block + "ffn_up.weight", feed, width)
         tensors.matrix(block + "attn_output.weight", width, inner)
         tensors.matrix(block + "ffn_down.weight", width, feed)
