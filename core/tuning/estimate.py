@@ -26,8 +26,9 @@ FASTER = 1.2  # how much faster bfloat16 has to be to be worth its rounding
 MEASURING = 0.5  # seconds after which no longer text is tried
 FIRST, LONGEST = 32, 512  # tokens of the texts that are tried
 KEPT = 5  # times the adapter's parameters: themselves, their gradient, two moments, and the best so far
-LIVE = 5  # times the widest state of a layer, that its backward pass holds at once
-CHUNKS = 3  # of logits at once: themselves, their logarithms and their gradient
+LIVE = 4  # layers' worth of what autograd keeps of one, that the backward pass holds besides; as many to compute again
+CHUNKS = 2  # of logits at once
+OURS = 80 << 20  # what allocators, threads and kernels take
 FOR_DENSE = 0.5  # of the memory that is free, which unpacked layers may take: they only save time
 
 
@@ -111,13 +112,13 @@ def _memory(decoder: Decoder, lora: Lora, work: Work, measured: Measured, recomp
     parameters = sum(parameter.numel() for parameter in lora.parameters())
     row = FLOAT * traits.width
     layer = work.longest * (measured.saved + measured.saved_squared * work.longest_text)
-    kept = layer + traits.layers * work.longest * row if recompute else traits.layers * layer
+    kept = traits.layers * (work.longest * row if recompute else layer)
+    live = LIVE * (1 + recompute) * layer
     rows = min(work.learned, max(1, losses.CHUNK // traits.vocabulary))
-    at_the_head = CHUNKS * FLOAT * rows * traits.vocabulary + 3 * work.learned * row
-    in_a_layer = LIVE * FLOAT * work.longest * max(traits.feed, traits.width)
+    head = CHUNKS * FLOAT * rows * traits.vocabulary + 3 * work.learned * row
     halves = weights.dtype != torch.float32
     buffer = STRIP * (weights.dtype.itemsize + FLOAT * halves) if weights.unpacks else 0
-    return int(weights.size + KEPT * FLOAT * parameters + kept + max(at_the_head, in_a_layer) + buffer)
+    return int(weights.size + KEPT * FLOAT * parameters + kept + live + head + buffer + OURS)
 
 
 def measure(decoder: Decoder, lora: Lora, most: int) -> Measured:

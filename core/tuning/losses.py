@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-CHUNK = 1 << 24  # logits at once: 64 MiB of them, and as much again for each of the two that their gradient takes
+CHUNK = 1 << 24  # logits at once: 64 MiB
 
 Head = Callable[[Tensor], Tensor]  # the logits of hidden states
 
@@ -29,10 +29,11 @@ class _Nll(torch.autograd.Function):
         for states, answers in zip(hidden.split(rows), targets.split(rows), strict=True):
             states = states.detach().requires_grad_(wanted)
             with torch.set_grad_enabled(wanted):
-                chunk = functional.cross_entropy(head(states), answers, reduction="none")
-                if wanted:
-                    gradients.append(torch.autograd.grad(chunk.sum(), states)[0])
-            losses.append(chunk.detach())
+                logits = head(states)
+            loss, surprise = _likelihood(logits.detach(), answers)
+            losses.append(loss)
+            if wanted:
+                gradients.append(torch.autograd.grad(logits, states, surprise)[0])
         if wanted:
             ctx.save_for_backward(torch.cat(gradients))
         return torch.cat(losses)
@@ -41,6 +42,17 @@ class _Nll(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (rows,) = ctx.saved_tensors
         return gradients[0][:, None] * rows, None, None, None
+
+
+def _likelihood(logits: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
+    """The negative log-likelihoods, and their gradient in the place of the logits, which take much memory: the
+    probabilities, less one for each answer."""
+    highest, places = logits.amax(-1, keepdim=True), answers[:, None]
+    picked = logits.gather(-1, places)
+    sums = logits.sub_(highest).exp_().sum(-1, keepdim=True)
+    probabilities = logits.div_(sums)
+    gradient = probabilities.scatter_add_(-1, places, torch.full_like(picked, -1.0))
+    return (highest + sums.log() - picked)[:, 0], gradient
 
 
 def preference(chosen: Tensor, rejected: Tensor, references: Tensor, beta: float) -> tuple[Tensor, Tensor]:

@@ -143,10 +143,8 @@ def ours() -> None:
                 "memory": memory,
                 "estimated_memory": took.memory,
                 "estimated_speed": took.tokens_per_second,
-                "products": products(
-                    [(TOKENS, *shape) for shape in shapes] + [(LEARNED, *head)], decoder.weights.dtype
-                ),
-                "flops": 4 * (TOKENS * sum(out * inner for out, inner in shapes) + LEARNED * head[0] * head[1]),
+                "products": products(shapes, decoder.weights.dtype),
+                "flops": 4 * sum(rows * out * inner for rows, out, inner in shapes),
             }
         )
     )
