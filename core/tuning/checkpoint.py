@@ -37,7 +37,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with finished_file(folder / name) as partial:
-            safetensors.torch.save_file(dict(checkpoint.tensors), partial)
+            safetensors.torch.save_file({name: one.cpu() for name, one in checkpoint.tensors.items()}, partial)
             checksum = _sha256(partial)
         with finished_file(folder / FACTS) as partial:
             partial.write_text(json.dumps({**checkpoint.facts, "file": name, "sha256": checksum}), encoding="utf-8")

@@ -155,7 +155,8 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     threads = facts.get("threads") or recipe.threads or physical_cores()
     torch.set_num_threads(threads)
     decoder = Decoder(Weights(model, device, facts.get("dtype") or estimate.chosen_dtype(recipe.dtype, device)))
-    agreement = parity.check(decoder, engine.model, texts.groups[0][0].tokens[: parity.TOKENS])
+    longest = max((group[0].tokens for group in texts.groups), key=len)
+    agreement = parity.check(decoder, engine.model, longest[: parity.TOKENS])
     yield agreement
     if not agreement.passed:
         raise UserError(_disagreement(agreement, file.name))
@@ -184,6 +185,7 @@ class _Training:
         self.progress = _Progress.of(ready.kept)
         self.best: dict[str, Tensor] = {}  # the adapter
         self.references: dict[str, Tensor] = {}  # of DPO
+        self.fingerprint = _fingerprint(job)
         self.saved_step = self.progress.step if ready.kept else -1
         self.saved_at = time.monotonic()
 
@@ -328,7 +330,7 @@ class _Training:
         facts = {
             "step": self.progress.step,
             "progress": asdict(self.progress),
-            "job": _fingerprint(self.job),
+            "job": self.fingerprint,
             "recipe": asdict(self.job.recipe),
             "device": estimate.device,
             "dtype": estimate.dtype,

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import gguf
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model  # pyright: ignore[reportMissingImports]
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (  # pyright: ignore[reportMissingImports]
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 NAMES = {
     "token_embd": "model.embed_tokens",
@@ -35,8 +40,7 @@ def main() -> None:
     bare = resident("VmRSS")
     reader = gguf.GGUFReader(wanted["model"])
     model = built(reader).to(getattr(torch, wanted["dtype"]))
-    model.load_state_dict(unpacked(reader), strict=False)
-    model.tie_weights()
+    model.load_state_dict(unpacked(reader), strict=False)  # a tied head is not in it
     config = LoraConfig(r=wanted["rank"], lora_alpha=wanted["alpha"], target_modules=LINEARS, lora_dropout=0.0)
     model = get_peft_model(model, config)
     begin_alike(model, wanted["adapter"])

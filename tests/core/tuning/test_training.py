@@ -9,9 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from core.engine import open_engine
+from core.engine.logits import every_logit
 from core.engine.requests import EngineSettings, Loaded, Loading
 from core.errors import UserError
 from core.tuning.adapter_file import read_adapter
@@ -27,6 +30,7 @@ from core.tuning.records import (
     TrainingRow,
     TuningJob,
 )
+from core.tuning.tokens import Reader
 from core.tuning.trainer import Step, Trainer
 from core.tuning.training import estimate_job, kept_job, train_job
 from core.worker import Worker, WorkerDied
@@ -179,6 +183,33 @@ def test_samples_are_answered_by_the_adapter_and_the_first_by_the_base(
     samples = only(Sampled, told(worker, tiny, wanted))
     assert samples[0].text != row.answer
     assert (samples[-1].step, samples[-1].text) == (60, row.answer)
+
+
+def test_what_was_learned_by_heart_llama_cpp_knows_as_well(worker: Worker, tiny: Path, tmp_path: Path) -> None:
+    """The loss in torch, the likelihood that llama.cpp gives with the adapter, and the base's, which is far from it."""
+    recipe = replace(RECIPE, rank=8, epochs=40, learning_rate=1e-2, patience=0, evaluations=1)
+    items = told(worker, tiny, TuningJob(rows(4), rows(4), recipe, str(tmp_path)))
+    kept(worker, tmp_path, tiny)
+    looks = only(Evaluated, items)
+    assert looks[0].loss > 5
+    assert looks[-1].loss < 0.1
+    theirs = list(worker.run(nll_job, tiny, tmp_path / "adapter.gguf", rows(4)))[-1]
+    assert theirs == pytest.approx(items[-1].best_loss, abs=0.05)
+    base = list(worker.run(nll_job, tiny, None, rows(4)))[-1]
+    assert base == pytest.approx(looks[0].loss, abs=0.05)
+
+
+def nll_job(path: Path, adapter: Path | None, examples: tuple[TrainingRow, ...]) -> Iterator[Any]:
+    """The mean of the answers' tokens by llama.cpp, read one by one."""
+    engine = yield from open_engine(path, ENGINE)
+    texts = [one for (one,) in Reader(engine.chat, engine.vocabulary, RECIPE).read(examples).groups]
+    found = []
+    for text in texts:
+        loaded = engine.model.adapter(adapter) if adapter else None
+        logits = every_logit(engine.model, text.tokens[:-1], loaded)[text.learned - 1 :].astype(np.float64)
+        norms = np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)) + logits.max(-1)
+        found += list(norms - logits[np.arange(len(text.targets)), list(text.targets)])
+    yield float(np.mean(found))
 
 
 def test_an_estimate_is_told_and_nothing_is_trained(worker: Worker, tiny: Path, tmp_path: Path) -> None:
