@@ -24,13 +24,12 @@ from PySide6.QtWidgets import (
 from core.chat import split_thought
 from core.engine.requests import Adapter
 from core.models.files import ModelFile
+from core.project.tuning import AdapterRow
 from gui import style
+from gui.adapters import MOST_SCALE, SCALE_STEP, adapters, file_of
 from gui.chat_transcript import Transcript, Turn
 from gui.labels import strong
 from gui.session import Session
-
-STEP = 0.05  # of an adapter's scale
-MOST = 1.5
 
 Conversation = list[Turn]
 
@@ -46,6 +45,7 @@ class ChatColumn(QWidget):
         self._given: ModelFile | None = None
         self._models: list[ModelFile] = []
         self._file: Path | None = None  # the adapter
+        self._own: AdapterRow | None = None  # the same, where it is the project's
         self._compared = False
         self._conversations: dict[Path, Conversation] = {}
         self._build()
@@ -60,7 +60,7 @@ class ChatColumn(QWidget):
     @property
     def adapter(self) -> Adapter | None:
         """What is added to the model."""
-        return Adapter(self._file, round(self.scale.value() * STEP, 2)) if self._file else None
+        return Adapter(self._file, round(self.scale.value() * SCALE_STEP, 2)) if self._file else None
 
     @property
     def conversation(self) -> Conversation:
@@ -76,7 +76,8 @@ class ChatColumn(QWidget):
         """Which adapter is added, and how strongly."""
         if (adapter := self.adapter) is None:
             return self.tr("without adapter")
-        return self.tr("with {} at {}").format(adapter.path.stem, QLocale().toString(adapter.scale, "g", 3))
+        name = self._own.name if self._own else adapter.path.stem
+        return self.tr("with {} at {}").format(name, QLocale().toString(adapter.scale, "g", 3))
 
     def give_model(self, model: ModelFile | None) -> None:
         """The model that is selected in the panel."""
@@ -97,10 +98,18 @@ class ChatColumn(QWidget):
 
     def use_adapter(self, path: Path | None) -> None:
         """Adds an adapter to the model from the next answer on, or none."""
-        self._file = path
+        self._file, self._own = path, None
         if path is not None:
             self._session.remember_adapter(path)
         self._show_choice()
+
+    def use_own(self, adapter: AdapterRow) -> None:
+        """Adds an adapter of the project, as strongly as is kept there; the slider changes it for this chat."""
+        if (file := file_of(self._session, adapter)) is not None:
+            self._file, self._own = file, adapter
+            with QSignalBlocker(self.scale):
+                self.scale.setValue(round(adapter.scale / SCALE_STEP))
+            self._show_choice()
 
     def set_compared(self, compared: bool) -> None:
         """Whether there is another column: then each says all of what it is."""
@@ -176,8 +185,8 @@ class ChatColumn(QWidget):
         self._copy.clicked.connect(self.copy_last)
         style.set_icon(self._copy, "copy")
         self.scale = QSlider(Qt.Orientation.Horizontal)
-        self.scale.setRange(0, round(MOST / STEP))
-        self.scale.setValue(round(1 / STEP))
+        self.scale.setRange(0, round(MOST_SCALE / SCALE_STEP))
+        self.scale.setValue(round(1 / SCALE_STEP))
         self.scale.setPageStep(2)
         self.scale.setMinimumWidth(40)
         self.scale.setMaximumWidth(240)
@@ -201,26 +210,32 @@ class ChatColumn(QWidget):
 
     def _fill_menu(self) -> None:
         self._menu.clear()
-        self._add_choice(self.tr("Without adapter"), None)
-        for path in self._known_adapters():
-            self._add_choice(path.stem.replace("&", "&&"), path)
+        self._add_choice(self.tr("Without adapter"), self._file is None, partial(self.use_adapter, None))
+        for own in adapters(self._session):
+            used = self._own is not None and self._own.id == own.id
+            self._add_choice(self._name_own(own), used, partial(self.use_own, own))
+        for path in self._session.known_adapters():
+            self._add_choice(path.stem, path == self._file, partial(self.use_adapter, path))
         self._menu.addSeparator()
         self._menu.addAction(self.tr("Choose a file…")).triggered.connect(self._choose_adapter)
 
-    def _add_choice(self, text: str, path: Path | None) -> None:
-        action = self._menu.addAction(text)
+    def _name_own(self, adapter: AdapterRow) -> str:
+        """Its name, and whose it is where that is another model."""
+        if self.model is None or adapter.base_name == self.model.name:
+            return adapter.name
+        return self.tr("{} (for {})").format(adapter.name, adapter.base_name)
+
+    def _add_choice(self, text: str, chosen: bool, choose: Callable[[], object]) -> None:
+        action = self._menu.addAction(text.replace("&", "&&"))
         action.setCheckable(True)
-        action.setChecked(path == self._file)
-        action.triggered.connect(partial(self.use_adapter, path))
+        action.setChecked(chosen)
+        action.triggered.connect(lambda: choose())
 
     def _choose_adapter(self) -> None:
         title, kinds = self.tr("Choose an adapter"), self.tr("LoRA adapters in GGUF (*.gguf);;All files (*)")
         name, _ = QFileDialog.getOpenFileName(self, title, str(self._file or Path.home()), kinds)
         if name:
             self.use_adapter(Path(name))
-
-    def _known_adapters(self) -> list[Path]:
-        return self._session.known_adapters()
 
     # Showing
 

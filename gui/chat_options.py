@@ -6,7 +6,7 @@ from dataclasses import fields
 from random import Random
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QDoubleSpinBox,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from core.chat import ChatSettings
 from core.engine.requests import Sampling
 from gui import style
+from gui.facts import fold
 from gui.flow import Flow
 from gui.labels import caption
 from gui.session import Session
@@ -158,15 +159,11 @@ class ChatOptions(QWidget):
 
 
 def _fold(content: QWidget) -> QToolButton:
-    """A line that shows and hides what it is about."""
-    fold = QToolButton(autoRaise=True)
-    fold.setCheckable(True)
-    fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    fold.setArrowType(Qt.ArrowType.RightArrow)
-    fold.toggled.connect(content.setVisible)
-    fold.toggled.connect(lambda on: fold.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow))
+    """A line that shows and hides a widget."""
+    line = fold()
+    line.toggled.connect(content.setVisible)
     content.hide()
-    return fold
+    return line
 
 
 def _under(label: QWidget, field: QWidget) -> QWidget:

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from core.errors import JobFailed, UserError
 from core.project.errors import ProjectLocked
+from core.project.tuning import AdapterRow
 from gui import style
 from gui.about import AboutDialog
 from gui.command_palette import CommandPalette
@@ -37,6 +38,7 @@ from gui.panels.models import ModelsPanel
 from gui.panels.panel import Panel
 from gui.panels.questions import QuestionsPanel
 from gui.panels.sycophancy import SycophancyPanel
+from gui.panels.tuning import TuningPanel
 from gui.pictures import Pictures
 from gui.sample import copy_sample, sample_documents, sample_folder
 from gui.session import Session
@@ -56,8 +58,15 @@ class MainWindow(QMainWindow):
         self.documents = DocumentsPanel(session, jobs, self.pictures)
         self.questions = QuestionsPanel(session, jobs, self.pictures)
         self.sycophancy = SycophancyPanel(session, jobs)
+        self.tuning = TuningPanel(session, jobs)
         self.models = ModelsPanel(session, jobs)
-        self.panels: Sequence[Panel] = (self.documents, self.questions, self.sycophancy, self.models)
+        self.panels: Sequence[Panel] = (
+            self.documents,
+            self.questions,
+            self.sycophancy,
+            self.tuning,
+            self.models,
+        )
         self._build()
         self._build_menus()
         self._connect()
@@ -114,6 +123,7 @@ class MainWindow(QMainWindow):
             self._add(file, self.tr("&Add PDFs…"), self.documents.choose_files, "Ctrl+Shift+A", "add"),
             self._add(file, self.tr("As&k questions…"), self.ask, "Ctrl+R", "run"),
             self._add(file, self.tr("&Probe for sycophancy…"), self.probe, "Ctrl+P", "sycophancy"),
+            self._add(file, self.tr("&Tune a model…"), self.tune, "Ctrl+T", "tuning"),
             self._add(file, self.tr("&Export…"), self.export, "Ctrl+E", "export"),
             self._add(file, self.tr("&Close project"), self.close_project, keys.Close),
         ]
@@ -195,7 +205,17 @@ class MainWindow(QMainWindow):
         self.questions.export_wanted.connect(self.export)
         self.questions.documents_wanted.connect(lambda: self.show_panel(0))
         self.sycophancy.examples_wanted.connect(lambda: self.show_panel(1))
-        for runs in (self.questions.asking, self.sycophancy.probing, self.sycophancy.countering):
+        self.tuning.questions_wanted.connect(lambda: self.show_panel(1))
+        self.tuning.probes_wanted.connect(lambda: self.show_panel(2))
+        self.tuning.chat_wanted.connect(self.chat_with)
+        self.tuning.probe_wanted.connect(self.probe)
+        for runs in (
+            self.questions.asking,
+            self.sycophancy.probing,
+            self.sycophancy.countering,
+            self.tuning.tuning,
+            self.tuning.both,
+        ):
             runs.model_loaded.connect(self.models.show_loaded)
         self.start_page.new_wanted.connect(self.new_project)
         self.start_page.open_wanted.connect(self.open_project)
@@ -271,10 +291,20 @@ class MainWindow(QMainWindow):
         self.show_panel(1)
         self.questions.ask()
 
-    def probe(self) -> None:
-        """Shows the sycophancy lab and the dialog that starts a run."""
+    def probe(self, adapter: AdapterRow | None = None) -> None:
+        """Shows the sycophancy lab and the dialog that starts a run, of an adapter where one is given."""
         self.show_panel(2)
-        self.sycophancy.probe()
+        self.sycophancy.probe(adapter)
+
+    def tune(self) -> None:
+        """Shows the adapters and the dialog that starts a run."""
+        self.show_panel(3)
+        self.tuning.tune()
+
+    def chat_with(self, adapter: AdapterRow) -> None:
+        """Shows the chat with an adapter on the model that it was made for."""
+        self.show_panel(4)
+        self.models.chat_with(adapter)
 
     def export(self) -> None:
         """Shows the export dialog."""

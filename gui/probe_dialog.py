@@ -32,10 +32,12 @@ from core.errors import UserError
 from core.models.files import ModelFile, read_model
 from core.models.shelf import Shelved
 from core.project.records import ExampleFilter
+from core.project.tuning import AdapterRow
 from core.sycophancy import suites
 from core.sycophancy.probe import ProbeOptions
 from core.sycophancy.suites import About
 from gui import style
+from gui.adapters import MOST_SCALE, SCALE_STEP, adapters, file_of
 from gui.labels import plain, quiet, strong
 from gui.model_finder import ModelFinder
 from gui.probe_words import language_name, method_name, suite_title
@@ -44,7 +46,6 @@ from gui.words import size_words, starter_words
 
 MOST_ITEMS, MOST_SEEDS = 10_000, (1 << 31) - 1
 MANY = 2_000  # items for which is reckoned what can be seen: with more it takes long, and says little
-MOST_SCALE, STEP = 1.5, 0.05  # of an adapter
 CHOOSE = "?"  # in the place of an adapter's path: another one
 WANTED = 0.9  # share of probes that are to see a change
 
@@ -54,15 +55,22 @@ _MODEL = Qt.ItemDataRole.UserRole
 class ProbeDialog(QDialog):
     """After `exec`, `options` says what to run: each suite with each model, one after the other."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None, adapter: AdapterRow | None = None) -> None:
+        """With an adapter of the project, that one and the model that it was made for are chosen."""
         super().__init__(parent)
         self._session = session
         self._about = suites.available(session.project)
-        self._wanted: set[Path] = {Path(str(session.settings.value("model", "") or paths.starter_model()))}
+        usual = Path(str(session.settings.value("model", "") or paths.starter_model()))
+        self._wanted: set[Path] = {Path(adapter.base_path) if adapter else usual}
+        self._own = adapters(session)
+        self._files: dict[int, Path] = {}  # of the project's adapters that were chosen
         self.setWindowTitle(self.tr("Probe for sycophancy"))
         self._build()
         self._restore()
         self._connect()
+        if adapter is not None:
+            self.both.setChecked(True)
+            self._choose_own(adapter.id)
         self._reckon()
         self.resize(840, 600)
         self.suites[self._about[0].name].setFocus()
@@ -73,7 +81,7 @@ class ProbeDialog(QDialog):
     def options(self) -> list[ProbeOptions]:
         """The runs, in their order."""
         chosen = self.adapter.currentData() if self.adapter.isEnabled() else ""
-        adapter = Path(chosen) if chosen else None
+        adapter = self._files[chosen] if isinstance(chosen, int) else Path(chosen) if chosen else None
         adapters = [None, adapter] if adapter and self.both.isChecked() else [adapter]
         return [
             ProbeOptions(
@@ -197,7 +205,7 @@ class ProbeDialog(QDialog):
         self.adapter.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.adapter.setMinimumContentsLength(12)
         self.scale.setRange(0, MOST_SCALE)
-        self.scale.setSingleStep(STEP)
+        self.scale.setSingleStep(SCALE_STEP)
         self.scale.setValue(1)
         self.scale.setAccessibleName(self.tr("How strongly the adapter is added"))
         self.scale.setToolTip(self.tr("How strongly the adapter is added"))
@@ -305,6 +313,8 @@ class ProbeDialog(QDialog):
     def _fill_adapters(self, chosen: Path | None) -> None:
         self.adapter.clear()
         self.adapter.addItem(self.tr("Without adapter"), "")
+        for own in self._own:
+            self.adapter.addItem(self.tr("{} (for {})").format(own.name, own.base_name), own.id)
         for path in self._session.known_adapters():
             self.adapter.addItem(path.stem, str(path))
             self.adapter.setItemData(self.adapter.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
@@ -318,7 +328,20 @@ class ProbeDialog(QDialog):
             if name:
                 self._session.remember_adapter(Path(name))
             self._fill_adapters(Path(name) if name else None)
+        elif isinstance(self.adapter.currentData(), int):
+            self._choose_own(self.adapter.currentData())
         self._reckon()
+
+    def _choose_own(self, id: int) -> None:
+        """Takes an adapter of the project, as strongly as is kept there; none where its file cannot be had."""
+        own = next((one for one in self._own if one.id == id), None)
+        file = file_of(self._session, own) if own is not None else None
+        if own is None or file is None:
+            self.adapter.setCurrentIndex(0)
+            return
+        self._files[id] = file
+        self.adapter.setCurrentIndex(self.adapter.findData(id))
+        self.scale.setValue(own.scale)
 
     def _say(self, sentence: str) -> None:
         self._note.setText(sentence)

@@ -32,6 +32,9 @@ class Session(QObject):
     runs_changed = Signal(list)  # ids
     responses_changed = Signal(list)  # ids of the runs of probes that were answered
     suites_changed = Signal(list)  # ids
+    datasets_changed = Signal(list)  # ids
+    adapters_changed = Signal(list)  # ids
+    tuning_changed = Signal(list)  # ids of the runs that went on to tune
     error_reported = Signal(object)  # a UserError to be shown
     notice_given = Signal(str)  # a sentence to be shown for a moment
     offer_made = Signal(str, str, object)  # a notice, the label of a button, and what it does
@@ -169,6 +172,9 @@ class Session(QObject):
             "runs": self.runs_changed,
             "responses": self.responses_changed,
             "suites": self.suites_changed,
+            "datasets": self.datasets_changed,
+            "adapters": self.adapters_changed,
+            "tuning": self.tuning_changed,
         }
         if "documents" in waiting:
             self._labels.clear()

@@ -57,6 +57,8 @@ _GLYPHS = {
     "outline": "mdi6.format-list-bulleted",
     "sycophancy": "mdi6.scale-balance",
     "compare": "mdi6.compare-horizontal",
+    "tuning": "mdi6.tune-variant",
+    "merge": "mdi6.source-merge",
 }
 
 # Meaning → (colour on a light ground, colour on a dark ground); each has a contrast of 4.5 or more there.

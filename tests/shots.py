@@ -1,6 +1,6 @@
 """Pictures of every panel and dialog, light and dark, with data, empty and in error; for people to look at.
 
-python -m tests.shots [FOLDER]    default: build/shots. Drawn by a real X server (Xvfb) where there is one.
+python -m tests.shots [FOLDER [SCENE …]]    default: build/shots, all scenes. Drawn by Xvfb where there is one.
 """
 
 import json
@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gui.chat_page import ChatPage
     from gui.jobs import Job
     from gui.panels.sycophancy import SycophancyPanel
+    from gui.panels.tuning import TuningPanel
+    from gui.tune_dialog import TuneDialog
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "build" / "sample" / "sample.elenchus"
@@ -37,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, x_server():
         os.environ |= dict.fromkeys(("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HOME"), home)
         project = make_sample(Path(home))
-        draw_all(project, folder, Path(home))
+        draw_all(project, folder, Path(home), sys.argv[2:])
 
 
 @contextmanager
@@ -72,8 +74,8 @@ def make_sample(home: Path) -> Path:
     return path
 
 
-def draw_all(project: Path, folder: Path, home: Path) -> None:
-    """Every scene."""
+def draw_all(project: Path, folder: Path, home: Path, wanted: Sequence[str] = ()) -> None:
+    """Every scene, or those that are named."""
     from gui.app import make_application
 
     _application = make_application(sys.argv[:1])
@@ -93,6 +95,17 @@ def draw_all(project: Path, folder: Path, home: Path) -> None:
         probe,
         no_probes,
         counter,
+        no_adapters,
+        no_torch,
+        tuned,
+        tuning,
+        tuning_facts,
+        tuning_failed,
+        samples,
+        before_after,
+        tune,
+        tune_advanced,
+        merge,
         models,
         download,
         chat,
@@ -106,7 +119,18 @@ def draw_all(project: Path, folder: Path, home: Path) -> None:
         error,
         bug,
     ):
-        studio.take(scene, project)
+        if not wanted or scene.__name__ in wanted:
+            studio.take(scene, project)
+
+
+@contextmanager
+def missing() -> Iterator[None]:
+    """As where what tuning needs is not installed."""
+    from core.tuning import extra
+
+    find, extra.find_spec = extra.find_spec, lambda name: None
+    yield
+    extra.find_spec = find
 
 
 class Studio:
@@ -129,7 +153,8 @@ class Studio:
         self.project = copy
         settings = QSettings(str(copy.with_suffix(".ini")), QSettings.Format.IniFormat)
         settings.setValue("recent", [str(project), str(self.home / "Thesis.elenchus")])
-        self.window = MainWindow(Session(settings), Jobs())
+        with missing() if scene is no_torch else nullcontext():
+            self.window = MainWindow(Session(settings), Jobs())
         self.window.resize(*SIZE)
         self.window.show()
         shown = scene(self) or self.window
@@ -295,6 +320,106 @@ def open_probes(studio: Studio, *shown: int) -> "SycophancyPanel":
     return panel
 
 
+def no_adapters(studio: Studio) -> None:
+    studio.open(3)
+
+
+def no_torch(studio: Studio) -> None:
+    open_tuning(studio)
+
+
+def tuned(studio: Studio) -> None:
+    open_tuning(studio)
+
+
+def tuning(studio: Studio) -> None:
+    """A run that goes on."""
+    open_tuning(studio, "running")
+
+
+def tuning_facts(studio: Studio) -> None:
+    panel = open_tuning(studio)
+    page = panel._make_training()
+    page.facts.fold.setChecked(True)
+    studio.settle(0.3)
+    page.verticalScrollBar().setValue(page.verticalScrollBar().maximum())
+
+
+def tuning_failed(studio: Studio) -> None:
+    open_tuning(studio, "failed")
+
+
+def samples(studio: Studio) -> None:
+    panel = open_tuning(studio)
+    panel.tabs.setCurrentWidget(panel.samples)
+
+
+def before_after(studio: Studio) -> None:
+    """As if a model had answered."""
+    from gui.before_after import _Asked
+    from tests.data.tuning_runs import ANSWERS, PROMPTS
+
+    panel = open_tuning(studio)
+    panel.tabs.setCurrentWidget(panel.both)
+    adapter = panel.adapter
+    assert adapter is not None
+    panel.both._asked[adapter.id] = _Asked(PROMPTS, 1.0, [list(pair) for pair in zip(*ANSWERS, strict=True)], 4)
+    panel.both._show_answers()
+
+
+def open_tuning(studio: Studio, state: str = "") -> "TuningPanel":
+    """Two adapters and a run that stopped; and one in another state, which is shown."""
+    from core.project.project import Project
+    from tests.data.tuning_runs import add_adapter, add_run
+
+    with Project.open(studio.project) as project:
+        for seed, (name, dataset) in enumerate(
+            (("calm and true", "run 7, 240 rows"), ("seminar", "accepted, 640 rows"))
+        ):
+            add_adapter(project, add_run(project, dataset=dataset), name, studio.home, seed)
+        add_run(project, "cancelled", 120, dataset="accepted, 640 rows")
+        shown = add_run(project, "failed", 40, dataset="questions of the seminar.jsonl") if state == "failed" else 0
+    studio.open(3)
+    panel = studio.window.tuning
+    if state == "running":
+        shown = add_run(studio.window.session.project, "running", 140, dataset="accepted, 640 rows")
+        studio.settle()
+    adapters = studio.window.session.project.adapters()
+    panel.list.select(("run", shown) if shown else ("adapter", adapters[0].id))
+    studio.settle()
+    return panel
+
+
+def tune(studio: Studio) -> "TuneDialog":
+    from gui.tune_dialog import TuneDialog
+
+    studio.open(3)
+    project = studio.window.session.project
+    project.set_state(project.example_ids()[:9], "accepted")
+    project.set_state(generate(project), "accepted")
+    dialog = TuneDialog(studio.window.session, studio.window.jobs, studio.window)
+    dialog.show()
+    studio.settle(8)
+    return dialog
+
+
+def tune_advanced(studio: Studio) -> object:
+    dialog = tune(studio)
+    dialog.tabs.setCurrentIndex(1)
+    return dialog
+
+
+def merge(studio: Studio) -> object:
+    from gui.merge_dialog import MergeDialog
+
+    panel = open_tuning(studio)
+    adapter = panel.adapter
+    assert adapter is not None
+    dialog = MergeDialog(studio.window.session, studio.window.jobs, adapter, studio.window)
+    dialog.show()
+    return dialog
+
+
 def models(studio: Studio) -> None:
     """With models of other programs, and one that is no model."""
     from core.models.shelf import models_folder
@@ -310,7 +435,7 @@ def models(studio: Studio) -> None:
     layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{'a' * 64}"}
     manifest.write_text(json.dumps({"layers": [layer]}))
     (models_folder() / "Qwen3-4B-Instruct-2507-Q4_K_M.gguf").write_bytes(b"GGUF")
-    studio.open(3)
+    studio.open(4)
     studio.window.models.list.setCurrentRow(3)
 
 
@@ -326,7 +451,7 @@ def download(studio: Studio) -> object:
     (begun / "download.json").write_text(json.dumps({"source": source, "files": [file]}))
     with open(begun / f"{file['name']}.part", "wb") as part:
         part.truncate(1_900_000_000)
-    studio.open(3)
+    studio.open(4)
     dialog = DownloadDialog(studio.window.session, studio.window)
     dialog.list.setCurrentRow(8)
     dialog.show()
@@ -363,7 +488,7 @@ def compare(studio: Studio) -> None:
 
 
 def open_chat(studio: Studio) -> "ChatPage":
-    studio.open(3)
+    studio.open(4)
     studio.window.models.tabs.setCurrentIndex(1)
     return studio.window.models.chat
 

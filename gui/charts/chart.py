@@ -68,6 +68,20 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A figure over steps: (step, value), by its step. `ink` is the meaning whose colour it has.
+
+    `drawn` as a line, thin (where another line smooths it), or points, of which that of the step `best` stands out.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    ink: str = "accent"
+    drawn: str = "line"
+    best: float | None = None
+
+
+@dataclass(frozen=True)
 class Ink:
     """What a chart is drawn with: the window's colours of today, or those of paper."""
 
@@ -274,15 +288,19 @@ class Legend(QWidget):
         self.ink: Ink | None = None
         self._names: list[str] = []
         self._shapes: Sequence[QPainterPath] = ()
+        self._inks: Sequence[str] = ()
 
     @property
     def is_wanted(self) -> bool:
         """Whether there are several series to be told apart."""
         return len(self._names) > 1
 
-    def show_names(self, names: Sequence[str], shapes: Sequence[QPainterPath] = ()) -> None:
-        """The series in order; with `shapes`, each 1 wide around 0, of points, else they are bars."""
-        self._names, self._shapes = list(names), shapes
+    def show_names(self, names: Sequence[str], shapes: Sequence[QPainterPath] = (), inks: Sequence[str] = ()) -> None:
+        """The series in order; with `shapes`, each 1 wide around 0, of points, else they are bars.
+
+        With `inks`, each has the colour of a meaning, else that of its place.
+        """
+        self._names, self._shapes, self._inks = list(names), shapes, inks
         self.setFixedHeight(self.height_for(self.width()))
         self.update()
 
@@ -297,7 +315,7 @@ class Legend(QWidget):
             painter.setPen(QPen(ink.series(place, count), 1))
             if self._shapes:
                 painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(ink.series(place, count))
+                painter.setBrush(ink.colour(self._inks[place]) if self._inks else ink.series(place, count))
                 painter.translate(box.center())
                 painter.scale(side, side)
                 painter.drawPath(self._shapes[place % len(self._shapes)])

@@ -1,4 +1,4 @@
-"""Bars, curves and points, drawn by pyqtgraph.
+"""Bars, curves, lines and points, drawn by pyqtgraph.
 
 It is imported when the first of them is shown, and not before: pyqtgraph and numpy take a third of a second.
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from pyqtgraph.graphicsItems.ScatterPlotItem import Symbols
-from PySide6.QtCore import QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtCore import QEvent, QLocale, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPainterPath
+from PySide6.QtWidgets import QVBoxLayout
 
 from gui import style
-from gui.charts.chart import Chart, Ink, Point, Rate, Row, number, percent
+from gui.charts.chart import Chart, Ink, Line, Point, Rate, Row, number, percent
+from gui.labels import quiet
 from gui.session import Session
 from gui.words import tooltip
 
@@ -26,6 +29,15 @@ DOT, TEXT_MARGIN = 9, 4  # pixels: a point's width, and what Qt leaves free arou
 BAR, BARS = 26, 17  # pixels of height of a row of one bar, and of each of several
 SIGNS = ("o", "t1", "s", "d", "+", "star")  # of series: the shape says it, not the colour alone
 SHAPES = [Symbols[sign] for sign in SIGNS]
+
+
+def _bar(height: float) -> QPainterPath:
+    path = QPainterPath()
+    path.addRect(-0.6, -height / 2, 1.2, height)
+    return path
+
+
+SIGN_OF = {"line": _bar(0.3), "thin": _bar(0.12), "points": Symbols["o"]}  # what a legend shows for a line
 
 
 class _Plot(Chart):
@@ -205,6 +217,134 @@ class CurveChart(_Plot):
         self._item.addItem(
             pg.PlotDataItem(x, value, pen=pen, symbol=sign, symbolBrush=brush, symbolPen=pen, symbolSize=8)
         )
+
+
+class LineChart(_Plot):
+    """Figures over steps. Under the mouse, or where the arrow keys lead, their values stand above."""
+
+    def __init__(self, session: Session, title: str, axis: str, height: int = CURVE) -> None:
+        self._lines: list[Line] = []
+        self._axis_name = axis
+        self._at: float | None = None  # the step that is looked at
+        self._cross: Any = None
+        super().__init__(session, title)
+        self._values = quiet()
+        self._values.setWordWrap(False)
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        layout.insertWidget(2, self._values)
+        self._pages.setFixedHeight(height)
+        self._item.showGrid(y=True, alpha=0.15)
+        scene: Any = self._view.scene()
+        scene.sigMouseMoved.connect(self._point_at)
+        self._redraw()
+
+    @property
+    def steps(self) -> list[float]:
+        """Every step that has a value, in order."""
+        return sorted({step for line in self._lines for step, _ in line.points})
+
+    def show_lines(self, lines: Sequence[Line]) -> None:
+        """What to draw; values that are no numbers are left out."""
+        self._lines = [
+            replace(one, points=[(step, value) for step, value in one.points if math.isfinite(value)]) for one in lines
+        ]
+        drawn = [one for one in self._lines if one.points]
+        self._legend.show_names(
+            [one.name for one in drawn], [SIGN_OF[one.drawn] for one in drawn], [one.ink for one in drawn]
+        )
+        self._redraw()
+
+    def look_at(self, step: float | None) -> None:
+        """Marks the step with values that is nearest to this one, and says its values; None: the last one's."""
+        steps = self.steps
+        self._at = min(steps, key=lambda one: abs(one - step)) if steps and step is not None else None
+        if self._cross is not None:
+            self._cross.setVisible(self._at is not None)
+            self._cross.setValue(self._at or 0)
+        self._say_values()
+
+    def table(self) -> list[Row]:
+        head = (self._axis_name, *(one.name for one in self._lines))
+        values = [dict(one.points) for one in self._lines]
+        return [head, *((number(step), *(number(one.get(step)) for one in values)) for step in self.steps)]
+
+    def _draw(self, ink: Ink) -> None:
+        self._begin(ink)
+        self._name_axes(ink, self._axis_name)
+        for one in self._lines:
+            self._add_line(one, ink.colour(one.ink))
+        self._cross = pg.InfiniteLine(0, 90, pen=pg.mkPen(ink.colour("quiet"), style=Qt.PenStyle.DashLine))
+        self._item.addItem(self._cross, ignoreBounds=True)
+        if ink.printed:
+            self._cross.hide()
+        elif hasattr(self, "_values"):
+            self.look_at(self._at)
+
+    def _add_line(self, one: Line, colour: QColor) -> None:
+        if not one.points:
+            return
+        x, y = np.array(one.points, dtype=float).T
+        if one.drawn == "thin":
+            faint = QColor(colour)
+            faint.setAlpha(110)
+            self._item.addItem(pg.PlotCurveItem(x, y, pen=pg.mkPen(faint, width=1)))
+            return
+        pen = pg.mkPen(colour, width=2)
+        if one.drawn == "line":
+            self._item.addItem(pg.PlotCurveItem(x, y, pen=pen))
+            return
+        brush = pg.mkBrush(colour)
+        self._item.addItem(
+            pg.PlotDataItem(x, y, pen=pen, symbol="o", symbolBrush=brush, symbolPen=pen, symbolSize=DOT - 2)
+        )
+        if (best := [(step, value) for step, value in one.points if step == one.best]) != []:
+            mark = {"symbol": "star", "size": 2.4 * DOT, "pen": pg.mkPen(self._today().ground), "brush": brush}
+            self._item.addItem(pg.ScatterPlotItem(pos=best, **mark))
+
+    def _say_values(self) -> None:
+        steps = self.steps
+        at = self._at if self._at is not None else (steps[-1] if steps else None)
+        if at is None:
+            self._values.clear()
+            return
+        parts = [f"{self._axis_name} {QLocale().toString(float(at), 'g', 6)}"]
+        for one in self._lines:
+            before = [value for step, value in one.points if step <= at]
+            parts += [f"{one.name} {QLocale().toString(float(before[-1]), 'g', 4)}"] if before else []
+        self._values.setText(" · ".join(parts))
+        self._values.setToolTip(tooltip(self._values.text()))
+
+    def _point_at(self, place: QPointF) -> None:
+        box = self._item.getViewBox()
+        if box.sceneBoundingRect().contains(place):
+            self.look_at(box.mapSceneToView(place).x())
+
+    # Qt's own
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.look_at(None)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps, keys = self.steps, Qt.Key
+        place = steps.index(self._at) if self._at in steps else len(steps) - 1
+        moves = {keys.Key_Left: place - 1, keys.Key_Right: place + 1, keys.Key_Home: 0, keys.Key_End: len(steps) - 1}
+        if steps and event.key() in moves:
+            self.look_at(steps[min(max(0, moves[keys(event.key())]), len(steps) - 1)])
+        else:
+            super().keyPressEvent(event)
+
+
+def smoothed(points: Sequence[tuple[float, float]], weight: float = 0.9) -> list[tuple[float, float]]:
+    """Values with each the mean of those so far, of which one that is a step older counts `weight` times as much."""
+    made: list[tuple[float, float]] = []
+    total = count = 0.0
+    for step, value in points:
+        if math.isfinite(value):
+            total, count = weight * total + value, weight * count + 1
+            made.append((step, total / count))
+    return made
 
 
 class ScatterChart(_Plot):

@@ -26,6 +26,7 @@ from core.engine.requests import Loaded
 from core.errors import UserError
 from core.models.files import ModelFile
 from core.models.shelf import OWN, Shelved, models_folder
+from core.project.tuning import AdapterRow
 from core.questions.prompts import load_prompts
 from gui import style
 from gui.chat_page import ChatPage
@@ -124,7 +125,7 @@ class ModelsPanel(Panel):
         self._unload = self.add_action(self.tr("Un&load from memory"), self.unload, None, "unload")
         self._open = self.add_action(self.tr("&Open the models folder"), self.open_folder, None, "open")
         self._again = self.add_action(self.tr("Look for models a&gain"), self.refresh, "F5", "again")
-        self.add_action(self.tr("&Chat with it"), self.show_chat, "Ctrl+T", "questions")
+        self.add_action(self.tr("&Chat with it"), self.show_chat, "Ctrl+Shift+T", "questions")
         self._splitter = QSplitter()
         self._splitter.setChildrenCollapsible(False)
         self._splitter.addWidget(self._left())
@@ -337,6 +338,16 @@ class ModelsPanel(Panel):
         """Lets the user talk with the selected model."""
         self.tabs.setCurrentWidget(self.chat)
         self.chat.take_focus()
+
+    def chat_with(self, adapter: AdapterRow) -> None:
+        """Lets the user talk with the model that an adapter was made for, with the adapter added."""
+        self._wanted = Path(adapter.base_path)
+        self._select(self._wanted)
+        if self.current is None or self.current.path != Path(adapter.base_path):
+            words = self.tr("“{}” was made for {}, which is not in this list. Add its file, {}, and choose it.")
+            self.session.notify(words.format(adapter.name, adapter.base_name, adapter.base_path))
+        self.show_chat()
+        self.chat.first.use_own(adapter)
 
     def unload(self) -> None:
         """Frees the memory, once the run that uses it is over."""

@@ -34,6 +34,7 @@ from PySide6.QtWidgets import (
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Run
+from core.project.tuning import AdapterRow
 from core.sycophancy.probe import how_far, probe_runs
 from gui import style
 from gui.counter_dialog import CounterDialog, Countering
@@ -43,10 +44,10 @@ from gui.panels.panel import Panel, action_button
 from gui.probe_dialog import ProbeDialog
 from gui.probe_item_table import Row, rows_of, rows_of_both
 from gui.probe_items import ItemsPage
-from gui.probe_run_list import LINES, Line, RunDelegate, whole
 from gui.probe_words import headline, run_facts, run_model, run_title, run_ways
 from gui.probing import STOPPED, Probing
 from gui.reckoner import Reckoner
+from gui.run_list import LINES, Line, RunDelegate, whole
 from gui.session import Session
 from gui.suite_dialog import SuiteDialog
 from gui.words import local_time, tooltip
@@ -178,7 +179,7 @@ class SycophancyPanel(Panel):
         self._reckoner.reckoned.connect(self._take)
         self.probing.changed.connect(self._show_actions)
         self.probing.run_begun.connect(self._follow)
-        self.probing.options_wanted.connect(self.probe)
+        self.probing.options_wanted.connect(lambda: self.probe())
         self.countering.changed.connect(self._show_actions)
         self.countering.examples_wanted.connect(self.examples_wanted)
         self.session.project_opened.connect(self._show_project)
@@ -310,7 +311,7 @@ class SycophancyPanel(Panel):
                 "Ask a model what it knows, push back, and see exactly when it gives in: with intervals, item by item."
             ),
             self.tr("Probe…"),
-            self.probe if writable else None,
+            (lambda: self.probe()) if writable else None,
         )
 
     def _show_actions(self) -> None:
@@ -438,12 +439,12 @@ class SycophancyPanel(Panel):
 
     # What the user does
 
-    def probe(self) -> None:
-        """Asks what to probe, and begins."""
+    def probe(self, adapter: AdapterRow | None = None) -> None:
+        """Asks what to probe, an adapter where one is given, and begins."""
         if not self.probing.allowed():
             return
         with self.session.reporting():
-            dialog = ProbeDialog(self.session, self)
+            dialog = ProbeDialog(self.session, self, adapter)
             if dialog.exec():
                 self.probing.start(dialog.options())
             dialog.deleteLater()
@@ -483,7 +484,9 @@ class SycophancyPanel(Panel):
 
     def _tell_imported(self, name: str) -> None:
         self.session.settings.setValue("probe/suites", [name])  # checked in the next dialog
-        self.session.notify(self.tr("“{}” is among the suites now.").format(name), self.tr("Probe…"), self.probe)
+        self.session.notify(
+            self.tr("“{}” is among the suites now.").format(name), self.tr("Probe…"), lambda: self.probe()
+        )
 
     # State
 

@@ -19,8 +19,8 @@ from gui.jobs import Jobs
 from gui.panels.sycophancy import SycophancyPanel
 from gui.probe_dialog import ProbeDialog
 from gui.probe_overview import FlipsPage, OverviewPage
-from gui.probe_run_list import fitted
 from gui.reckoner import Reckoner
+from gui.run_list import fitted
 from gui.session import Session
 from gui.words import starter_words
 from tests.core.project.project_material import make_document, make_draft, make_passages, make_settings

@@ -1,0 +1,140 @@
+"""A choice of what to learn from: accepted questions, countering data, what was frozen before, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QLocale, QSize, Qt, Signal
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+
+from core.project.project import Project
+from core.project.records import GENERATING_RUNS, ExampleFilter
+from gui import style
+from gui.labels import strong
+from gui.session import Session
+from gui.words import local_time, run_words, tooltip
+
+SHOWN = 3  # prompts to begin with
+
+_SOURCE = Qt.ItemDataRole.UserRole
+translate = QCoreApplication.translate
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to learn from: what it is called for `core.datasets.freeze`, and what is said of it."""
+
+    what: str
+    name: str
+    about: str
+    why_not: str = ""  # it cannot be used
+
+
+def sources(project: Project) -> list[Source]:
+    """All that the project has; those of most use first."""
+    number, accepted = QLocale().toString, project.count(ExampleFilter(state="accepted"))
+    found = [
+        Source(
+            "accepted",
+            translate("DatasetChoice", "Accepted questions"),
+            translate("DatasetChoice", "{} examples").format(number(accepted)),
+            "" if accepted else translate("DatasetChoice", "none yet: accept some in Questions"),
+        )
+    ]
+    for run in reversed(project.runs()):
+        if run.request.kind not in GENERATING_RUNS:
+            continue
+        usable = sum(project.count(ExampleFilter(run_id=run.id, state=state)) for state in ("draft", "accepted"))
+        about = translate("DatasetChoice", "{} examples").format(number(usable))
+        if mixed := len(run.request.settings.get("mixed", [])):
+            about += translate("DatasetChoice", ", {} of the project's own with them").format(number(mixed))
+        name = translate("DatasetChoice", "Run {}: {}").format(run.id, run_words(run.request.kind))
+        why_not = "" if usable else translate("DatasetChoice", "all of them are rejected")
+        found.append(Source(f"run:{run.id}", name, f"{about} · {local_time(run.started_at)}", why_not))
+    for dataset in reversed(project.datasets()):
+        about = translate("DatasetChoice", "frozen · {} to learn from, {} held out").format(
+            number(dataset.rows - dataset.held_out), number(dataset.held_out)
+        )
+        found.append(Source(dataset.name, dataset.name, f"{about} · {local_time(dataset.created_at)}"))
+    return found
+
+
+class DatasetChoice(QWidget):
+    """One source is selected, or none where nothing can be used."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.list = QListWidget()
+        self.list.setAccessibleName(self.tr("What to learn from"))
+        self.list.setSpacing(1)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._choose = QPushButton(self.tr("Fi&le…"))
+        self._choose.setToolTip(self.tr("Rows of a file: JSONL of conversations, prompts and answers, or pairs"))
+        self._choose.setAutoDefault(False)
+        self._choose.clicked.connect(self._choose_file)
+        head = QHBoxLayout()
+        style.spaced(head, 0)
+        head.addWidget(strong(self.tr("What to learn from")), 1)
+        head.addWidget(self._choose)
+        column = QVBoxLayout(self)
+        style.spaced(column, 0)
+        column.addLayout(head)
+        column.addWidget(self.list, 1)
+        self.setFocusProxy(self.list)
+        with session.reporting():
+            for source in sources(session.project):
+                self._add(source)
+        usable = [row for row in range(self.list.count()) if not self.list.item(row).data(_SOURCE).why_not]
+        if usable:
+            self.list.setCurrentRow(usable[0])
+        self.list.currentItemChanged.connect(lambda: self.changed.emit())
+
+    @property
+    def source(self) -> Source | None:
+        """What is selected."""
+        item = self.list.currentItem()
+        return item.data(_SOURCE) if item and not item.data(_SOURCE).why_not else None
+
+    def add_file(self, path: Path) -> None:
+        """Takes a file and selects it; whether it can be used is said before it starts."""
+        self._add(Source(str(path), path.name, str(path.parent)))
+        self.list.setCurrentRow(self.list.count() - 1)
+
+    def select(self, what: str) -> None:
+        """Selects what is called so, where it is there."""
+        rows = [row for row in range(self.list.count()) if self.list.item(row).data(_SOURCE).what == what]
+        if rows:
+            self.list.setCurrentRow(rows[0])
+
+    def _choose_file(self) -> None:
+        title, kinds = self.tr("Choose a dataset"), self.tr("Datasets (*.jsonl *.json *.ndjson);;All files (*)")
+        name, _ = QFileDialog.getOpenFileName(self, title, str(Path.home()), kinds)
+        if name:
+            self.add_file(Path(name))
+
+    def _add(self, source: Source) -> None:
+        item = QListWidgetItem(f"{source.name}\n{source.why_not or source.about}", self.list)
+        item.setData(_SOURCE, source)
+        item.setToolTip(tooltip(f"{source.name}\n{source.about}"))
+        item.setSizeHint(QSize(0, 2 * self.fontMetrics().height() + 2 * style.SPACE))
+        if source.why_not:
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+
+
+def some_prompts(project: Project, what: str) -> Sequence[str]:
+    """A few prompts of a source, as one would ask them: of what was frozen, those that were held out."""
+    if what == "accepted" or what.startswith("run:"):
+        run = int(what.removeprefix("run:")) if what.startswith("run:") else None
+        ids = project.example_ids(ExampleFilter(state=None if run else "accepted", run_id=run))
+        spread = [ids[place * len(ids) // SHOWN] for place in range(min(SHOWN, len(ids)))]
+        return [project.example(id).question for id in spread]
+    for dataset in project.datasets():
+        if dataset.name == what:
+            rows = sorted(project.dataset_rows(dataset.id), key=lambda row: not row.held_out)
+            return [row.messages[-1][1] for row in rows[:SHOWN]]
+    return []

@@ -1,0 +1,265 @@
+"""Asks what a model is to learn from and how, and says before it starts what that takes."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, QTimer
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QDialog,
+    QDialogButtonBox,
+    QFrame,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QRadioButton,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core import paths
+from core.tuning.records import Recipe
+from core.tuning.tune import TuneOptions
+from gui import style
+from gui.dataset_choice import DatasetChoice, some_prompts
+from gui.estimating import Estimating
+from gui.jobs import Jobs
+from gui.labels import plain, quiet, strong
+from gui.model_choice import ModelChoice
+from gui.recipe_fields import RecipeFields, with_choice
+from gui.session import Session
+from gui.tuning_words import join_prompts, split_prompts
+
+SETTLE = 600  # milliseconds without a change before it is reckoned
+LINES = 6  # of the sample prompts that are seen
+
+# What the simple view offers, the usual one in the middle.
+CHOICES = {
+    "light": Recipe(rank=8, alpha=16, epochs=1),
+    "standard": Recipe(),
+    "thorough": Recipe(rank=32, alpha=64, epochs=6),
+}
+
+
+class TuneDialog(QDialog):
+    """After `exec`, `options` says what to do."""
+
+    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._filled = ""  # the prompts as they were put there, and not by the user
+        self.setWindowTitle(self.tr("Tune a model"))
+        self._build()
+        self._estimating = Estimating(session, jobs, self)
+        self._later = QTimer(self, singleShot=True, interval=SETTLE)
+        self._connect()
+        self._restore()
+        self._fill_prompts()
+        self._change()
+        self.resize(900, 660)
+        self.data.setFocus()
+
+    def options(self) -> TuneOptions:
+        """What is to be tuned. Only when a dataset and a model are chosen."""
+        source, model = self.data.source, self.model.model
+        assert source is not None
+        assert model is not None
+        return TuneOptions(
+            dataset=source.what,
+            model=model.path,
+            recipe=self.recipe.recipe,
+            prompts=split_prompts(self.prompts.toPlainText()),
+        )
+
+    # Building
+
+    def _build(self) -> None:
+        body = QHBoxLayout()
+        style.spaced(body, 0, style.WIDE)
+        body.addLayout(self._what(), 1)
+        body.addLayout(self._how(), 1)
+        self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
+        self.start = self._buttons.addButton(self.tr("&Tune"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self.start.setDefault(True)
+        column = QVBoxLayout(self)
+        style.spaced(column, style.DOUBLE, style.DOUBLE)
+        column.addLayout(body, 1)
+        column.addWidget(self._before())
+        column.addWidget(self._buttons)
+
+    def _what(self) -> QVBoxLayout:
+        self.data = DatasetChoice(self._session)
+        self.prompts = QPlainTextEdit()
+        self.prompts.setAccessibleName(self.tr("Sample prompts"))
+        self.prompts.setPlaceholderText(self.tr("None: nothing is answered meanwhile"))
+        self.prompts.setTabChangesFocus(True)
+        self.prompts.setAcceptDrops(False)
+        self.prompts.setFixedHeight(LINES * self.fontMetrics().lineSpacing() + 2 * style.SPACE)
+        column = QVBoxLayout()
+        style.spaced(column, 0)
+        column.addWidget(self.data, 1)
+        column.addSpacing(style.SPACE)
+        column.addWidget(strong(self.tr("Sample prompts")))
+        column.addWidget(quiet(self.tr("Answered before, during and after; an empty line between them.")))
+        column.addWidget(self.prompts)
+        return column
+
+    def _how(self) -> QVBoxLayout:
+        self.model = ModelChoice(self._session)
+        self.recipe = RecipeFields()
+        self.tabs = QTabWidget()
+        for widget in (self.tabs, self.tabs.tabBar()):
+            widget.setAccessibleName(self.tr("How to learn"))
+        self.tabs.addTab(self._simple(), self.tr("&Simple"))
+        self.tabs.addTab(self.recipe, self.tr("&Advanced"))
+        column = QVBoxLayout()
+        style.spaced(column, 0)
+        column.addWidget(strong(self.tr("Base model")))
+        column.addWidget(self.model)
+        column.addSpacing(style.SPACE)
+        column.addWidget(strong(self.tr("How")))
+        column.addWidget(self.tabs, 1)
+        return column
+
+    def _simple(self) -> QWidget:
+        words = {
+            "light": (
+                self.tr("&Light"),
+                self.tr("Rank 8, one pass over the examples. Quick: to see whether they teach anything at all."),
+            ),
+            "standard": (
+                self.tr("Stan&dard"),
+                self.tr("Rank 16, up to three passes, ended early where more no longer helps. Right for most."),
+            ),
+            "thorough": (
+                self.tr("T&horough"),
+                self.tr("Rank 32, up to six passes. For a new way to answer, or where much is to be learned."),
+            ),
+        }
+        self.choices: dict[str, QRadioButton] = {}
+        self._group = QButtonGroup(self)
+        page = QWidget()
+        column = QVBoxLayout(page)
+        style.spaced(column, style.SPACE, style.HALF)
+        for name, (title, about) in words.items():
+            self.choices[name] = button = QRadioButton(title)
+            button.setAccessibleDescription(about)
+            self._group.addButton(button)
+            line = quiet(about)
+            line.setContentsMargins(style.WIDE, 0, 0, style.SPACE)
+            column.addWidget(button)
+            column.addWidget(line)
+        self._own = quiet(self.tr("None of these: the settings under Advanced are your own."))
+        column.addWidget(self._own)
+        column.addStretch(1)
+        return page
+
+    def _before(self) -> QFrame:
+        box = QFrame()
+        box.setFrameShape(QFrame.Shape.StyledPanel)
+        self.estimate, self.advice = plain(), quiet()
+        self.estimate.setAccessibleName(self.tr("What it takes"))
+        self.advice.setAccessibleName(self.tr("What to change"))
+        column = QVBoxLayout(box)
+        style.spaced(column, style.SPACE, style.HALF)
+        column.addWidget(strong(self.tr("Before it starts")))
+        column.addWidget(self.estimate)
+        column.addWidget(self.advice)
+        return box
+
+    def _connect(self) -> None:
+        self._buttons.accepted.connect(self.accept)
+        self._buttons.rejected.connect(self.reject)
+        self.data.changed.connect(self._fill_prompts)
+        for signal in (self.data.changed, self.model.changed, self.recipe.changed):
+            signal.connect(self._change)
+        for name, button in self.choices.items():
+            button.clicked.connect(lambda _=False, name=name: self._choose(name))
+        self._later.timeout.connect(self._reckon)
+        self._estimating.changed.connect(self._show_estimate)
+
+    # Choosing
+
+    def _choose(self, name: str) -> None:
+        with QSignalBlocker(self.recipe):
+            self.recipe.show_recipe(with_choice(self.recipe.recipe, CHOICES[name]))
+        self._change()
+
+    def _fill_prompts(self) -> None:
+        """Puts some of the dataset's own there, unless the user has written others."""
+        source = self.data.source
+        if self.prompts.toPlainText() != self._filled or source is None:
+            return
+        with self._session.reporting():
+            self._filled = join_prompts(some_prompts(self._session.project, source.what))
+            self.prompts.setPlainText(self._filled)
+
+    def _change(self) -> None:
+        """Something was chosen: what it takes is to be reckoned anew."""
+        recipe = self.recipe.recipe
+        chosen = next((name for name, one in CHOICES.items() if with_choice(recipe, one) == recipe), "")
+        self._group.setExclusive(False)  # else none could be off
+        for name, button in self.choices.items():
+            button.setChecked(name == chosen)
+        self._group.setExclusive(True)
+        self._own.setVisible(not chosen)
+        self.model.say(self._about_model())
+        self._estimating.forget()
+        if self._why_not():
+            self._later.stop()
+        else:
+            self._later.start()
+        self._show_estimate()
+
+    def _about_model(self) -> str:
+        if self.model.model is not None and self.model.model.path == paths.starter_model():
+            return self.tr("Very small, and knows only what the sample's probes ask: good for trying this out.")
+        return ""
+
+    def _why_not(self) -> str:
+        """Why it cannot start as it is chosen; empty when it can."""
+        model = self.model.model
+        if self.data.source is None:
+            return self.tr("Choose what to learn from.")
+        if model is None:
+            return self.tr("Choose a base model.")
+        if model.is_embedding:
+            return self.tr("This model makes vectors and writes no text. Choose another one.")
+        if model.chat_template is None:
+            return self.tr("This model is not made for conversations: it has no chat template. Choose another one.")
+        return ""
+
+    # What it takes
+
+    def _reckon(self) -> None:
+        if not self._why_not():
+            self._estimating.reckon(self.options())
+
+    def _show_estimate(self) -> None:
+        why = self._why_not()
+        self.estimate.setText(why or self._estimating.words)
+        self.advice.setText("" if why else self._estimating.advice)
+        self.advice.setVisible(bool(self.advice.text()))
+        self.start.setEnabled(not why and self._estimating.allows)
+        self.start.setToolTip(why or ("" if self._estimating.allows else self._estimating.words))
+
+    # Its end
+
+    def _restore(self) -> None:
+        settings = self._session.settings
+        self.data.select(str(settings.value("tune/dataset", "")))
+        kept = str(settings.value("tune/choice", "standard"))
+        with QSignalBlocker(self.recipe):
+            self.recipe.show_recipe(CHOICES.get(kept, CHOICES["standard"]))
+
+    def accept(self) -> None:
+        settings = self._session.settings
+        settings.setValue("tune/dataset", self.data.source.what if self.data.source else "")
+        settings.setValue("tune/choice", next((name for name, one in self.choices.items() if one.isChecked()), ""))
+        super().accept()
+
+    def done(self, result: int) -> None:
+        self._later.stop()
+        self.model.stop()
+        self._estimating.forget()
+        super().done(result)
