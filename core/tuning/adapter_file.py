@@ -70,11 +70,11 @@ def write_adapter(
 ) -> None:
     """Writes `<weight>.lora_a` (rank, inputs) and `<weight>.lora_b` (outputs, rank); appears whole or not at all.
 
-    `facts` are put into the metadata as they are. Raises UserError where a number is none, and OSError.
+    `facts` are put into the metadata, whole numbers with 32 bits. Raises UserError where a number is none, and OSError.
     """
     import gguf
 
-    kinds = {str: gguf.GGUFValueType.STRING, int: gguf.GGUFValueType.INT64, float: gguf.GGUFValueType.FLOAT64}
+    kinds = {str: gguf.GGUFValueType.STRING, int: gguf.GGUFValueType.UINT32, float: gguf.GGUFValueType.FLOAT64}
     for name, values in tensors.items():
         if not np.isfinite(values).all():
             raise UserError(
