@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from core.tuning.lora import Lora
 from core.tuning.traits import YARN_FAST, YARN_SLOW, Rope, Traits
-from core.tuning.weights import Weights, linear
+from core.tuning.weights import Stack, Weights, linear
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Decoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """(rows, vocabulary) in float32."""
         head = "token_embd.weight" if self.traits.tied else "output.weight"
-        logits = linear(self.weights, [head], hidden)[0]
+        logits = linear(self.weights, (head,), hidden)
         cap = self.traits.output_cap
         return torch.tanh(logits / cap) * cap if cap else logits
 
@@ -126,28 +126,22 @@ class _Pass:
         block = f"blk.{layer}."
         mixed = self.attention(self.norm(x, block + "attn_norm.weight"), layer)
         x = x + self.norm(mixed, block + "post_attention_norm.weight")
-        fed = self.feed(self.norm(x, block + "ffn_norm.weight"), block)
+        fed = self.feed(self.norm(x, block + "ffn_norm.weight"), layer)
         return x + self.norm(fed, block + "post_ffw_norm.weight")
 
     def attention(self, x: Tensor, layer: int) -> Tensor:
-        block, traits = f"blk.{layer}.", self.traits
-        sizes = (
-            (traits.heads, traits.head_size),
-            (traits.kv_heads, traits.head_size),
-            (traits.kv_heads, traits.value_size),
-        )
-        if f"{block}attn_qkv.weight" in self.weights:
-            both = self.linear(x, block + "attn_qkv")[0].split([heads * size for heads, size in sizes], dim=-1)
-        else:
-            both = self.linear(x, block + "attn_q", block + "attn_k", block + "attn_v")
-        q, k, v = (part.unflatten(-1, size) for part, size in zip(both, sizes, strict=True))
+        block, traits, stacks = f"blk.{layer}.", self.traits, self.weights.stacks[layer]
+        heads = traits.heads, traits.kv_heads, traits.kv_heads
+        sizes = traits.head_size, traits.head_size, traits.value_size
+        parts = self.linear(x, stacks.qkv).split([count * size for count, size in zip(heads, sizes, strict=True)], -1)
+        q, k, v = (part.unflatten(-1, size) for part, size in zip(parts, zip(heads, sizes, strict=True), strict=True))
         q, k = self.norm(q, block + "attn_q_norm.weight"), self.norm(k, block + "attn_k_norm.weight")
         turns = self.turns.get(traits.ropes[layer])
         if turns is not None:
-            q, k = rotate(q, turns, traits), rotate(k, turns, traits)
+            q, k = rotate(q, turns, traits.rotation), rotate(k, turns, traits.rotation)
         q, k, v = (self.batch.square(part).transpose(1, 2) for part in (q, k, v))
         mixed = self._attend(q, k, v, self.masks[traits.windows[layer]])
-        return self.linear(self.batch.flat(mixed.transpose(1, 2)).flatten(1), block + "attn_output")[0]
+        return self.linear(self.batch.flat(mixed.transpose(1, 2)).flatten(1), stacks.output)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         scale, cap = self.traits.attention_scale, self.traits.attention_cap
@@ -162,24 +156,17 @@ class _Pass:
             mask = self._causal(q.shape[2])
         return scores.masked_fill(~mask, -torch.inf).softmax(-1) @ v
 
-    def feed(self, x: Tensor, block: str) -> Tensor:
-        if f"{block}ffn_gate.weight" in self.weights:
-            gate, up = self.linear(x, block + "ffn_gate", block + "ffn_up")
-        else:
-            gate, up = self.linear(x, block + "ffn_up")[0].chunk(2, dim=-1)
-        if self.traits.activation == "gelu":
-            gated = functional.gelu(gate, approximate="tanh") * up
-        else:
-            gated = functional.silu(gate) * up
-        return self.linear(gated, block + "ffn_down")[0]
+    def feed(self, x: Tensor, layer: int) -> Tensor:
+        stacks = self.weights.stacks[layer]
+        return self.linear(gated(self.linear(x, stacks.gate_up), self.traits.activation), stacks.down)
 
-    def linear(self, x: Tensor, *names: str) -> list[Tensor]:
-        return linear(self.weights, [f"{name}.weight" for name in names], x, self.lora)
+    def linear(self, x: Tensor, stack: Stack) -> Tensor:
+        return linear(self.weights, stack, x, self.lora)
 
     def norm(self, x: Tensor, name: str) -> Tensor:
         """Divided by its root mean square and scaled; as it is where the model has no such norm."""
         scale = self.weights.vector(name)
-        return x if scale is None else functional.rms_norm(x, scale.shape, scale, self.traits.epsilon)
+        return x if scale is None else _Norm.apply(x, scale, self.traits.epsilon)  # type: ignore[return-value]
 
     def _mask(self, window: int) -> Tensor | None:
         """What each token of a row sees; None where that is all before it."""
@@ -192,8 +179,60 @@ class _Pass:
         return torch.ones(length, length, dtype=torch.bool, device=self.batch.tokens.device).tril()
 
 
-def rotations(traits: Traits, rope: Rope, factors: Tensor | None, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of each token's angles, (N, 1, rotated/2), as ggml_rope_cache_init computes them."""
+class _Norm(torch.autograd.Function):
+    """torch's own keeps three times as much for the backward pass, and gives the scale a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
+        size = x.shape[-1]
+        inverse = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(size).add_(epsilon).rsqrt_()
+        ctx.save_for_backward(x, scale, inverse)
+        return (x * inverse).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        x, scale, inverse = ctx.saved_tensors
+        g = gradients[0] * scale
+        along = (g * x).sum(-1, keepdim=True).mul_(inverse.pow(3)).div_(x.shape[-1])
+        return g.mul_(inverse).addcmul_(x, along, value=-1), None, None
+
+
+def gated(both: Tensor, activation: str) -> Tensor:
+    """activation(gate) · up, of (N, gate and up side by side)."""
+    return _Gated.apply(both, activation)  # type: ignore[return-value]
+
+
+class _Gated(torch.autograd.Function):
+    """Keeps only what comes in."""
+
+    @staticmethod
+    def forward(ctx: Any, both: Tensor, activation: str) -> Tensor:
+        ctx.activation = activation
+        ctx.save_for_backward(both)
+        gate, up = both.chunk(2, -1)
+        return _activated(gate, activation).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (both,) = ctx.saved_tensors
+        gate, up = both.chunk(2, -1)
+        out = torch.empty_like(both)
+        of_gate, of_up = out.chunk(2, -1)
+        torch.mul(_activated(gate, ctx.activation), gradients[0], out=of_up)
+        passed = gradients[0] * up
+        if ctx.activation == "gelu":
+            torch.ops.aten.gelu_backward.grad_input(passed, gate, approximate="tanh", grad_input=of_gate)
+        else:
+            torch.ops.aten.silu_backward.grad_input(passed, gate, grad_input=of_gate)
+        return out, None
+
+
+def _activated(x: Tensor, activation: str) -> Tensor:
+    return functional.gelu(x, approximate="tanh") if activation == "gelu" else functional.silu(x)
+
+
+def rotations(traits: Traits, rope: Rope, factors: Tensor | None, positions: Tensor) -> Tensor:
+    """The complex numbers that turn each pair, (N, 1, rotated/2), with angles as ggml_rope_cache_init computes them."""
     pairs = traits.rotated // 2
     step = torch.tensor(rope.base ** (-2 / traits.rotated), dtype=torch.float32)
     angles = [positions.float()]
@@ -206,7 +245,7 @@ def rotations(traits: Traits, rope: Rope, factors: Tensor | None, positions: Ten
     if traits.yarn_context:
         ramp = _yarn_ramp(traits, rope, pairs).to(far.device)
         near = near * (1 - ramp) + far * ramp
-    return near.cos()[:, None] * rope.magnitude, near.sin()[:, None] * rope.magnitude
+    return torch.polar(torch.full_like(near, rope.magnitude), near)[:, None]
 
 
 def _yarn_ramp(traits: Traits, rope: Rope, pairs: int) -> Tensor:
@@ -220,14 +259,13 @@ def _yarn_ramp(traits: Traits, rope: Rope, pairs: int) -> Tensor:
     return 1 - ((torch.arange(pairs) - low) / max(0.001, high - low)).clamp(0, 1)
 
 
-def rotate(x: Tensor, turns: tuple[Tensor, Tensor], traits: Traits) -> Tensor:
-    """(N, heads, size) with the pairs of its first numbers turned."""
-    cos, sin = turns
-    turned, rest = x[..., : traits.rotated], x[..., traits.rotated :]
-    if traits.rotation == "adjacent":
-        first, second = turned[..., 0::2], turned[..., 1::2]
-        turned = torch.stack((first * cos - second * sin, first * sin + second * cos), -1).flatten(-2)
-    else:
-        first, second = turned.chunk(2, dim=-1)
-        turned = torch.cat((first * cos - second * sin, first * sin + second * cos), -1)
-    return torch.cat((turned, rest), -1) if rest.shape[-1] else turned
+def rotate(x: Tensor, turns: Tensor, rotation: str) -> Tensor:
+    """(N, heads, size) with the pairs of its first numbers turned.
+
+    Where halves of a head are turned, its numbers come out as pairs: a product of queries and keys is the same.
+    """
+    rotated = 2 * turns.shape[-1]
+    first = x[..., :rotated]
+    pairs = first.unflatten(-1, (-1, 2)) if rotation == "adjacent" else first.unflatten(-1, (2, -1)).mT.contiguous()
+    turned = torch.view_as_real(torch.view_as_complex(pairs) * turns).flatten(-2)
+    return turned if rotated == x.shape[-1] else torch.cat((turned, x[..., rotated:]), -1)

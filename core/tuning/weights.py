@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.models.files import read_model
 from core.models.gguf_header import read_header
@@ -19,6 +21,9 @@ STRIP = 1 << 24  # numbers that are unpacked at once: a head of 152,000 tokens w
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+Stack = tuple[str, ...]  # names of matrices that have the same input
+
+
 @dataclass(frozen=True)
 class Packed:
     """A tensor as the file has it."""
@@ -27,9 +32,22 @@ class Packed:
     shape: tuple[int, ...]
     data: Tensor  # its bytes
 
-    @property
-    def row_bytes(self) -> int:
-        return self.data.numel() // self.shape[0]
+    def parts(self, rows: int) -> "Iterator[Packed]":
+        """The same, so many rows at a time."""
+        row_bytes = self.data.numel() // self.shape[0]
+        for start in range(0, self.shape[0], rows):
+            stop = min(self.shape[0], start + rows)
+            yield Packed(self.kind, (stop - start, self.shape[1]), self.data[start * row_bytes : stop * row_bytes])
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """The matrices of a layer; those of one input are multiplied as one."""
+
+    qkv: Stack
+    output: Stack
+    gate_up: Stack
+    down: Stack
 
 
 class Weights:
@@ -43,7 +61,7 @@ class Weights:
         self.device = torch.device(device)
         self.dtype = DTYPES[dtype]
         self._packed = {name: self._placed(tensor) for name, tensor in _mapped(path).items()}
-        self._dense: dict[str, Tensor] = {}  # unpacked for good
+        self._dense: dict[Stack, Tensor] = {}  # unpacked for good
         self._vectors: dict[str, Tensor] = {}
         self._buffer = torch.empty(0, dtype=self.dtype, device=self.device)
         self.linears: dict[str, tuple[int, int]] = {  # what may be adapted: (out, in)
@@ -51,6 +69,8 @@ class Weights:
             for name, tensor in self._packed.items()
             if name.startswith("blk.") and name.split(".")[2] in MATRICES and name.endswith(".weight")
         }
+
+        self.stacks = [self._stacks(layer) for layer in range(self.traits.layers)]
 
     def __contains__(self, name: str) -> bool:
         return name in self._packed
@@ -74,10 +94,18 @@ class Weights:
 
     def keep_dense(self, layers: int) -> None:
         """Keeps the matrices of the first `layers` layers unpacked, which is faster and takes memory."""
-        wanted = {name for name in self.linears if int(name.split(".")[1]) < layers}
-        self._dense = {name: dense for name, dense in self._dense.items() if name in wanted}
-        for name in sorted(wanted - self._dense.keys()):
-            self._dense[name] = self.unpack(name)
+        wanted = {stack for layer in self.stacks[:layers] for stack in vars(layer).values()}
+        self._dense = {stack: dense for stack, dense in self._dense.items() if stack in wanted}
+        for stack in wanted - self._dense.keys():
+            dense = torch.empty(self.rows_of(stack), self.linears[stack[0]][1], dtype=self.dtype, device=self.device)
+            self._unpack(stack, dense)
+            self._dense[stack] = dense
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._packed[name].shape
+
+    def rows_of(self, stack: Stack) -> int:
+        return sum(self._packed[name].shape[0] for name in stack)
 
     def vector(self, name: str) -> Tensor | None:
         """A norm's weights, a bias or the like in float32; None where the model has none."""
@@ -96,31 +124,47 @@ class Weights:
         dequantise.unpack(chosen.view(-1), packed.kind, rows)
         return rows
 
-    def strips(self, name: str) -> Iterator[tuple[int, int, Tensor]]:
-        """A matrix in strips of its rows, (start, stop, numbers); each is valid until the next."""
-        packed = self._packed[name]
-        rows, columns = packed.shape
-        if name in self._dense:
-            yield 0, rows, self._dense[name]
-            return
-        if dequantise.PLAIN.get(packed.kind) == self.dtype:
-            yield 0, rows, packed.data.view(self.dtype).view(rows, columns)
-            return
-        step = max(1, min(rows, STRIP // columns))
-        if self._buffer.numel() < step * columns:
-            self._buffer = torch.empty(step * columns, dtype=self.dtype, device=self.device)
-        for start in range(0, rows, step):
-            stop = min(rows, start + step)
-            strip = self._buffer[: (stop - start) * columns].view(stop - start, columns)
-            part = packed.data[start * packed.row_bytes : stop * packed.row_bytes]
-            dequantise.unpack(part, packed.kind, strip)
-            yield start, stop, strip
+    def strips(self, stack: Stack) -> Iterator[tuple[int, int, Tensor]]:
+        """Matrices of one input, one below the other, in strips of rows: (start, stop, numbers).
 
-    def multiply(self, name: str, x: Tensor) -> Tensor:
+        Each strip is valid until the next.
+        """
+        rows, columns = self.rows_of(stack), self._packed[stack[0]].shape[1]
+        packed = self._packed[stack[0]]
+        if stack in self._dense:
+            yield 0, rows, self._dense[stack]
+        elif len(stack) == 1 and dequantise.PLAIN.get(packed.kind) == self.dtype:
+            yield 0, rows, packed.data.view(self.dtype).view(rows, columns)
+        elif rows * columns <= STRIP:
+            strip = self._room(rows, columns)
+            self._unpack(stack, strip)
+            yield 0, rows, strip
+        else:
+            start = 0
+            for name in stack:
+                for part in self._packed[name].parts(max(1, STRIP // columns)):
+                    strip = self._room(part.shape[0], columns)
+                    dequantise.unpack(part.data, part.kind, strip)
+                    yield start, start + part.shape[0], strip
+                    start += part.shape[0]
+
+    def _room(self, rows: int, columns: int) -> Tensor:
+        if self._buffer.numel() < rows * columns:
+            self._buffer = torch.empty(rows * columns, dtype=self.dtype, device=self.device)
+        return self._buffer[: rows * columns].view(rows, columns)
+
+    def _unpack(self, stack: Stack, out: Tensor) -> None:
+        start = 0
+        for name in stack:
+            packed = self._packed[name]
+            dequantise.unpack(packed.data, packed.kind, out[start : start + packed.shape[0]])
+            start += packed.shape[0]
+
+    def multiply(self, stack: Stack, x: Tensor) -> Tensor:
         """x · Wᵀ in float32, for (N, in) in the type of the products."""
-        rows = self._packed[name].shape[0]
+        rows = self.rows_of(stack)
         out: Tensor | None = None
-        for start, stop, strip in self.strips(name):
+        for start, stop, strip in self.strips(stack):
             if stop - start == rows:
                 return (x @ strip.T).float()
             if out is None:
@@ -129,18 +173,25 @@ class Weights:
         assert out is not None
         return out
 
-    def multiply_back(self, name: str, gradient: Tensor, out: Tensor | None) -> Tensor:
-        """`out` + gradient · W in float32, for (N, out) in the type of the products."""
-        for start, stop, strip in self.strips(name):
-            part = gradient[:, start:stop]
-            if out is None:
-                out = (part @ strip).float()
-            elif self.dtype == torch.float32:
-                out.addmm_(part, strip)
-            else:
-                out += part @ strip
+    def multiply_back(self, stack: Stack, gradient: Tensor) -> Tensor:
+        """gradient · W in float32, for (N, out) in the type of the products."""
+        out: Tensor | None = None
+        for start, stop, strip in self.strips(stack):
+            part = (gradient[:, start:stop] @ strip).float()
+            out = part if out is None else out.add_(part)
         assert out is not None
         return out
+
+    def _stacks(self, layer: int) -> Stacks:
+        def stack(*names: str) -> Stack:
+            return tuple(name for kind in names if (name := f"blk.{layer}.{kind}.weight") in self)
+
+        return Stacks(
+            qkv=stack("attn_qkv", "attn_q", "attn_k", "attn_v"),
+            output=stack("attn_output"),
+            gate_up=stack("ffn_gate", "ffn_up"),
+            down=stack("ffn_down"),
+        )
 
     def _placed(self, packed: Packed) -> Packed:
         return Packed(packed.kind, packed.shape, packed.data.to(self.device))
@@ -159,75 +210,91 @@ def _mapped(path: Path) -> dict[str, Packed]:
     return found
 
 
-def linear(weights: Weights, names: Sequence[str], x: Tensor, lora: Lora | None = None) -> list[Tensor]:
-    """x · Wᵀ + bias for each of the matrices, with their adapters; x is (N, in), float32 comes out.
+def linear(weights: Weights, stack: Stack, x: Tensor, lora: Lora | None = None) -> Tensor:
+    """x · Wᵀ + bias with the adapters of the matrices, side by side; x is (N, in), float32 comes out.
 
     The matrices are unpacked again in the backward pass: autograd would keep them. They get no gradient.
     """
-    adapted = [name for name in names if lora is not None and name in lora]
-    dropped = lora is not None and bool(adapted) and lora.dropout > 0 and lora.training
-    factors: list[Tensor | None] = []
-    for name in names:
-        inside = lora is not None and name in lora and not dropped
-        factors += [lora.a(name), lora.b(name)] if inside and lora is not None else [None, None]
-    outputs: list[Tensor] = list(_Linear.apply(x, weights, tuple(names), lora.scale if lora else 0.0, *factors))  # type: ignore[arg-type]
-    if dropped and lora is not None:
-        thinned = torch.nn.functional.dropout(x, lora.dropout)
-        outputs = [
-            y + lora.scale * ((thinned @ lora.a(name).T) @ lora.b(name).T) if name in adapted else y
-            for name, y in zip(names, outputs, strict=True)
-        ]
-    return outputs
+    adapted = [name for name in stack if lora is not None and name in lora]
+    if lora is None or not adapted:
+        return _Linear.apply(x, weights, stack, 0.0)  # type: ignore[return-value]
+    factors = [(lora.a(name), lora.b(name)) if name in lora else (None, None) for name in stack]
+    if not (lora.dropout and lora.training):
+        return _Linear.apply(x, weights, stack, lora.scale, *chain.from_iterable(factors))  # type: ignore[return-value]
+    thinned = functional.dropout(x, lora.dropout)
+    added = [
+        x.new_zeros(len(x), weights.linears[name][0]) if a is None or b is None else thinned @ a.T @ b.T
+        for name, (a, b) in zip(stack, factors, strict=True)
+    ]
+    return linear(weights, stack, x) + lora.scale * torch.cat(added, -1)
 
 
 class _Linear(torch.autograd.Function):
-    """Several products with one operand, which is kept once; of the weights nothing is kept."""
+    """The product of one operand with several matrices, of which nothing is kept, and with their adapters."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weights: Weights, names: tuple[str, ...], scale: float, *factors: Tensor | None
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, x: Tensor, weights: Weights, stack: Stack, scale: float, *factors: Tensor | None) -> Tensor:
         operand = x.to(weights.dtype)
-        outputs: list[Tensor] = []
-        reduced: list[Tensor | None] = []
-        for name, a, b in zip(names, factors[::2], factors[1::2], strict=True):
-            y = weights.multiply(name, operand)
+        y = weights.multiply(stack, operand)
+        for name, part in _parts(weights, stack, y):
             bias = weights.vector(name.removesuffix("weight") + "bias")
             if bias is not None:
-                y += bias
-            low: Tensor | None = None
-            if a is not None and b is not None:
-                low = operand @ a.to(weights.dtype).T
-                if weights.dtype == torch.float32:
-                    y.addmm_(low, b.T, alpha=scale)
-                else:
-                    y.add_(low @ b.to(weights.dtype).T, alpha=scale)
-            reduced.append(low)
-            outputs.append(y)
-        ctx.weights, ctx.names, ctx.scale = weights, names, scale
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(operand, *reduced, *factors)
-        return tuple(outputs)
+                part += bias
+        found = [factor for factor in factors if factor is not None]
+        low: Tensor | None = None
+        if found:
+            low = operand @ torch.cat([a.to(weights.dtype) for a in found[::2]]).T  # one product in place of three
+            for part, of_part, b in _shares(weights, stack, y, low, factors):
+                _add_product(part, of_part, b.T, scale)
+        ctx.weights, ctx.stack, ctx.scale, ctx.adapted = weights, stack, scale, [f is not None for f in factors]
+        ctx.save_for_backward(*([operand, low] if low is not None else []), *found)
+        return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         weights: Weights = ctx.weights
-        names: tuple[str, ...] = ctx.names
-        operand, *saved = ctx.saved_tensors
-        reduced, factors = saved[: len(names)], saved[len(names) :]
-        of_x: Tensor | None = None
-        of_factors: list[Tensor | None] = []
-        for name, low, a, b, gradient in zip(names, reduced, factors[::2], factors[1::2], gradients, strict=True):
-            of_a = of_b = None
-            if gradient is not None:
-                g = gradient.to(weights.dtype)
-                if ctx.needs_input_grad[0]:
-                    of_x = weights.multiply_back(name, g, of_x)
-                if a is not None:
-                    back = (g @ b.to(weights.dtype)) * ctx.scale
-                    of_a = (back.T @ operand).float()
-                    of_b = (g.T @ low).float() * ctx.scale
-                    if of_x is not None:
-                        of_x += back @ a.to(weights.dtype)
-            of_factors += [of_a, of_b]
-        return of_x, None, None, None, *of_factors
+        stack: Stack = ctx.stack
+        g = gradients[0].to(weights.dtype)
+        of_x = weights.multiply_back(stack, g) if ctx.needs_input_grad[0] else None
+        if not ctx.saved_tensors:
+            return of_x, None, None, None, *(None for _ in ctx.adapted)
+        operand, low, *found = ctx.saved_tensors
+        waiting = iter(found)
+        factors = [next(waiting) if there else None for there in ctx.adapted]
+        back = torch.empty_like(low)
+        of_b: list[Tensor] = []
+        for (part, of_part, b), into in zip(
+            _shares(weights, stack, g, low, factors), back.split([len(a) for a in found[::2]], -1), strict=True
+        ):
+            torch.mm(part, b.to(weights.dtype), out=into)
+            of_b.append((of_part.T @ part).T.float().mul_(ctx.scale))  # this way round it is several times as fast
+        back *= ctx.scale
+        of_a = (back.T @ operand).float().split([len(a) for a in found[::2]])
+        if of_x is not None:
+            _add_product(of_x, back, torch.cat(found[::2]), 1.0)
+        waiting = chain.from_iterable(zip(of_a, of_b, strict=True))
+        return of_x, None, None, None, *(next(waiting) if there else None for there in ctx.adapted)
+
+
+def _parts(weights: Weights, stack: Stack, y: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """What of (N, out) belongs to each of the matrices."""
+    yield from zip(stack, y.split([weights.shape(name)[0] for name in stack], -1), strict=True)
+
+
+def _shares(
+    weights: Weights, stack: Stack, y: Tensor, low: Tensor, factors: Sequence[Tensor | None]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """For each matrix that is adapted: what of `y` and of `low` (N, ranks) belongs to it, and its B."""
+    start = 0
+    for (_, part), a, b in zip(_parts(weights, stack, y), factors[::2], factors[1::2], strict=True):
+        if a is not None and b is not None:
+            yield part, low[:, start : start + len(a)], b
+            start += len(a)
+
+
+def _add_product(out: Tensor, left: Tensor, right: Tensor, scale: float) -> None:
+    """out += scale · left · right; out is float32, and the product's operands are of the type of `left`."""
+    if left.dtype == out.dtype:
+        out.addmm_(left, right, alpha=scale)
+    else:
+        out.add_(left @ right.to(left.dtype), alpha=scale)
