@@ -30,8 +30,8 @@ class _Nll(torch.autograd.Function):
             states = states.detach().requires_grad_(wanted)
             with torch.set_grad_enabled(wanted):
                 chunk = functional.cross_entropy(head(states), answers, reduction="none")
-            if wanted:
-                gradients.append(torch.autograd.grad(chunk.sum(), states)[0])
+                if wanted:
+                    gradients.append(torch.autograd.grad(chunk.sum(), states)[0])
             losses.append(chunk.detach())
         if wanted:
             ctx.save_for_backward(torch.cat(gradients))

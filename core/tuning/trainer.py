@@ -16,6 +16,8 @@ from core.tuning.lora import Lora
 from core.tuning.records import Recipe
 from core.tuning.tokens import RATIONALE, Group, Text
 
+ROWS = 64  # of a product: their number is a multiple of it
+
 
 @dataclass(frozen=True)
 class Step:
@@ -150,15 +152,24 @@ class Trainer:
         """The negative log-likelihood of all targets, one text after the other."""
         decoder = self._decoder
         read = [list(text.tokens[:-1]) for text in texts]
+        if filler := self._filler(sum(map(len, read))):
+            read.append([0] * filler)
         batch = Batch.of(read, decoder.weights.device)
         learned, first = [], 0
         for text in texts:
             learned += range(first + text.learned - 1, first + len(text.tokens) - 1)
             first += len(text.tokens) - 1
         hidden = decoder.hidden(batch, lora, self.recompute and torch.is_grad_enabled(), self._noise(read))
-        targets = torch.tensor([token for text in texts for token in text.targets], device=hidden.device)
-        states = hidden[torch.tensor(learned, device=hidden.device)]
-        return losses.nll(states, targets, decoder.logits, decoder.traits.vocabulary)
+        targets = [token for text in texts for token in text.targets]
+        filler = [0] * self._filler(len(targets))
+        states = hidden[torch.tensor(learned + filler, device=hidden.device)]
+        wanted = torch.tensor(targets + filler, device=hidden.device)
+        return losses.nll(states, wanted, decoder.logits, decoder.traits.vocabulary)[: len(targets)]
+
+    def _filler(self, count: int) -> int:
+        """How many rows have to be added, which change nothing: for products of bfloat16 oneDNN compiles a kernel for
+        each number of rows, which takes time, and keeps it for ever."""
+        return -count % ROWS if self._decoder.weights.dtype == torch.bfloat16 else 0
 
     def _noise(self, read: Sequence[Sequence[int]]) -> Tensor | None:
         """NEFTune's (arXiv 2310.05914): uniform, the less the longer and wider a text is."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import worker
-from core.engine import close_engine, open_engine
+from core.engine import SPIN, close_engine, open_engine
 from core.engine.devices import physical_cores
 from core.engine.fit import estimate as engine_need
 from core.engine.fit import size as in_words
@@ -91,9 +92,8 @@ def kept_job(
     if kept is None or not kept.facts["step"]:
         raise UserError("The training was stopped before its first step was kept, so there is no adapter yet. Go on.")
     tensors = checkpoint.under("best", kept.tensors) or checkpoint.under("adapter", kept.tensors)
-    _write_adapter(
-        out, kept.facts["architecture"], tensors, kept.facts["alpha"], {**kept.facts["heads"], **(facts or {})}
-    )
+    facts = {**kept.facts["heads"], **(facts or {})}
+    _write_adapter(out, kept.facts["architecture"], tensors, kept.facts["alpha"], facts)
     done = _Progress.of(kept)
     yield Trained(done.step, done.best_step or done.step, done.best_loss, done.why)
 
@@ -133,6 +133,7 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     """Reads the examples, asks whether torch and llama.cpp agree, and reckons what it will take."""
     _check(job)
     yield Loading(0.0)
+    os.environ.setdefault(*SPIN)  # before the next line loads OpenMP
     import torch
 
     from core.tuning import checkpoint, estimate, parity
@@ -348,7 +349,7 @@ def _sample(step: int, place: int, prompt: str) -> Task[Sampled]:
 
 
 def _fresh_lora(decoder: "Decoder", job: TuningJob) -> "Lora":
-    """An adapter that changes nothing yet. Raises UserError where the model has nothing of the kinds that are wanted."""
+    """An adapter that changes nothing yet. Raises UserError where the model has no matrix of the wanted kinds."""
     import torch
 
     from core.tuning.lora import Lora
@@ -422,13 +423,10 @@ def _check(job: TuningJob) -> None:
         raise UserError("The dataset has no examples to train on. Accept some, or choose another dataset.")
     above_zero = ("rank", "alpha", "learning_rate", "epochs", "batch", "context")
     not_below = ("warmup", "weight_decay", "clip", "dropout", "noise", "rationale_weight", "evaluations", "patience")
-    for names, fits in (
-        (above_zero, lambda value: 0 < value < math.inf),
-        (not_below, lambda value: 0 <= value < math.inf),
-    ):
-        for name in names:
-            if not fits(getattr(recipe, name)):
-                raise UserError(f"{getattr(recipe, name)} makes no sense as {name.replace('_', ' ')}. Choose another.")
+    for name in (*above_zero, *not_below):
+        value = getattr(recipe, name)
+        if not 0 <= value < math.inf or (name in above_zero and not value):
+            raise UserError(f"{value} makes no sense as {name.replace('_', ' ')}. Choose another.")
     if recipe.dropout >= 1 or recipe.warmup > 1 or recipe.objective not in OBJECTIVES:
         raise UserError("Dropout and warm-up are shares below one, and the objective is sft, two-task or dpo.")
 
@@ -454,22 +452,22 @@ def _check_texts(texts: Texts, recipe: Recipe, rows: int) -> None:
 def _disagreement(agreement: Agreement, name: str) -> str:
     return (
         f"“{name}” cannot be trained: Elenchus computes it otherwise than llama.cpp does (KL {agreement.kl:.3g} nats a "
-        f"token, relative L2 {agreement.relative_l2:.3g}, the same likeliest token in {agreement.top1:.0%}; the limit is "
-        f"a KL of {agreement.limit:g}). Choose another model."
+        f"token, relative L2 {agreement.relative_l2:.3g}, the same likeliest token in {agreement.top1:.0%}; the "
+        f"limit is a KL of {agreement.limit:g}). Choose another model."
     )
 
 
 def _too_large(took: Estimate, recipe: Recipe) -> str:
     return (
         f"The training would take about {in_words(took.memory)} of memory, and {in_words(took.available)} are free. "
-        f"Choose a shorter context than {recipe.context:,} tokens, a lower rank than {recipe.rank}, a smaller model, or "
-        "close other programs."
+        f"Choose a shorter context than {recipe.context:,} tokens, a lower rank than {recipe.rank}, a smaller model, "
+        "or close other programs."
     )
 
 
 def _not_finite(step: int, rate: float) -> str:
     return (
-        f"The training broke off at step {step}: its numbers grew beyond all bounds, as they do where the learning rate "
-        f"({rate:.2g} in this step) is too high for the data. What was kept before is still there. Choose a lower "
+        f"The training broke off at step {step}: its numbers grew beyond all bounds, as they do where the learning "
+        f"rate ({rate:.2g} in this step) is too high for the data. What was kept before is still there. Choose a lower "
         "learning rate."
     )
