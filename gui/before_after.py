@@ -188,9 +188,7 @@ class BeforeAfterPage(QWidget):
         self.stopping.clicked.connect(self.stop)
         self.pairs = AnswerPairs(self.tr("Answers without and with the adapter"))
         self._hint = quiet(
-            self.tr(
-                "The same model answers each prompt twice, always with its likeliest words: alone, and then with the adapter."
-            )
+            self.tr("The same model answers each prompt twice, in its likeliest words: alone, then with the adapter.")
         )
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         row = QHBoxLayout()

@@ -8,6 +8,8 @@ from pathlib import Path
 from core.project.project import Project
 from core.project.records import RunSettings
 from core.project.tuning import AdapterRow, TuningPoint, TuningSample
+from core.tuning.adapter_file import HEADS, KV_HEADS, read_adapter
+from core.tuning.adapter_file import write_adapter as write_kept
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
 from tests.data.gguf_tiny import write_adapter
 
@@ -81,6 +83,12 @@ def add_run(
 
 
 def add_adapter(project: Project, run: int, name: str, folder: Path, seed: int = 0) -> AdapterRow:
-    """What came of a run: random weights for the tiny model."""
-    file = write_adapter(folder / f"adapter-{seed}.gguf", seed=seed)
+    """What came of a run: random weights for the tiny model, with what an adapter says of it."""
+    file, made = folder / f"kept-{seed}.gguf", read_adapter(write_adapter(folder / f"adapter-{seed}.gguf", seed=seed))
+    tensors = {
+        f"{name}.lora_{part}": values
+        for name, pair in made.pairs.items()
+        for part, values in zip("ab", pair, strict=True)
+    }
+    write_kept(file, made.architecture, tensors, made.alpha, {HEADS: 4, KV_HEADS: 2})
     return project.add_adapter(run, name, file, 225, round(held_out(225), 3), 16, 32.0)
