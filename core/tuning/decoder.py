@@ -144,17 +144,22 @@ class _Pass:
         return self.linear(self.batch.flat(mixed.transpose(1, 2)).flatten(1), stacks.output)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-        scale, cap = self.traits.attention_scale, self.traits.attention_cap
-        if not cap:
-            return functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=mask is None, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-            )
-        groups = q.shape[1] // k.shape[1]
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        scores = torch.tanh(q @ k.mT * (scale / cap)) * cap
-        if mask is None:
-            mask = self._causal(q.shape[2])
-        return scores.masked_fill(~mask, -torch.inf).softmax(-1) @ v
+        dtype, shared = self.weights.dtype, q.shape[1] != k.shape[1]
+        q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
+        if self.traits.attention_cap:
+            return checkpoint(self._attend_capped, q, k, v, mask, use_reentrant=False)  # scores are large
+        if shared and q.device.type == "mps":  # which computes shared keys wrongly, or not at all
+            k, v, shared = _repeated(k, q), _repeated(v, q), False
+        return functional.scaled_dot_product_attention(
+            q, k, v, mask, is_causal=mask is None, scale=self.traits.attention_scale, enable_gqa=shared
+        ).float()
+
+    def _attend_capped(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """With soft caps (arXiv 2408.00118), which torch's own does not know."""
+        cap = self.traits.attention_cap
+        scores = torch.tanh((q * self.traits.attention_scale @ _repeated(k, q).mT).float() / cap) * cap
+        hidden = ~(self._causal(q.shape[2]) if mask is None else mask)
+        return (scores.masked_fill(hidden, -torch.inf).softmax(-1).to(v.dtype) @ _repeated(v, q)).float()
 
     def feed(self, x: Tensor, layer: int) -> Tensor:
         stacks = self.weights.stacks[layer]
@@ -177,6 +182,11 @@ class _Pass:
 
     def _causal(self, length: int) -> Tensor:
         return torch.ones(length, length, dtype=torch.bool, device=self.batch.tokens.device).tril()
+
+
+def _repeated(x: Tensor, q: Tensor) -> Tensor:
+    """Keys or values once for each head that shares them."""
+    return x.repeat_interleave(q.shape[1] // x.shape[1], 1)
 
 
 class _Norm(torch.autograd.Function):

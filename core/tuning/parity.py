@@ -35,7 +35,7 @@ def check(
 
     Raises UserError when llama.cpp has no memory for it.
     """
-    theirs = torch.from_numpy(every_logit(model, tokens, adapter, scale)).double()
+    theirs = torch.from_numpy(every_logit(model, tokens, adapter, scale, torch.get_num_threads())).double()
     with torch.no_grad():
         batch = Batch.of([tokens], decoder.weights.device)
         ours = decoder.logits(decoder.hidden(batch, lora)).cpu().double()

@@ -75,13 +75,15 @@ def write_model(
     head: int = 64,
     context: int = 2048,
     tied: bool = False,
+    gate: float = 1.0,
     factors: Floats | None = None,
     metadata: dict[str, Any] | None = None,
     extra: tuple[str, ...] = (),
 ) -> Path:
     """A model whose matrices have the type `kind`; with `twin`, the same numbers as F32.
 
-    `metadata` are keys of the architecture's own, `extra` matrices that no such model has.
+    `gate` is the size of what goes into the activation, `metadata` are keys of the architecture's own, and `extra`
+    are matrices that no such model has.
     """
     writer, size = begin(path, architecture, CHATML, context, width, layers)
     writer.add_feed_forward_length(feed)
@@ -115,7 +117,7 @@ def write_model(
                 tensors.matrix(f"{block}{name}.weight", rows, width, scale=2.0)
                 if architecture == "qwen2":
                     tensors.vector(f"{block}{name}.bias", rows, mean=0.0)
-            tensors.matrix(block + "ffn_gate.weight", feed, width)
+            tensors.matrix(block + "ffn_gate.weight", feed, width, scale=gate)
             tensors.matrix(block + "ffn_up.weight", feed, width)
         tensors.matrix(block + "attn_output.weight", width, inner)
         tensors.matrix(block + "ffn_down.weight", width, feed)
