@@ -17,7 +17,7 @@ from gui import style
 from gui.adapters import MOST_SCALE, SCALE_STEP, base_of
 from gui.answer_pairs import AnswerPairs
 from gui.jobs import Job, Jobs, Status
-from gui.labels import caption, line
+from gui.labels import caption, line, quiet
 from gui.session import Session
 from gui.tuning_words import join_prompts, split_prompts
 
@@ -187,6 +187,10 @@ class BeforeAfterPage(QWidget):
         self.asking.clicked.connect(self.ask)
         self.stopping.clicked.connect(self.stop)
         self.pairs = AnswerPairs(self.tr("Answers without and with the adapter"))
+        self._hint = quiet(
+            self.tr("The same model answers each prompt twice, in its likeliest words: alone, then with the adapter.")
+        )
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         row = QHBoxLayout()
         style.spaced(row, 0)
         row.addWidget(caption(self.tr("Strength"), self.scale))
@@ -200,6 +204,7 @@ class BeforeAfterPage(QWidget):
         column.addWidget(caption(self.tr("Prompts, with an empty line between them"), self.prompts))
         column.addWidget(self.prompts)
         column.addLayout(row)
+        column.addWidget(self._hint, 1)
         column.addWidget(self.pairs, 1)
 
     # Working
@@ -231,6 +236,7 @@ class BeforeAfterPage(QWidget):
     def _show_answers(self) -> None:
         asked = self._asked.get(self._adapter.id) if self._adapter else None
         self.pairs.setVisible(asked is not None)
+        self._hint.setVisible(asked is None)
         if asked is None or self._adapter is None:
             return
         scale = QLocale().toString(asked.scale, "g", 3)

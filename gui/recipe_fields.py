@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from PySide6.QtCore import QLocale, Qt, Signal
+from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -51,6 +51,8 @@ class RecipeFields(QScrollArea):
         self.show_recipe(Recipe())
         for field in self.fields.values():
             _changed_signal(field).connect(self._tell)
+            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            field.installEventFilter(self)
         self._objective = self.recipe.objective
         self._show_objective()
 
@@ -236,6 +238,13 @@ class RecipeFields(QScrollArea):
         for text, value in choices:
             field.addItem(text, value)
         self._add(name, label, field, about)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The wheel scrolls, and changes only a field that the user went to."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
 
     # Changing
 

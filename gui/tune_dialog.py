@@ -20,7 +20,7 @@ from core import paths
 from core.tuning.records import Recipe
 from core.tuning.tune import TuneOptions
 from gui import style
-from gui.dataset_choice import DatasetChoice, some_prompts
+from gui.dataset_choice import DatasetChoice
 from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.labels import plain, quiet, strong
@@ -53,7 +53,6 @@ class TuneDialog(QDialog):
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._connect()
         self._restore()
-        self._fill_prompts()
         self._change()
         self.resize(900, 660)
         self.data.setFocus()
@@ -73,14 +72,14 @@ class TuneDialog(QDialog):
     # Building
 
     def _build(self) -> None:
-        body = QHBoxLayout()
-        style.spaced(body, 0, style.WIDE)
-        body.addLayout(self._what(), 1)
-        body.addLayout(self._how(), 1)
         self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         self.start = self._buttons.addButton(self.tr("&Tune"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.start.setDefault(True)
+        body = QHBoxLayout()
+        style.spaced(body, 0, style.WIDE)
+        body.addLayout(self._what(), 1)
+        body.addLayout(self._how(), 1)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE, style.DOUBLE)
         column.addLayout(body, 1)
@@ -114,7 +113,9 @@ class TuneDialog(QDialog):
         self.tabs.addTab(self.recipe, self.tr("&Advanced"))
         column = QVBoxLayout()
         style.spaced(column, 0)
-        column.addWidget(strong(self.tr("Base model")))
+        head = strong(self.tr("Base model"))
+        head.setMinimumHeight(self.start.sizeHint().height())  # in line with what stands beside it
+        column.addWidget(head)
         column.addWidget(self.model)
         column.addSpacing(style.SPACE)
         column.addWidget(strong(self.tr("How")))
@@ -170,13 +171,13 @@ class TuneDialog(QDialog):
     def _connect(self) -> None:
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
-        self.data.changed.connect(self._fill_prompts)
         for signal in (self.data.changed, self.model.changed, self.recipe.changed):
             signal.connect(self._change)
         for name, button in self.choices.items():
             button.clicked.connect(lambda _=False, name=name: self._choose(name))
         self._later.timeout.connect(self._reckon)
         self._estimating.changed.connect(self._show_estimate)
+        self._estimating.prompts_found.connect(self._fill_prompts)
 
     # Choosing
 
@@ -185,13 +186,10 @@ class TuneDialog(QDialog):
             self.recipe.show_recipe(with_choice(self.recipe.recipe, CHOICES[name]))
         self._change()
 
-    def _fill_prompts(self) -> None:
+    def _fill_prompts(self, found: list[str]) -> None:
         """Puts some of the dataset's own there, unless the user has written others."""
-        source = self.data.source
-        if self.prompts.toPlainText() != self._filled or source is None:
-            return
-        with self._session.reporting():
-            self._filled = join_prompts(some_prompts(self._session.project, source.what))
+        if self.prompts.toPlainText() == self._filled:
+            self._filled = join_prompts(found)
             self.prompts.setPlainText(self._filled)
 
     def _change(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QLocale, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from core.project.project import Project
@@ -18,6 +18,8 @@ from gui.tuning_words import adapter_words, dataset_name, state_words, steps_of
 from gui.words import local_time, tooltip
 
 _ENTRY = Qt.ItemDataRole.UserRole
+
+_SIGNS = {"running": ("run", "accent"), "finished": ("accept", "quiet"), "failed": ("error", "bad")}
 
 Key = tuple[str, int]  # "run" or "adapter", and its id
 
@@ -111,24 +113,30 @@ class TuningList(QListWidget):
 
     def _write(self, item: QListWidgetItem, entry: Entry) -> None:
         run, adapter = entry.run, entry.adapter
-        model, dataset = run.request.model_name, dataset_name(run)
-        if adapter is not None:
-            glyph, meaning, stamp = "tuning", "good", adapter.created_at
-            name, last = (adapter.name, "", f" · {local_time(stamp)}"), adapter_words(adapter)
-        else:
-            signs = {"running": ("run", "accent"), "finished": ("accept", "quiet"), "failed": ("error", "bad")}
-            glyph, meaning = signs.get(run.state, ("stop", "warning"))
-            number = self.tr(", run {}").format(run.id)
-            name, last = (
-                (dataset, number, f" · {local_time(run.started_at)}"),
-                state_words(run, entry.done, entry.total),
-            )
-        lines: list[Line] = [name, (model, "", f" · {dataset}" if adapter else ""), (last, "", "")]
+        glyph, meaning = _SIGNS.get(run.state, ("stop", "warning"))
+        lines = self._adapter_lines(run, adapter) if adapter else self._run_lines(entry)
         item.setData(_ENTRY, entry)
         item.setData(LINES, lines)
         item.setText("\n".join(map(whole, lines)))
-        item.setIcon(style.icon(glyph, meaning))
-        item.setToolTip(tooltip("\n".join(filter(None, (*map(whole, lines), run.reason if not adapter else "")))))
+        item.setIcon(style.icon("tuning", "good") if adapter else style.icon(glyph, meaning))
+        item.setToolTip(tooltip("\n".join(map(whole, lines))))
+
+    def _adapter_lines(self, run: Run, adapter: AdapterRow) -> list[Line]:
+        dataset = dataset_name(run)
+        return [
+            (adapter.name, "", f" · {local_time(adapter.created_at)}"),
+            (run.request.model_name, "", f" · {dataset}" if dataset else ""),
+            (adapter_words(adapter), "", ""),
+        ]
+
+    def _run_lines(self, entry: Entry) -> list[Line]:
+        run, number = entry.run, QLocale().toString
+        far = f" · {number(entry.done)}/{number(entry.total)}" if run.state == "failed" and entry.total else ""
+        return [
+            (dataset_name(run), self.tr(", run {}").format(run.id), f" · {local_time(run.started_at)}"),
+            (run.request.model_name, "", ""),
+            (state_words(run, entry.done, entry.total), far, ""),
+        ]
 
     # Qt's own
 

@@ -133,14 +133,11 @@ class TrainingPage(QScrollArea):
             ]
         )
         made = [point for point in points if point.seconds > 0]
-        self.rate.show_lines([Line(self.tr("Rate"), [(float(point.step), point.learning_rate) for point in made])])
-        speeds = [(float(point.step), point.tokens / point.seconds) for point in made]
-        self.speed.show_lines(
-            [
-                Line(self.tr("Each step"), speeds, "quiet", "thin"),
-                Line(self.tr("Smoothed"), smoothed(speeds)),
-            ]
+        self.rate.show_lines(
+            [Line(self.tr("Learning rate"), [(float(point.step), point.learning_rate) for point in made])]
         )
+        speeds = [(float(point.step), point.tokens / point.seconds) for point in made]
+        self.speed.show_lines([Line(self.tr("Tokens a second"), smoothed(speeds))])
         for chart in (self.rate, self.speed):
             chart.setVisible(not chart.is_empty)
 
@@ -211,7 +208,13 @@ class TuningFacts(Facts):
         return [(self.tr("Agreement"), words.format(number(found.tokens), *figures))]
 
     def _recipe(self, run: Run) -> str:
-        return ", ".join(f"{name} {value}" for name, value in asdict(recipe_of(run)).items() if name != "seed")
+        words = {True: self.tr("yes"), False: self.tr("no")}
+        said = [
+            f"{name.replace('_', ' ')} {words[value] if isinstance(value, bool) else value}"
+            for name, value in asdict(recipe_of(run)).items()
+            if name != "seed"
+        ]
+        return ", ".join(said)
 
     def _kept(self) -> list[tuple[str, str]]:
         if (adapter := self._adapter) is None:

@@ -101,7 +101,7 @@ def state_words(run: Run, done: int, total: int) -> str:
     if run.state == "finished":
         return translate("Tuning", "finished, its adapter was removed")
     if run.state == "failed":
-        return translate("Tuning", "failed: {}").format(run.reason or translate("Tuning", "no reason is known"))
+        return translate("Tuning", "failed: {}").format(run.reason) if run.reason else translate("Tuning", "failed")
     if not total:
         return translate("Tuning", "stopped before its first step")
     return translate("Tuning", "Resume {} of {} steps").format(number(done), number(total))

@@ -415,7 +415,7 @@ def merge(studio: Studio) -> object:
     panel = open_tuning(studio)
     adapter = panel.adapter
     assert adapter is not None
-    dialog = MergeDialog(studio.window.session, studio.window.jobs, adapter, studio.window)
+    dialog = MergeDialog(studio.window.session, panel.files.merger, adapter, studio.window)
     dialog.show()
     return dialog
 

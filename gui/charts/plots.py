@@ -311,7 +311,8 @@ class LineChart(_Plot):
         parts = [f"{self._axis_name} {QLocale().toString(float(at), 'g', 6)}"]
         for one in self._lines:
             before = [value for step, value in one.points if step <= at]
-            parts += [f"{one.name} {QLocale().toString(float(before[-1]), 'g', 4)}"] if before else []
+            value = QLocale().toString(float(before[-1]), "g", 4) if before else ""
+            parts += [f"{one.name} {value}" if len(self._lines) > 1 else value] if before else []
         self._values.setText(" · ".join(parts))
         self._values.setToolTip(tooltip(self._values.text()))
 

@@ -328,6 +328,10 @@ def models_listed(window: MainWindow) -> bool:
     return window.models.list.count() > 0 and bool(window.models._computer.text())
 
 
+def adapters_drawn(window: MainWindow) -> bool:
+    return window.tuning.idle and window.tuning.empty.isVisible()
+
+
 def probe_drawn(window: MainWindow) -> bool:
     return window.sycophancy.tabs.isVisible() and window.sycophancy.idle
 
@@ -343,7 +347,7 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
         for panel in range(len(window.panels)):
             window.show_panel(panel)
             qtbot.wait(60)  # a page is asked for when it has stayed for a moment
-            shown = (documents_drawn, questions_drawn, probe_drawn, models_listed)[panel]
+            shown = (documents_drawn, questions_drawn, probe_drawn, adapters_drawn, models_listed)[panel]
             qtbot.waitUntil(lambda shown=shown: shown(window), timeout=20_000)
             taken.append(window.grab().toImage())
         return taken
@@ -417,8 +421,8 @@ def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Pat
         dialogs.append(dialog)
         root = dialog.list.invisibleRootItem()
         assert [group.text(0) for group in children(root)] == [
-            "Everywhere", "Documents", "Questions", "Sycophancy", "Models", "While a question is edited", "On a page",
-            "In a chat",
+            "Everywhere", "Documents", "Questions", "Sycophancy", "Fine-tune", "Models", "While a question is edited",
+            "On a page", "In a chat",
         ]  # fmt: skip
         everywhere, _, questions, *_ = ({one.text(0): one.text(1) for one in children(g)} for g in children(root))
         assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
@@ -500,7 +504,7 @@ def test_documents_dropped_with_a_project_that_does_not_open_go_nowhere(
 
 
 def test_a_panel_that_is_not_there_is_not_asked_for(window: MainWindow, tmp_path: Path) -> None:
-    for number, shown in (("7", 3), ("x", 0)):
+    for number, shown in (("7", 4), ("x", 0)):
         window.session.settings.setValue("panel", number)
         window.session.create(tmp_path / f"{number}.elenchus")
         assert window.stack.currentIndex() == shown
