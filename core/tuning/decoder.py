@@ -93,7 +93,7 @@ class Decoder:
             x = x * self.traits.embedding_scale
         if noise is not None:
             x = x + noise
-        pass_ = _Pass(self.weights, batch, lora)
+        pass_ = _Pass(self.weights, self.traits, batch, lora)
         for layer in range(self.traits.layers):
             if recompute and torch.is_grad_enabled():
                 x = checkpoint(pass_.layer, x, layer, use_reentrant=False)
@@ -112,9 +112,8 @@ class Decoder:
 class _Pass:
     """One pass over a batch: what all layers have in common."""
 
-    def __init__(self, weights: Weights, batch: Batch, lora: Lora | None) -> None:
-        self.weights, self.batch, self.lora = weights, batch, lora
-        self.traits = weights.traits
+    def __init__(self, weights: Weights, traits: Traits, batch: Batch, lora: Lora | None) -> None:
+        self.weights, self.traits, self.batch, self.lora = weights, traits, batch, lora
         self.turns = {
             rope: rotations(self.traits, rope, weights.vector(self.traits.rope_factors), batch.positions)
             for rope in set(self.traits.ropes)

@@ -256,9 +256,9 @@ class _Linear(torch.autograd.Function):
         stack: Stack = ctx.stack
         g = gradients[0].to(weights.dtype)
         of_x = weights.multiply_back(stack, g) if ctx.needs_input_grad[0] else None
-        if not ctx.saved_tensors:
+        if not any(ctx.adapted):
             return of_x, None, None, None, *(None for _ in ctx.adapted)
-        operand, low, *found = ctx.saved_tensors
+        operand, low, *found = ctx.saved_tensors  # only once: where it is computed again it lets go of them
         waiting = iter(found)
         factors = [next(waiting) if there else None for there in ctx.adapted]
         back = torch.empty_like(low)

@@ -71,7 +71,7 @@ def write_model(
     feed: int = 512,
     layers: int = 2,
     heads: int = 4,
-    kv_heads: int = 2,
+    kv_heads: int | None = 2,
     head: int = 64,
     context: int = 2048,
     tied: bool = False,
@@ -88,7 +88,8 @@ def write_model(
     writer, size = begin(path, architecture, CHATML, context, width, layers)
     writer.add_feed_forward_length(feed)
     writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
+    if kv_heads is not None:
+        writer.add_head_count_kv(kv_heads)
     writer.add_key_length(head)
     writer.add_value_length(head)
     writer.add_layer_norm_rms_eps(1e-6)
@@ -98,7 +99,7 @@ def write_model(
     tensors = _Tensors(writer, seed, kind, twin)
     tensors.matrix("token_embd.weight", size, width, scale=1.0)
     gemma = architecture.startswith("gemma")
-    inner, kv_inner = heads * head, kv_heads * head
+    inner, kv_inner = heads * head, (kv_heads or heads) * head
     for index in range(layers):
         block = f"blk.{index}."
         tensors.vector(block + "attn_norm.weight", width)
