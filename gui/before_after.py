@@ -91,6 +91,7 @@ class BeforeAfterPage(QWidget):
         self._written: dict[int, str] = {}  # the prompts as they were left, by adapter
         self._job: Job | None = None
         self._of: _Asked | None = None  # what the job answers
+        self._moved = False  # whether the strength is not kept yet
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._later.timeout.connect(self.keep)
         self._build()
@@ -115,7 +116,7 @@ class BeforeAfterPage(QWidget):
                 self._written[self._adapter.id] = self.prompts.toPlainText()
             self.prompts.setPlainText(self._written.get(adapter.id, join_prompts(prompts)))
         self._adapter = adapter
-        if not self._later.isActive():  # else the user moves it now
+        if not self._moved:  # else the user moves it now
             with QSignalBlocker(self.scale):
                 self.scale.setValue(round(adapter.scale / SCALE_STEP))
         self._show_scale()
@@ -126,17 +127,17 @@ class BeforeAfterPage(QWidget):
         """Of a project that was closed."""
         self.stop()
         self._later.stop()
+        self._moved = False
         self._asked.clear()
         self._written.clear()
         self._adapter = self._of = None
 
     def keep(self) -> None:
         """Writes the strength into the project."""
-        if not self._later.isActive() and self.sender() is not self._later:
-            return
         self._later.stop()
+        moved, self._moved = self._moved, False
         adapter, scale = self._adapter, self.adapter_scale
-        if adapter is not None and self._session.is_open and not self._session.project.read_only:
+        if moved and adapter is not None and self._session.is_open and not self._session.project.read_only:
             with self._session.reporting():
                 self._session.project.set_adapter_scale(adapter.id, scale)
 
@@ -225,6 +226,7 @@ class BeforeAfterPage(QWidget):
         self._show_state()
 
     def _move(self) -> None:
+        self._moved = True
         self._later.start()
         self._show_scale()
 

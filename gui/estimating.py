@@ -115,15 +115,17 @@ def _words(prepared: Prepared) -> str:
     examples = translate("Estimating", "{} examples to learn from, {} held out")
     device = translate("Estimating", "on the {} in {}") if estimate.device == "cpu" else "{} · {}"
     names = {"cpu": translate("Estimating", "processor"), "cuda": "CUDA", "mps": "Metal"}
-    parts = [
+    first = [
         examples.format(number(prepared.examples), number(prepared.held_out)),
         translate("Estimating", "{} steps").format(number(prepared.steps)),
         duration(estimate.seconds),
+    ]
+    second = [
         translate("Estimating", "{} tokens/s").format(number(round(estimate.tokens_per_second))),
         memory_words(estimate),
         device.format(names.get(estimate.device, estimate.device), estimate.dtype),
     ]
-    return " · ".join(parts)
+    return "\n".join(map(" · ".join, (first, second)))
 
 
 def _advice(prepared: Prepared) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
@@ -24,6 +25,7 @@ from gui.labels import strong
 from gui.tuning_words import objective_name
 
 MOST_SEEDS = (1 << 31) - 1
+VARIED = ("rank", "alpha", "epochs")  # in what the simple choices differ
 
 Field = QSpinBox | QDoubleSpinBox | QCheckBox | QComboBox
 
@@ -280,7 +282,15 @@ def with_choice(recipe: Recipe, choice: Recipe) -> Recipe:
     return replace(recipe, **{name: getattr(choice, name) for name in VARIED})
 
 
-VARIED = ("rank", "alpha", "epochs")
+def read_recipe(text: str) -> Recipe:
+    """A recipe as it was kept, as JSON; what is not there, or of another kind, is as usual."""
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        return Recipe()
+    usual = asdict(Recipe())
+    known = kept.items() if isinstance(kept, dict) else ()
+    return replace(Recipe(), **{name: value for name, value in known if type(usual.get(name)) is type(value)})
 
 
 def _value(field: Field) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -25,7 +28,7 @@ from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.labels import plain, quiet, strong
 from gui.model_choice import ModelChoice
-from gui.recipe_fields import RecipeFields, with_choice
+from gui.recipe_fields import RecipeFields, read_recipe, with_choice
 from gui.session import Session
 from gui.tuning_words import join_prompts, split_prompts
 
@@ -246,14 +249,13 @@ class TuneDialog(QDialog):
     def _restore(self) -> None:
         settings = self._session.settings
         self.data.select(str(settings.value("tune/dataset", "")))
-        kept = str(settings.value("tune/choice", "standard"))
         with QSignalBlocker(self.recipe):
-            self.recipe.show_recipe(CHOICES.get(kept, CHOICES["standard"]))
+            self.recipe.show_recipe(read_recipe(str(settings.value("tune/recipe", ""))))
 
     def accept(self) -> None:
         settings = self._session.settings
         settings.setValue("tune/dataset", self.data.source.what if self.data.source else "")
-        settings.setValue("tune/choice", next((name for name, one in self.choices.items() if one.isChecked()), ""))
+        settings.setValue("tune/recipe", json.dumps(asdict(self.recipe.recipe)))
         super().accept()
 
     def done(self, result: int) -> None:

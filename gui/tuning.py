@@ -103,7 +103,7 @@ class Tuning(Running):
                 self._offer(run, self.tr("Stopped tuning on “{}” at step {} of {}."), after)
 
     def _offer(self, run: Run, words: str, after: str = "") -> None:
-        points = self._session.project.tuning_points(run.id)
-        done, total = (QLocale().toString(number) for number in steps_of(run, points))
+        far = steps_of(run, self._session.project.last_tuning_step(run.id))
+        done, total = map(QLocale().toString, far)
         sentence = f"{words.format(dataset_name(run), done, total)} {after}".strip()
         self._session.notify(sentence, self.tr("Resume"), lambda: self.resume(run.id))

@@ -46,7 +46,7 @@ def entries(project: Project) -> list[Entry]:
     made = {adapter.run_id for adapter in adapters}
     alone = [run for run in runs.values() if run.state != "finished" or run.id not in made]
     return [
-        *(Entry(run, None, *steps_of(run, project.tuning_points(run.id))) for run in reversed(alone)),
+        *(Entry(run, None, *steps_of(run, project.last_tuning_step(run.id))) for run in reversed(alone)),
         *(Entry(runs[one.run_id], one) for one in reversed(adapters)),
     ]
 
@@ -86,7 +86,7 @@ class TuningList(QListWidget):
             rows = [row for row in range(self.count()) if self.item(row).data(_ENTRY) is not None]
             for row, one in zip(rows, found, strict=True):
                 self._write(self.item(row), places[one.key])
-            self._go_to(key, rows)
+            self._go_to(key, rows, before.run.id if before and not wanted else None)
         now = self.current
         if (now.key if now else None) != (before.key if before else None):
             self.chosen.emit()
@@ -106,8 +106,10 @@ class TuningList(QListWidget):
                 item.setData(_ENTRY, one)
                 item.setSizeHint(QSize(0, 3 * self.fontMetrics().height() + 2 * style.SPACE))
 
-    def _go_to(self, key: Key | None, rows: Sequence[int]) -> None:
-        place = next((row for row in rows if self.item(row).data(_ENTRY).key == key), rows[0] if rows else -1)
+    def _go_to(self, key: Key | None, rows: Sequence[int], run: int | None) -> None:
+        """Where an entry is; else what came of its run, since an adapter takes the place of the run that made it."""
+        alike = [row for row in rows if self.item(row).data(_ENTRY).run.id == run]
+        place = next((row for row in rows if self.item(row).data(_ENTRY).key == key), [*alike, *rows, -1][0])
         if place != self.currentRow():
             self.setCurrentRow(place)
 

@@ -85,9 +85,9 @@ def adapter_words(adapter: AdapterRow) -> str:
     return f"{held_out_words(adapter.best_loss)} · {step}"
 
 
-def steps_of(run: Run, points: Sequence[TuningPoint]) -> tuple[int, int]:
+def steps_of(run: Run, done: int) -> tuple[int, int]:
     """Steps that are done, and steps in all; 0 while nobody knows."""
-    done, prepared = (points[-1].step if points else 0), prepared_of(run)
+    prepared = prepared_of(run)
     return done, max(done, prepared.steps) if prepared else 0
 
 

@@ -38,7 +38,11 @@ from gui.keys import KeysDialog
 from gui.main_window import MainWindow
 from gui.messages import BugDialog
 from gui.page_view import PageView
+from gui.probe_dialog import ProbeDialog
 from gui.session import Session
+from gui.tune_dialog import TuneDialog
+from tests.data import tuning_runs
+from tests.data.gguf_tiny import write_tiny
 from tests.data.probe_runs import add_run, yielding
 
 SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
@@ -408,6 +412,35 @@ def children(item: QTreeWidgetItem | None) -> list[QTreeWidgetItem]:
     assert item is not None
     found = (item.child(row) for row in range(item.childCount()))
     return [child for child in found if child is not None]
+
+
+def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = write_tiny(tmp_path / "tiny.gguf")
+    with Project.create(tmp_path / "p.elenchus") as project:
+        run = tuning_runs.add_run(project, model=tiny)
+        adapter = tuning_runs.add_adapter(project, run, "calm", tmp_path)
+    window.session.settings.setValue("models", [str(tiny)])
+    window.open_path(tmp_path / "p.elenchus")
+    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is window.tuning.list
+    qtbot.keyClick(window, Qt.Key.Key_5, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is window.models.list
+    asked: list[object] = []
+    monkeypatch.setattr(TuneDialog, "exec", lambda self: asked.append(self) or 0)
+    qtbot.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    assert len(asked) == 1
+    assert window.stack.currentWidget() is window.tuning
+    monkeypatch.setattr(ProbeDialog, "exec", lambda self: asked.append(self) or 0)
+    qtbot.keyClick(window.tuning.list, Qt.Key.Key_P)
+    probe = asked[-1]
+    assert isinstance(probe, ProbeDialog)
+    assert probe.adapter.currentData() == adapter.id
+    window.show_panel(3)
+    qtbot.keyClick(window.tuning.list, Qt.Key.Key_C)
+    assert window.stack.currentWidget() is window.models
+    assert window.models.chat.first.adapter_words() == "with calm at 1"
 
 
 def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Path) -> None:

@@ -5,16 +5,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QInputDialog, QLabel, QPlainTextEdit, QWidget
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDoubleSpinBox,
+    QFileDialog,
+    QInputDialog,
+    QLabel,
+    QPlainTextEdit,
+    QSpinBox,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from core.chat import Answer, ChatSettings, converse
 from core.engine.requests import GREEDY, Adapter, Loading
 from core.engine.stepping import SteppingDown
 from core.models.checksum import sha256
+from core.models.files import read_model
 from core.models.gguf_header import read_header
+from core.models.shelf import models_folder
 from core.project.project import Project
 from core.project.tuning import TuningPoint
 from core.tuning import extra
@@ -22,11 +33,14 @@ from core.tuning import tune as tuning
 from core.tuning.records import Recipe, Stepped
 from core.tuning.tune import Kept, TuneOptions
 from core.worker import Worker
+from gui import before_after
 from gui.answer_pairs import changed
 from gui.jobs import Jobs
+from gui.merge_dialog import MergeDialog
 from gui.panels.models import ModelsPanel
 from gui.panels.tuning import TuningPanel
 from gui.probe_dialog import ProbeDialog
+from gui.recipe_fields import read_recipe
 from gui.session import Session
 from gui.tune_dialog import TuneDialog
 from gui.tuning_overview import TrainingPage
@@ -272,6 +286,13 @@ def test_a_project_that_is_only_read_can_be_looked_at(session: Session, panel: T
     assert panel.tune_button.toolTip() == session.only_read()
 
 
+def test_names_from_outside_are_no_markup(panel: TuningPanel, qtbot: QtBot) -> None:
+    choose(panel, qtbot, "adapter", 1)
+    outside = [label for label in panel.findChildren(QLabel) if "<b>" in label.text()]
+    assert outside
+    assert all(label.textFormat() == Qt.TextFormat.PlainText for label in outside)
+
+
 def test_whatever_takes_the_focus_has_a_name(panel: TuningPanel, qtbot: QtBot) -> None:
     choose(panel, qtbot, "adapter", 1)
     for place in range(panel.tabs.count()):
@@ -305,17 +326,19 @@ def test_an_adapter_is_exported_for_llama_cpp_and_for_transformers(
 # Before and after
 
 
-def answer(model: Path, prompt: str, adapter: Adapter | None) -> str:
-    """What a model says in a process of its own."""
-    request = replace(ChatSettings(), sampling=GREEDY, max_tokens=256).request((), prompt, 0)
+def answers(model: Path, prompts: tuple[str, ...], adapter: Adapter | None) -> list[str]:
+    """What a model says in a process of its own, which knows of no other adapter."""
+    settings = ChatSettings(sampling=GREEDY, max_tokens=before_after.MOST_TOKENS)
+    requests = [settings.request((), prompt, 0) for prompt in prompts]
     with Worker() as worker:
-        (whole,) = [one for one in converse(SteppingDown(worker), model, request, adapter) if isinstance(one, Answer)]
-    return whole.text
+        said = [item for one in requests for item in converse(SteppingDown(worker), model, one, adapter)]
+    return [item.text for item in said if isinstance(item, Answer)]
 
 
 def test_the_base_is_really_the_base(
-    session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tiny: Path
+    session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(before_after, "MOST_TOKENS", 40)
     choose(panel, qtbot, "adapter", 1)
     panel.tabs.setCurrentWidget(panel.both)
     page = panel.both
@@ -328,11 +351,10 @@ def test_the_base_is_really_the_base(
     qtbot.waitUntil(lambda: not jobs.active and not page.active, timeout=LONG)
     asked = page._asked[1]
     assert asked.prompts == ("Why is the sky blue?", "What is 2 + 2?\n(A) 5")
-    file = session.project.adapter_file(1)
-    for prompt, (base, tuned) in zip(asked.prompts, asked.answers, strict=True):
-        assert base == answer(tiny, prompt, None)
-        assert tuned == answer(tiny, prompt, Adapter(file, 1.5))
-        assert base != tuned
+    bases, tuned = zip(*asked.answers, strict=True)
+    assert list(bases) == answers(tiny, asked.prompts, None)
+    assert list(tuned) == answers(tiny, asked.prompts, Adapter(session.project.adapter_file(1), 1.5))
+    assert all(before != after for before, after in asked.answers)
     assert [row.first.toPlainText() for row in page.pairs.rows] == [base.strip() for base, _ in asked.answers]
     assert "With “calm <b>” at 1.5" in words(page.pairs)
 
@@ -472,6 +494,29 @@ def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtB
     dialog.reject()
 
 
+def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
+    dialog = TuneDialog(session, jobs)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.tabs.setCurrentIndex(1)
+    rank = dialog.recipe.fields["rank"]
+    assert isinstance(rank, QSpinBox)
+    turned = QWheelEvent(
+        QPointF(5, 5), rank.mapToGlobal(QPointF(5, 5)), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(rank, turned)
+    assert rank.value() == 16
+    rank.setValue(48)
+    dialog.accept()
+    again = TuneDialog(session, jobs)
+    qtbot.addWidget(again)
+    assert again.recipe.recipe == Recipe(rank=48)
+    again.reject()
+    assert read_recipe('{"rank": "many", "epochs": 2.5, "new": 1}') == Recipe(epochs=2.5)
+    assert read_recipe("[]") == read_recipe("no JSON") == Recipe()
+
+
 def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path) -> None:
     dialog = TuneDialog(session, jobs)
     qtbot.addWidget(dialog)
@@ -505,13 +550,46 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     said: list[str] = []
     session.offer_made.connect(lambda text, label, action: said.append(text))
     panel.tuning.start(options)
-    qtbot.waitUntil(lambda: not jobs.active, timeout=LONG)
+    qtbot.waitUntil(lambda: bool(said), timeout=LONG)
     made = session.project.adapters()[-1]
     assert said == [f"Tuning is finished: “{made.name}” is among the adapters."]
     assert made.base_path == str(tiny)
     assert read_header(session.project.adapter_file(made.id)).metadata["general.type"] == "adapter"
     panel.show_adapter(made.id)
     page = choose(panel, qtbot, "adapter", made.id)
+    assert panel.tabs.currentWidget() is panel.both
+    panel.tabs.setCurrentWidget(page)
     assert page.state.text().startswith("Step 6 of 6 · ")
     assert [row[0] for row in page.losses.table()[1:]] == [str(step) for step in range(7)]
     assert panel.samples.steps.count() == 2
+
+
+def test_a_model_with_the_adapter_in_it_is_made_and_compared(
+    session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tmp_path: Path, tiny: Path
+) -> None:
+    (adapter,) = session.project.adapters()
+    made: list[Path] = []
+    panel.files.model_made.connect(made.append)
+    dialog = MergeDialog(session, panel.files.merger, adapter, panel)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.kind.currentData() == ""
+    assert Path(dialog.path.text()) == models_folder() / "tiny-random-calm -b.gguf"
+    dialog.kind.setCurrentIndex(dialog.kind.findData("F16"))
+    assert Path(dialog.path.text()).name == "tiny-random-calm -b-F16.gguf"
+    out = tmp_path / "tiny-calm.gguf"
+    dialog.path.setText(str(out))
+    dialog.start.click()
+    assert dialog.stop.isVisible()
+    assert not dialog.path.isEnabled()
+    qtbot.waitUntil(lambda: not panel.files.merger.active, timeout=LONG)
+    assert made == [out]
+    assert read_model(out).quantisation == "F16"
+    assert read_model(out).name == "tiny-random + calm <b>"
+    assert dialog.state.text().startswith("tiny-calm.gguf is written: F16, ")
+    assert "has the same likeliest token in " in dialog.state.text()
+    dialog.path.setText(str(out))
+    dialog.start.click()
+    refused = f"{out} exists already. Choose another name."
+    qtbot.waitUntil(lambda: dialog.state.text() == refused, timeout=LONG)
+    dialog.reject()
