@@ -26,7 +26,7 @@ SHOWN = 160  # characters of a sample
 
 def tune(options: argparse.Namespace) -> None:
     """`elenchus tune`: trains an adapter and keeps it in the project; says what it will take, and how far it is."""
-    from core.datasets import describe, freeze
+    from core.datasets import describe, select
     from core.errors import UserError
     from core.project.project import Project
     from core.tuning import extra, tune
@@ -45,11 +45,11 @@ def tune(options: argparse.Namespace) -> None:
             _follow(project, tune.resume(project, worker, None, options.model, stopped), options)
             return
         share = 0.1 if options.held_out is None else options.held_out
-        dataset = freeze(project, options.dataset, share, skip_bad=options.skip_bad)
-        for sentence in describe(dataset):
+        for sentence in describe(select(project, options.dataset, share, skip_bad=options.skip_bad)):
             say(sentence)
         model, prompts = options.model or paths.starter_model(), tuple(options.prompt or ())
-        wanted = TuneOptions(dataset.name, model, _recipe(options), prompts, options.name or "")
+        kept = (prompts, options.name or "", share, options.skip_bad)
+        wanted = TuneOptions(options.dataset, model, _recipe(options), *kept)
         if options.estimate:
             _estimate(tune.estimate(project, worker, wanted, stopped), options)
         else:
