@@ -50,6 +50,12 @@ def test_that_gemma_agrees_but_for_the_table_of_its_activation(written: Write, l
     assert agreement.kl < 1e-6
 
 
+def test_that_a_model_in_several_files_is_one(written: Write, loaded: Loaded) -> None:
+    path = written("llama", split=8)
+    assert path.stem.endswith("-00001-of-00003")
+    assert check(Decoder(Weights(path)), loaded(path), some_tokens(16)).relative_l2 < 1e-5
+
+
 @pytest.mark.parametrize("kind", PACKED)
 def test_that_packed_weights_are_those_of_the_file(written: Write, loaded: Loaded, kind: str) -> None:
     tokens = some_tokens(32)
