@@ -93,7 +93,7 @@ def describe(chosen: Selection) -> list[str]:
     recipe, held_out = chosen.recipe, sum(row.held_out for row in chosen.rows)
     said = [f"“{chosen.name}” has {len(chosen.rows):,} rows, of which {held_out:,} are held out"]
     ways = {
-        "source": "by whole documents, or stems of what was generated",
+        "source": "so that no document, no stem and no question is on both sides",
         "passage": "by passage, for no document is small enough to be held out whole",
         "row": "row by row, for nothing tells which belong together",
     }

@@ -94,9 +94,10 @@ def merge(options: argparse.Namespace) -> None:
     if not base.is_file():
         raise UserError(f"The model that “{adapter.name}” was made for is not at {base}. Say with --model where it is.")
     scale = adapter.scale if options.scale is None else options.scale
+    kind, name = options.type or "", f"{adapter.base_name} + {adapter.name}"
     progress = ProgressLine("Merging")
     with Worker() as worker, interruptible(worker) as stopped:
-        for item in merge(worker, base, file, options.out, scale, options.type or "", cancelled=stopped):
+        for item in merge(worker, base, file, options.out, scale, kind, name, stopped):
             if isinstance(item, Merging):
                 progress.show(f"{item.stage}, {item.fraction:.0%}")
             elif isinstance(item, Merged):

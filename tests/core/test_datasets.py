@@ -64,7 +64,8 @@ def test_no_document_is_on_both_sides(project: Project, seed: int) -> None:
     assert freeze(project, "accepted", 0.2, seed) == dataset
     assert freeze(project, dataset.name) == dataset
     assert describe(select(project, dataset.name)) == [
-        "“accepted, 42 rows” has 42 rows, of which 6 are held out, by whole documents, or stems of what was generated."
+        "“accepted, 42 rows” has 42 rows, of which 6 are held out, so that no document, no stem and no question is on "
+        "both sides."
     ]
 
 
