@@ -126,9 +126,9 @@ class TuningList(QListWidget):
     def _adapter_lines(self, run: Run, adapter: AdapterRow) -> list[Line]:
         dataset = dataset_name(run)
         return [
-            (adapter.name, "", f" · {local_time(adapter.created_at)}"),
+            (adapter.name, "", ""),
             (run.request.model_name, "", f" · {dataset}" if dataset else ""),
-            (adapter_words(adapter), "", ""),
+            ("", adapter_words(adapter), f" · {local_time(adapter.created_at)}"),
         ]
 
     def _run_lines(self, entry: Entry) -> list[Line]:

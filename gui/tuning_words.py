@@ -117,8 +117,8 @@ def pace(points: Sequence[TuningPoint]) -> tuple[float, float]:
 
 
 def best_point(points: Sequence[TuningPoint]) -> TuningPoint | None:
-    """Where what was held out was known best; of several the first."""
-    known = [(point.held_out, point) for point in points if point.held_out is not None]
+    """The step after which what was held out was known best; of several the first."""
+    known = [(point.held_out, point) for point in points if point.step and point.held_out is not None]
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 

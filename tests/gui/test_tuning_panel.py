@@ -115,7 +115,8 @@ def test_adapters_and_runs_are_listed_with_how_they_ended(panel: TuningPanel) ->
     assert found[1][2].startswith("failed: There was no room on the disk")
     assert found[1][2].endswith("· 40/300")
     assert found[2][1:] == ["Small 0.5B", "Resume 120 of 300 steps"]
-    assert found[4][1:] == ["tiny-random · run 7, 240 rows", f"held out {held_out(225):.3f} · step 225"]
+    assert found[4][:2] == ["calm <b>", "tiny-random · run 7, 240 rows"]
+    assert found[4][2].startswith(f"held out {held_out(225):.3f} · step 225 · ")
 
 
 def test_what_is_selected_decides_what_can_be_done(panel: TuningPanel, qtbot: QtBot) -> None:
@@ -139,7 +140,7 @@ def test_an_adapter_is_renamed_removed_and_brought_back(
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("  steady ", True))
     panel._rename.trigger()
     assert session.project.adapters()[0].name == "steady"
-    qtbot.waitUntil(lambda: rows(panel)[-1][0].startswith("steady · "))
+    qtbot.waitUntil(lambda: rows(panel)[-1][0] == "steady")
     offers: list[tuple] = []
     session.offer_made.connect(lambda *offer: offers.append(offer))
     session.project.set_adapter_scale(1, 0.5)
