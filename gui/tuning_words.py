@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from core.project.records import Run
-from core.project.tuning import AdapterRow, TuningPoint
+from core.project.tuning import TuningPoint
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
 from gui.words import run_words, size_words
 
@@ -77,12 +77,6 @@ def held_out_words(loss: float | None) -> str:
     if loss is None:
         return translate("Tuning", "nothing held out")
     return translate("Tuning", "held out {}").format(loss_words(loss))
-
-
-def adapter_words(adapter: AdapterRow) -> str:
-    """What came of a run, in a few words."""
-    step = translate("Tuning", "step {}").format(QLocale().toString(adapter.step))
-    return f"{held_out_words(adapter.best_loss)} · {step}"
 
 
 def steps_of(run: Run, done: int) -> tuple[int, int]:

@@ -116,7 +116,7 @@ def test_adapters_and_runs_are_listed_with_how_they_ended(panel: TuningPanel) ->
     assert found[1][2].endswith("· 40/300")
     assert found[2][1:] == ["Small 0.5B", "Resume 120 of 300 steps"]
     assert found[4][:2] == ["calm <b>", "tiny-random · run 7, 240 rows"]
-    assert found[4][2].startswith(f"held out {held_out(225):.3f} · step 225 · ")
+    assert found[4][2].startswith(f"held out {held_out(225):.3f} · ")
 
 
 def test_what_is_selected_decides_what_can_be_done(panel: TuningPanel, qtbot: QtBot) -> None:
