@@ -83,8 +83,8 @@ def kept_job(
 ) -> Iterator[Trained]:
     """A worker's job: writes the adapter of a checkpoint as GGUF: the best on what was held out, else the last.
 
-    `facts` go into its metadata. Then says how far the training was. Raises UserError when there is no checkpoint after
-    a step, or the file cannot be written.
+    `facts` go into its metadata. Then says how far the training was, as of one that was stopped. Raises UserError when
+    there is no checkpoint after a step, or the file cannot be written.
     """
     from core.tuning import checkpoint
 
@@ -95,7 +95,7 @@ def kept_job(
     facts = {**kept.facts["heads"], **(facts or {})}
     _write_adapter(out, kept.facts["architecture"], tensors, kept.facts["alpha"], facts)
     done = _Progress.of(kept)
-    yield Trained(done.step, done.best_step or done.step, done.best_loss, done.why)
+    yield Trained(done.step, done.best_step or done.step, done.best_loss, "stopped")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class _Progress:
     best_step: int = 0  # 0: nothing was held out, or not looked at yet
     best_loss: float | None = None
     waited: int = 0  # evaluations since the best
-    why: str = "stopped"
+    looked: int = -1  # the step after which the held-out loss was last looked at
 
     @classmethod
     def of(cls, kept: "Checkpoint | None") -> "_Progress":
@@ -196,30 +196,31 @@ class _Training:
         estimate.forget_peak(weights.device)
         if self.ready.kept:
             self._take_up(self.ready.kept)
-        else:
-            yield from self._begin()
-        while not worker.cancelled() and not self._is_over():
-            if (stepped := self._step()) is None:
-                break
-            yield stepped
-            if self._is_due(stepped.step):
+        elif not self._find_references():
+            return
+        while not worker.cancelled():
+            if self._is_due():
                 yield from self._look()
-            elif time.monotonic() - self.saved_at > BETWEEN:
-                yield from self._save()
+            elif self._why_over() or (stepped := self._step()) is None:
+                break
+            else:
+                yield stepped
+                if time.monotonic() - self.saved_at > BETWEEN:
+                    yield from self._save()
         if self.saved_step >= 0:  # else it was stopped before it began
             yield from self._save()
             done = self.progress
-            yield Trained(done.step, done.best_step or done.step, done.best_loss, done.why)
+            yield Trained(done.step, done.best_step or done.step, done.best_loss, self._why_over() or "stopped")
 
-    def _begin(self) -> Iterator[Told]:
-        """What the model says and knows before the first step."""
+    def _find_references(self) -> bool:
+        """What DPO compares with, once for the whole run; False where it was cancelled."""
         if self.recipe.objective == "dpo":
             for name, texts in (("train", self.ready.texts), ("held_out", self.ready.held_out)):
                 found = self.trainer.references(texts.groups, worker.cancelled)
                 if found is None:
-                    return
+                    return False
                 self.references[name] = found
-        yield from self._look()
+        return True
 
     def _take_up(self, kept: "Checkpoint") -> None:
         """Goes on from a checkpoint."""
@@ -227,21 +228,19 @@ class _Training:
 
         self.trainer.load(kept.tensors, self.progress.step)
         self.best, self.references = under("best", kept.tensors), under("reference", kept.tensors)
-        self.progress.why = "stopped"
 
-    def _is_over(self) -> bool:
-        """Whether there is nothing left to do, and why."""
-        patience = self.recipe.patience
-        if patience and self.progress.waited >= patience:
-            self.progress.why = "early"
-        elif self.progress.step >= self.order.steps:
-            self.progress.why = "finished"
-        return self.progress.why != "stopped"
+    def _why_over(self) -> str:
+        """Why there is nothing left to do; empty while there is."""
+        if self.progress.step >= self.order.steps:
+            return "finished"
+        return "early" if 0 < self.recipe.patience <= self.progress.waited else ""
 
-    def _is_due(self, step: int) -> bool:
-        """Whether the held-out loss is looked at after a step: so many times an epoch, and at the end."""
-        looks = self.recipe.evaluations / self.order.steps_each
-        return step >= self.order.steps or math.floor(step * looks) > math.floor((step - 1) * looks)
+    def _is_due(self) -> bool:
+        """Whether the held-out loss has to be looked at now: so many times an epoch, before the first step, and after
+        the last."""
+        step, looks = self.progress.step, self.recipe.evaluations / self.order.steps_each
+        due = step in (0, self.order.steps) or math.floor(step * looks) > math.floor((step - 1) * looks)
+        return due and self.progress.looked < step
 
     def _step(self) -> Stepped | None:
         """The next step; None when it was cancelled. Raises UserError when its numbers are not finite."""
@@ -255,8 +254,6 @@ class _Training:
         if done is None:
             return None
         if not done.finite:
-            for _ in self._save():
-                pass
             raise UserError(_not_finite(number, done.learning_rate))
         self.progress.step = number
         return Stepped(
@@ -272,18 +269,22 @@ class _Training:
         )
 
     def _look(self) -> Iterator[Told]:
-        """The held-out loss and the samples after the last step, and then a checkpoint."""
-        yield from self._evaluate()
+        """The samples and the held-out loss after the last step, and then a checkpoint.
+
+        What a cancel breaks off is done anew when the training goes on: it is the same as one that was not stopped.
+        """
         yield from self._samples()
+        if (groups := self.ready.held_out.groups) and not worker.cancelled():
+            found = self.trainer.evaluate(groups, self.references.get("held_out"), worker.cancelled)
+            if found is not None:
+                yield self._judged(*found)
         if not worker.cancelled():
+            self.progress.looked = self.progress.step
             yield from self._save()
 
-    def _evaluate(self) -> Iterator[Evaluated]:
-        groups, done = self.ready.held_out.groups, self.progress
-        found = self.trainer.evaluate(groups, self.references.get("held_out"), worker.cancelled) if groups else None
-        if found is None:
-            return
-        loss, accuracy = found
+    def _judged(self, loss: float, accuracy: float | None) -> Evaluated:
+        """Notes whether the adapter is the best so far. Raises UserError when the loss is not finite."""
+        done = self.progress
         if not math.isfinite(loss):
             raise UserError(_not_finite(done.step, self.recipe.learning_rate))
         best = done.step > 0 and (done.best_loss is None or loss < done.best_loss)
@@ -292,7 +293,8 @@ class _Training:
             self.best = {name: tensor.clone() for name, tensor in self.ready.lora.tensors().items()}
         elif done.step:
             done.waited += 1
-        yield Evaluated(done.step, loss, best, accuracy)
+        done.looked = done.step
+        return Evaluated(done.step, loss, best, accuracy)
 
     def _samples(self) -> Iterator[Sampled]:
         """The answers to the run's prompts, by llama.cpp with the adapter as it is."""

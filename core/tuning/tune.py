@@ -123,6 +123,13 @@ def estimate(
     yield from SteppingDown(worker).run(estimate_job, model.path, options.engine, job, **how)
 
 
+def parity_job(path: Path, text: str | None = None) -> Iterator[Loading | Agreement]:
+    """A worker's job: how far torch and llama.cpp agree on a text. Raises UserError as `core.tuning.parity` does."""
+    from core.tuning import parity  # it imports torch, as the child alone may
+
+    yield from parity.parity_job(path, text)
+
+
 def checkpoint_folder(project: Project, run_id: int) -> Path:
     """Where a run keeps what it needs to go on."""
     return paths.data_folder() / "tuning" / project.id / f"run-{run_id}"

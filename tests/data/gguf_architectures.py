@@ -9,8 +9,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from core.engine.ggml import ggml
 from core.models.gguf_header import TENSOR_TYPES
-from core.tuning.dequantise import ggml
 from tests.data.gguf_tiny import CHATML, begin, end
 
 NUMBERS = {name: number for number, (name, _, _) in TENSOR_TYPES.items()}
