@@ -96,13 +96,15 @@ class TrainingPage(QScrollArea):
 
     def _state(self, run: Run, points: Sequence[TuningPoint]) -> str:
         done, total = steps_of(run, _last(points))
-        if run.state not in ("finished", "running"):
+        if run.state == "failed" or not points:
             words = state_words(run, done, total)
             return words[:1].upper() + words[1:] + ("." if words[-1:] not in ".!?" else "")
         best, last = best_point(points), [point.loss for point in points if point.loss is not None][-1:]
         parts = []
         if total:
-            parts.append(self.tr("Step {} of {}").format(*map(QLocale().toString, (done, total))))
+            stopped = run.state in ("cancelled", "interrupted")
+            words = self.tr("Stopped at step {} of {}") if stopped else self.tr("Step {} of {}")
+            parts.append(words.format(*map(QLocale().toString, (done, total))))
         if last:
             parts.append(self.tr("loss {}").format(loss_words(last[0])))
         before = [point.held_out for point in points if point.held_out is not None][:1]

@@ -75,7 +75,7 @@ def loss_words(loss: float | None) -> str:
 def held_out_words(loss: float | None) -> str:
     """The best loss on what was held out."""
     if loss is None:
-        return translate("Tuning", "nothing held out")
+        return translate("Tuning", "held-out loss unknown")
     return translate("Tuning", "held out {}").format(loss_words(loss))
 
 

@@ -173,6 +173,13 @@ def test_a_run_shows_its_losses_with_the_best_and_its_pace(panel: TuningPanel, q
     assert float(page.rate.table()[18][1]) == pytest.approx(2e-4)  # after the warm-up
 
 
+def test_a_run_that_did_not_finish_says_where_it_stopped_and_why(panel: TuningPanel, qtbot: QtBot) -> None:
+    page = choose(panel, qtbot, "run", STOPPED)
+    assert page.state.text().startswith("Stopped at step 120 of 300 · loss ")
+    page = choose(panel, qtbot, "run", FAILED)
+    assert page.state.text() == "Failed: There was no room on the disk for a checkpoint. Make room, then go on."
+
+
 def test_values_can_be_read_by_mouse_and_keys(panel: TuningPanel, qtbot: QtBot) -> None:
     chart = choose(panel, qtbot, "adapter", 1).losses
     assert chart._values.text().startswith("Step 300 · ")
