@@ -63,13 +63,12 @@ class Estimating(QObject):
         def work(job: Job) -> None:
             assert job.worker is not None
             try:
+                job.report(held_out(project, options.dataset))
                 for item in tune.estimate(project, job.worker, options, job.cancelled):
                     if isinstance(item, Loading):
                         job.say(Status(job.title, int(item.fraction * 100), 100))
                     elif isinstance(item, Prepared):
                         job.report(item)
-                if not job.cancelled():
-                    job.report(held_out(project, options.dataset))
             except UserError as error:
                 if not job.cancelled():
                     job.report(error)

@@ -130,7 +130,8 @@ class MergeDialog(QDialog):
         self._build()
         for signal in (merger.changed, merger.progressed, merger.merged):
             signal.connect(self._show_state)
-        self.kind.currentIndexChanged.connect(self._suggest)
+        for signal in (self.kind.currentIndexChanged, merger.merged):
+            signal.connect(self._suggest)
         self._suggest()
         self._show_state()
         self.setMinimumWidth(560)

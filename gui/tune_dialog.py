@@ -110,6 +110,7 @@ class TuneDialog(QDialog):
         self.model = ModelChoice(self._session)
         self.recipe = RecipeFields()
         self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
         for widget in (self.tabs, self.tabs.tabBar()):
             widget.setAccessibleName(self.tr("How to learn"))
         self.tabs.addTab(self._simple(), self.tr("&Simple"))

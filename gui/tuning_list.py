@@ -14,7 +14,7 @@ from core.project.tuning import AdapterRow
 from gui import style
 from gui.labels import heading
 from gui.run_list import LINES, Line, RunDelegate, whole
-from gui.tuning_words import adapter_words, dataset_name, state_words, steps_of
+from gui.tuning_words import dataset_name, held_out_words, state_words, steps_of
 from gui.words import local_time, tooltip
 
 _ENTRY = Qt.ItemDataRole.UserRole
@@ -126,9 +126,9 @@ class TuningList(QListWidget):
     def _adapter_lines(self, run: Run, adapter: AdapterRow) -> list[Line]:
         dataset = dataset_name(run)
         return [
-            (adapter.name, "", f" · {local_time(adapter.created_at)}"),
+            (adapter.name, "", ""),
             (run.request.model_name, "", f" · {dataset}" if dataset else ""),
-            (adapter_words(adapter), "", ""),
+            ("", held_out_words(adapter.best_loss), f" · {local_time(adapter.created_at)}"),
         ]
 
     def _run_lines(self, entry: Entry) -> list[Line]:

@@ -96,19 +96,23 @@ class TrainingPage(QScrollArea):
 
     def _state(self, run: Run, points: Sequence[TuningPoint]) -> str:
         done, total = steps_of(run, _last(points))
-        if run.state not in ("finished", "running"):
+        if run.state == "failed" or not points:
             words = state_words(run, done, total)
             return words[:1].upper() + words[1:] + ("." if words[-1:] not in ".!?" else "")
         best, last = best_point(points), [point.loss for point in points if point.loss is not None][-1:]
         parts = []
         if total:
-            parts.append(self.tr("Step {} of {}").format(*map(QLocale().toString, (done, total))))
+            stopped = run.state in ("cancelled", "interrupted")
+            words = self.tr("Stopped at step {} of {}") if stopped else self.tr("Step {} of {}")
+            parts.append(words.format(*map(QLocale().toString, (done, total))))
         if last:
             parts.append(self.tr("loss {}").format(loss_words(last[0])))
+        before = [point.held_out for point in points if point.held_out is not None][:1]
+        if before and best is None:
+            parts.append(self.tr("held out {} before").format(loss_words(before[0])))
         if best is not None:
-            first = next(point.held_out for point in points if point.held_out is not None)
             words = self.tr("held out {} at step {}, from {} before")
-            parts.append(words.format(loss_words(best.held_out), QLocale().toString(best.step), loss_words(first)))
+            parts.append(words.format(loss_words(best.held_out), QLocale().toString(best.step), loss_words(before[0])))
             if best.accuracy is not None:
                 share = QLocale().toString(100 * best.accuracy, "f", 0)
                 parts.append(self.tr("{} % of the pairs told apart").format(share))

@@ -37,7 +37,7 @@ def make_all(session: Session) -> list[Chart]:
     lines.show_lines(
         [
             Line("Each step", [(1, 2.0), (2, 1.0), (3, float("nan"))], "quiet", "thin"),
-            Line("Smoothed", smoothed([(1, 2.0), (2, 1.0)])),
+            Line("Smoothed", smoothed([(1, 2.0), (2, 1.0)], 0.9)),
             Line("Held out", [(0, 3.0), (2, 1.5)], "warning", "points", best=2),
         ]
     )
@@ -77,6 +77,9 @@ def test_a_table_says_what_is_drawn(charts: Sequence[Chart]) -> None:
 
 def test_what_is_smoothed_is_a_mean_in_which_the_last_counts_most() -> None:
     assert smoothed([(1, 5.0), (2, 5.0), (3, 5.0)]) == [(1, 5.0), (2, 5.0), (3, 5.0)]
+    many = [(float(step), float(step % 2)) for step in range(400)]
+    assert smoothed(many[:20]) == many[:20]  # so few need no smoothing
+    assert all(0.4 < value < 0.6 for _, value in smoothed(many)[100:])
     assert smoothed([(1, 0.0), (2, 2.0), (3, float("inf"))], weight=0.5) == [(1, 0.0), (2, pytest.approx(4 / 3))]
 
 

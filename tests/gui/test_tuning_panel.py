@@ -115,7 +115,8 @@ def test_adapters_and_runs_are_listed_with_how_they_ended(panel: TuningPanel) ->
     assert found[1][2].startswith("failed: There was no room on the disk")
     assert found[1][2].endswith("· 40/300")
     assert found[2][1:] == ["Small 0.5B", "Resume 120 of 300 steps"]
-    assert found[4][1:] == ["tiny-random · run 7, 240 rows", f"held out {held_out(225):.3f} · step 225"]
+    assert found[4][:2] == ["calm <b>", "tiny-random · run 7, 240 rows"]
+    assert found[4][2].startswith(f"held out {held_out(225):.3f} · ")
 
 
 def test_what_is_selected_decides_what_can_be_done(panel: TuningPanel, qtbot: QtBot) -> None:
@@ -139,7 +140,7 @@ def test_an_adapter_is_renamed_removed_and_brought_back(
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("  steady ", True))
     panel._rename.trigger()
     assert session.project.adapters()[0].name == "steady"
-    qtbot.waitUntil(lambda: rows(panel)[-1][0].startswith("steady · "))
+    qtbot.waitUntil(lambda: rows(panel)[-1][0] == "steady")
     offers: list[tuple] = []
     session.offer_made.connect(lambda *offer: offers.append(offer))
     session.project.set_adapter_scale(1, 0.5)
@@ -170,6 +171,13 @@ def test_a_run_shows_its_losses_with_the_best_and_its_pace(panel: TuningPanel, q
     assert table[1][:3] == ("0", "", "")
     assert page.losses._lines[2].best == 225
     assert float(page.rate.table()[18][1]) == pytest.approx(2e-4)  # after the warm-up
+
+
+def test_a_run_that_did_not_finish_says_where_it_stopped_and_why(panel: TuningPanel, qtbot: QtBot) -> None:
+    page = choose(panel, qtbot, "run", STOPPED)
+    assert page.state.text().startswith("Stopped at step 120 of 300 · loss ")
+    page = choose(panel, qtbot, "run", FAILED)
+    assert page.state.text() == "Failed: There was no room on the disk for a checkpoint. Make room, then go on."
 
 
 def test_values_can_be_read_by_mouse_and_keys(panel: TuningPanel, qtbot: QtBot) -> None:
