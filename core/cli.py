@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import core
-from core.commands import models, probes, projects, suites
+from core.commands import models, probes, projects, suites, tuning
 from core.commands.console import Stopped, say
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
+from core.tuning.records import DEVICES, DTYPES, OBJECTIVES, OVERLONG
 
 N = TypeVar("N", int, float)
 
@@ -21,13 +22,23 @@ CANCELLED = 130
 COMMANDS = (
     *("new", "add", "text", "ask", "show", "review", "export", "similar"),
     *("suites", "probe", "probes", "compare", "counter"),
+    *("tune", "adapters", "merge", "parity"),
     *("models", "download", "devices", "chat"),
 )
 SUITES_EXAMPLE = (
     "example: elenchus suites lab.elenchus --import quiz.csv --protocol sure "
     '--map question=Item right=Key options="Answer one" options="Answer two"'
 )
-READERS = (projects.text, projects.show, suites.suites, probes.probes, probes.compare, models.models, models.devices)
+READERS = (
+    projects.text,
+    projects.show,
+    suites.suites,
+    probes.probes,
+    probes.compare,
+    models.models,
+    models.devices,
+    tuning.parity,
+)
 
 
 def main(arguments: list[str] | None = None, open_window: Callable[[Path | None], int] | None = None) -> int:
@@ -150,8 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("probe", probes.probe, "ask a model suites of probes, and show how it yields")
     sub.add_argument("--suite", nargs="+", metavar="NAME", help="elenchus suites lists them")
     sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter, which yields by design")
-    sub.add_argument("--adapter", type=Path, metavar="GGUF", help="a LoRA that is added to the model")
-    sub.add_argument("--scale", type=_number(0.0, 10.0), help="of the adapter (default 1)")
+    sub.add_argument("--adapter", metavar="NAME|GGUF", help="a LoRA that is added: the project's, or a file")
+    sub.add_argument("--scale", type=_number(0.0, 10.0), help="of the adapter (default 1, or as the project says)")
     sub.add_argument("--items", type=_number(1, 20_000), help="of each suite (default 200)")
     sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds ask the very same")
     sub.add_argument("--language", choices=("en", "tr"), help="of what is asked (default en)")
@@ -183,6 +194,68 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", type=Path, metavar="GGUF", help="where the model of the run is now, if it has moved")
     sub.add_argument("--json", action="store_true", help="a JSON object a set")
 
+    sub = command("tune", tuning.tune, "train a LoRA adapter on the packed weights of a model")
+    sub.add_argument("--dataset", metavar="D", help="accepted, run:N, the name of a dataset, or a file of examples")
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, for trying the app")
+    sub.add_argument("--objective", choices=OBJECTIVES, help="default sft: learn the answers")
+    sub.add_argument("--rank", type=_number(1, 1024), help="of the adapter (default 16)")
+    sub.add_argument("--alpha", type=_number(0.001, 1e6), help="it counts alpha/rank (default 32)")
+    rate = "learning rate (default 2e-4, for dpo 5e-6)"
+    sub.add_argument("--lr", dest="learning_rate", type=_number(1e-12, 1e6), metavar="RATE", help=rate)
+    sub.add_argument("--epochs", type=_number(0.001, 10_000.0), help="default 3")
+    sub.add_argument("--batch", type=_number(1, 4096), help="examples a step (default 8)")
+    sub.add_argument("--context", type=_number(8, 1_000_000), help="tokens of the longest example (default 1024)")
+    sub.add_argument("--overlong", choices=OVERLONG, help="what becomes of longer ones (default drop)")
+    sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds give equal adapters on a processor")
+    sub.add_argument("--held-out", type=_number(0.0, 0.9), metavar="SHARE", help="not trained on (default 0.1)")
+    sub.add_argument("--evaluations", type=_number(0, 1000), help="of the held-out loss, an epoch (default 4)")
+    sub.add_argument(
+        "--patience", type=_number(0, 1000), help="of those without a better one (default 3; 0: never ends)"
+    )
+    sub.add_argument("--rslora", dest="rank_stabilised", action="store_const", const=True, help="count alpha/√rank")
+    sub.add_argument("--dropout", type=_number(0.0, 0.99), help="of the adapter's input (default 0)")
+    sub.add_argument("--noise", type=_number(0.0, 1000.0), help="NEFTune's alpha (default 0)")
+    sub.add_argument("--rationale-weight", type=_number(0.0, 100.0), help="of two-task (default 0.5)")
+    sub.add_argument("--beta", type=_number(0.0001, 100.0), help="of dpo (default 0.1)")
+    sub.add_argument("--no-packing", dest="packing", action="store_const", const=False, help="an example a pass")
+    sub.add_argument("--device", choices=DEVICES, help="default auto")
+    sub.add_argument("--dtype", choices=DTYPES, help="default auto: what is faster here")
+    sub.add_argument("--threads", type=_number(1, 1024), help="default: the processor's cores")
+    sub.add_argument(
+        "--prompt", action="append", metavar="TEXT", help="is answered before, during and after; repeatable"
+    )
+    sub.add_argument("--name", help="of the adapter; default: after the dataset and the run")
+    sub.add_argument("--skip-bad", action="store_true", help="leave out the rows of a file that cannot be used")
+    sub.add_argument("--estimate", action="store_true", help="say what it would take, and train nothing")
+    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish, as it was begun")
+    sub.add_argument("--json", action="store_true", help="a JSON object for the adapter, or the estimate")
+
+    sub = command("adapters", tuning.adapters, "list the adapters of a project; export, rename or remove one")
+    change = sub.add_mutually_exclusive_group()
+    change.add_argument("--export", metavar="NAME", help="with --out or --peft")
+    change.add_argument("--rename", nargs=2, metavar=("NAME", "NEW"))
+    change.add_argument("--remove", metavar="NAME")
+    target = sub.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, metavar="FILE", help="as GGUF, for llama.cpp and what is built on it")
+    target.add_argument("--peft", type=Path, metavar="FOLDER", help="as safetensors, for PEFT and transformers")
+    sub.add_argument("--json", action="store_true", help="a JSON object an adapter")
+
+    sub = command("merge", tuning.merge, "add an adapter to its model for good, as a new GGUF")
+    sub.add_argument("adapter", metavar="ADAPTER", help="its name in the project")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
+    sub.add_argument("--type", metavar="TYPE", help="such as Q4_K_M; default: the types that the model has")
+    sub.add_argument("--scale", type=_number(0.0, 10.0), help="default: as the project says")
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the one it was trained on")
+    sub.add_argument("--json", action="store_true", help="one JSON object")
+
+    help = "compare torch with llama.cpp on a model: the gate before every training"
+    sub = command("parity", tuning.parity, help, project=False)
+    sub.add_argument("models", type=Path, nargs="+", metavar="GGUF")
+    sub.add_argument(
+        "--text", type=Path, metavar="FILE", help="of which 64 tokens are compared; default: a text of our own"
+    )
+    sub.add_argument("--json", action="store_true", help="a JSON object a model")
+
     sub = command("models", models.models, "list the models at hand, and how they fit this computer", project=False)
     sub.add_argument("--recommended", action="store_true", help="those that can be downloaded, and whether they fit")
     sub.add_argument("--json", action="store_true", help="a JSON object a model")
@@ -200,8 +273,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("chat", _chat, "talk with a model: a question a line", project=False)
     sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, which knows no chat")
     sub.add_argument("--system", default="", metavar="TEXT", help="tells the model how to answer")
-    sub.add_argument("--adapter", type=Path, metavar="GGUF", help="a LoRA that is added to the model")
-    sub.add_argument("--scale", type=_number(0.0, 10.0), default=1.0, help="of the adapter (default 1)")
+    sub.add_argument("--adapter", metavar="NAME|GGUF", help="a LoRA that is added: a project's, or a file")
+    sub.add_argument("--project", type=Path, metavar="PROJECT", help="whose adapter --adapter names")
+    sub.add_argument("--scale", type=_number(0.0, 10.0), help="of the adapter (default 1, or as the project says)")
     sub.add_argument("--temperature", type=_number(0.0, 10.0), help="0: always the likeliest word (default 0.7)")
     sub.add_argument("--top-k", type=_number(0, 10**6), help="0: all (default 40)")
     sub.add_argument("--top-p", type=_number(0.0, 1.0), help="default 0.95")

@@ -7,29 +7,38 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from core import paths
 from core.errors import UserError
 from core.project.tuning import AdapterRow
+from gui.adapters import file_name
 from gui.export_dialog import show_in_folder
 from gui.jobs import Job, Jobs, Status
-from gui.merge_dialog import MergeDialog
+from gui.merge_dialog import MergeDialog, Merger, merged_words
 from gui.session import Session
+
+if TYPE_CHECKING:  # with numpy: imported when the first model is merged
+    from core.tuning.merge import Merged
 
 
 class AdapterFiles(QObject):
     """Asks where to, and writes in the background."""
 
+    model_made = Signal(object)  # the Path of a new model
+
     def __init__(self, session: Session, jobs: Jobs, parent: QWidget) -> None:
         super().__init__(parent)
         self._session, self._jobs, self._window = session, jobs, parent
+        self.merger = Merger(session, jobs, self)
+        self.merger.merged.connect(self._tell_merged)
 
     def export_gguf(self, adapter: AdapterRow) -> None:
         """As llama.cpp reads it."""
-        start = str(self._folder() / f"{_file_name(adapter.name)}.gguf")
+        start = str(self._folder() / f"{file_name(adapter.name)}.gguf")
         name, _ = QFileDialog.getSaveFileName(self._window, self.tr("Export the adapter"), start, "GGUF (*.gguf)")
         if name:
             path = Path(name)
@@ -40,11 +49,11 @@ class AdapterFiles(QObject):
         title = self.tr("Where to put the folder with the adapter")
         folder = QFileDialog.getExistingDirectory(self._window, title, str(self._folder()))
         if folder:
-            self._write(adapter, Path(folder) / f"{_file_name(adapter.name)}-peft", _write_peft)
+            self._write(adapter, Path(folder) / f"{file_name(adapter.name)}-peft", _write_peft)
 
     def merge(self, adapter: AdapterRow) -> None:
         """Shows the dialog that makes a new model."""
-        dialog = MergeDialog(self._session, self._jobs, adapter, self._window)
+        dialog = MergeDialog(self._session, self.merger, adapter, self._window)
         dialog.exec()
         dialog.deleteLater()
 
@@ -68,6 +77,11 @@ class AdapterFiles(QObject):
             self.tr("Written to {}.").format(path), self.tr("Show in &folder"), partial(show_in_folder, path)
         )
 
+    def _tell_merged(self, merged: Merged) -> None:
+        show = partial(show_in_folder, merged.path)
+        self._session.notify(merged_words(merged), self.tr("Show in &folder"), show)
+        self.model_made.emit(merged.path)
+
     def _folder(self) -> Path:
         kept = Path(str(self._session.settings.value("tuning/folder", "") or self._session.project.path.parent))
         return kept if os.path.isdir(kept) else self._session.project.path.parent
@@ -82,9 +96,3 @@ def _write_peft(adapter: Path, folder: Path) -> None:
     from core.tuning.adapter_file import export_peft, read_adapter
 
     export_peft(read_adapter(adapter), folder)
-
-
-def _file_name(name: str) -> str:
-    """A name that any system takes for a file."""
-    kept = "".join(sign if sign.isalnum() or sign in " -_." else "-" for sign in name)
-    return kept.strip(" .-")[:60] or "adapter"

@@ -53,3 +53,9 @@ def base_of(adapter: AdapterRow, chosen: Sequence[Path], cancelled: Callable[[],
         "“{}” was made for {}, whose file is no longer {}. Put it back there, or add it in Models.",
     )
     raise UserError(sentence.format(adapter.name, adapter.base_name, adapter.base_path))
+
+
+def file_name(name: str) -> str:
+    """A name that any system takes for a file."""
+    kept = "".join(sign if sign.isalnum() or sign in " -_." else "-" for sign in name)
+    return kept.strip(" .-")[:60] or "adapter"

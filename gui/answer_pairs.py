@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QColor, QResizeEvent, QTextCursor, QTextOption
+from PySide6.QtGui import QColor, QResizeEvent, QTextCursor, QTextOption, QWheelEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -39,7 +39,7 @@ class AnswerPairs(QScrollArea):
         self._heads = strong(), strong()
         page = QWidget()
         outer = QVBoxLayout(page)
-        style.spaced(outer, 0)
+        outer.setContentsMargins(0, style.SPACE, 0, 0)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(style.DOUBLE)
         self._grid.setVerticalSpacing(style.HALF)
@@ -164,7 +164,7 @@ class Text(QPlainTextEdit):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_marks"):
             self._draw_marks()
 
-    def wheelEvent(self, event: QEvent) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # what scrolls is the page around it
 
 

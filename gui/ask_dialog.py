@@ -10,10 +10,8 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QFrame,
     QGridLayout,
@@ -30,16 +28,14 @@ from PySide6.QtWidgets import (
 
 from core import paths
 from core.errors import UserError
-from core.models.files import ModelFile, read_model
-from core.models.shelf import Shelved
 from core.project.records import KINDS, Run
 from core.questions.ask import AskOptions, count_slots, how_far
 from core.questions.prompts import Prompts, load_prompts
 from gui import style
 from gui.labels import plain, quiet
-from gui.model_finder import ModelFinder
+from gui.model_choice import ModelChoice
 from gui.session import Session
-from gui.words import kind_name, size_words, starter_words
+from gui.words import kind_name, starter_words
 
 MOST_SEEDS = (1 << 31) - 1
 COLUMNS = 3  # of the kinds
@@ -53,7 +49,6 @@ class AskDialog(QDialog):
         super().__init__(parent)
         self._session = session
         self.resumes = False
-        self._models: list[ModelFile] = []
         self._prompts: Prompts | None = None
         self._runs = session.project.runs()
         self._unfinished = session.project.last_unfinished_run("ask")
@@ -62,13 +57,10 @@ class AskDialog(QDialog):
         self._connect()
         self._fill_documents()
         self._choose_model()
-        self._finder = ModelFinder(session.chosen_models())
-        self._finder.found.connect(self._take_found)
-        self._finder.start()
 
     def options(self) -> AskOptions:
         """What is to be asked for. Only when a model is chosen."""
-        model = self._model()
+        model = self.model.model
         assert model is not None
         return AskOptions(
             model=model.path,
@@ -95,7 +87,8 @@ class AskDialog(QDialog):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setHorizontalSpacing(style.DOUBLE)
         form.setVerticalSpacing(style.SPACE)
-        form.addRow(self.tr("&Model"), self._build_model())
+        self.model = ModelChoice(self._session)
+        form.addRow(self.tr("&Model"), self.model)
         form.addRow(self.tr("Kinds"), self._build_kinds())
         self.per_passage, self.limit, self.seed = QSpinBox(), QSpinBox(), QSpinBox()
         self.per_passage.setRange(1, 20)
@@ -156,26 +149,6 @@ class AskDialog(QDialog):
         row.addWidget(self.resume)
         return box
 
-    def _build_model(self) -> QWidget:
-        self.models = QComboBox()
-        self.models.setAccessibleName(self.tr("Model"))
-        self.models.setPlaceholderText(self.tr("Looking for models…"))
-        self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.models.setMinimumContentsLength(24)
-        self._choose = QPushButton(self.tr("&File…"))
-        self._choose.setToolTip(self.tr("Choose a model in GGUF from this computer"))
-        self._note = plain()
-        self._note.hide()
-        box = QWidget()
-        grid = QGridLayout(box)
-        style.spaced(grid, 0)
-        grid.addWidget(self.models, 0, 0)
-        grid.addWidget(self._choose, 0, 1)
-        grid.addWidget(self._note, 1, 0, 1, 2)
-        grid.setColumnStretch(0, 1)
-        box.setFocusProxy(self.models)
-        return box
-
     def _build_kinds(self) -> QWidget:
         box = QWidget()
         grid = QGridLayout(box)
@@ -212,8 +185,7 @@ class AskDialog(QDialog):
     def _connect(self) -> None:
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
-        self._choose.clicked.connect(self._choose_file)
-        self.models.currentIndexChanged.connect(self._choose_model)
+        self.model.changed.connect(self._choose_model)
         self.all_documents.toggled.connect(lambda all: self.documents.setVisible(not all))
         for kind, box in self.kinds.items():
             box.clicked.connect(lambda on, kind=kind: self._wanted.update({kind: on}))
@@ -225,55 +197,19 @@ class AskDialog(QDialog):
 
     # Models
 
-    def add_file(self, path: Path) -> None:
-        """Takes a model that the user chose, or says why it cannot be used."""
-        try:
-            model = read_model(path)
-        except UserError as error:
-            self._say(str(error))
-            return
-        self._add_model(model)
-        self.models.setCurrentIndex(self._place(model))
-
-    def _choose_file(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, self.tr("Choose a model"), "", self.tr("Models (*.gguf)"))
-        if name:
-            self.add_file(Path(name))
-
-    def _take_found(self, found: Shelved) -> None:
-        if found.model is not None:
-            self._add_model(found.model)
-
-    def _add_model(self, model: ModelFile) -> None:
-        if self._place(model) >= 0:
-            return
-        self._models.append(model)
-        text = f"{model.name} · {model.quantisation} · {size_words(model.size)}"
-        self.models.addItem(" ".join(text.split()))
-        last = str(self._session.settings.value("model", ""))
-        if self.models.count() == 1 or str(model.path) == last:
-            self.models.setCurrentIndex(self.models.count() - 1)
-
-    def _place(self, model: ModelFile) -> int:
-        return next((place for place, known in enumerate(self._models) if known.path == model.path), -1)
-
-    def _model(self) -> ModelFile | None:
-        place = self.models.currentIndex()
-        return self._models[place] if 0 <= place < len(self._models) else None
-
     def _choose_model(self) -> None:
-        self._prompts, model = None, self._model()
-        self._note.hide()
+        self._prompts, model = None, self.model.model
+        self.model.say("")
         if model is not None:
             try:
                 self._prompts = load_prompts(model.prompt_style)
                 if model.is_embedding:
-                    self._say(self.tr("This model makes vectors and writes no text. Choose another one."))
+                    self.model.say(self.tr("This model makes vectors and writes no text. Choose another one."))
                     self._prompts = None
                 if model.path == paths.starter_model():
-                    self._say(starter_words())
+                    self.model.say(starter_words())
             except UserError as error:
-                self._say(str(error))
+                self.model.say(str(error))
         self._show_kinds()
         self._form.setRowVisible(self.language, self._prompts is not None and self._prompts.writes_any_language)
         self._reckon()
@@ -293,10 +229,6 @@ class AskDialog(QDialog):
             usual = self._prompts is not None and kind in self._prompts.default_kinds
             box.setChecked(kind in possible and self._wanted.get(kind, usual))
         self._cannot.setVisible(self._prompts is not None and len(possible) < len(self.kinds))
-
-    def _say(self, sentence: str) -> None:
-        self._note.setText(sentence)
-        self._note.show()
 
     # Documents
 
@@ -346,7 +278,7 @@ class AskDialog(QDialog):
 
     def _time(self, slots: int) -> str:
         """An estimate from the last run with the same model that came far enough to tell."""
-        model = self._model()
+        model = self.model.model
         for run in reversed(self._runs):
             seconds = run.usage.get("engine", {}).get("seconds", 0)
             if model is None or run.request.model_path != str(model.path.resolve()) or not seconds:
@@ -363,7 +295,7 @@ class AskDialog(QDialog):
 
     def accept(self) -> None:
         settings = self._session.settings
-        if (model := self._model()) is not None:
+        if (model := self.model.model) is not None:
             settings.setValue("model", str(model.path))
         kinds = [f"{kind}={'yes' if wanted else 'no'}" for kind, wanted in self._wanted.items()]
         settings.setValue("ask/kinds", kinds)
@@ -376,7 +308,7 @@ class AskDialog(QDialog):
         super().accept()
 
     def done(self, result: int) -> None:
-        self._finder.stop()
+        self.model.stop()
         super().done(result)
 
     def sizeHint(self) -> QSize:

@@ -17,7 +17,7 @@ from gui import style
 from gui.adapters import MOST_SCALE, SCALE_STEP, base_of
 from gui.answer_pairs import AnswerPairs
 from gui.jobs import Job, Jobs, Status
-from gui.labels import caption, line
+from gui.labels import caption, line, quiet
 from gui.session import Session
 from gui.tuning_words import join_prompts, split_prompts
 
@@ -91,6 +91,7 @@ class BeforeAfterPage(QWidget):
         self._written: dict[int, str] = {}  # the prompts as they were left, by adapter
         self._job: Job | None = None
         self._of: _Asked | None = None  # what the job answers
+        self._moved = False  # whether the strength is not kept yet
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._later.timeout.connect(self.keep)
         self._build()
@@ -115,7 +116,7 @@ class BeforeAfterPage(QWidget):
                 self._written[self._adapter.id] = self.prompts.toPlainText()
             self.prompts.setPlainText(self._written.get(adapter.id, join_prompts(prompts)))
         self._adapter = adapter
-        if not self._later.isActive():  # else the user moves it now
+        if not self._moved:  # else the user moves it now
             with QSignalBlocker(self.scale):
                 self.scale.setValue(round(adapter.scale / SCALE_STEP))
         self._show_scale()
@@ -126,17 +127,17 @@ class BeforeAfterPage(QWidget):
         """Of a project that was closed."""
         self.stop()
         self._later.stop()
+        self._moved = False
         self._asked.clear()
         self._written.clear()
         self._adapter = self._of = None
 
     def keep(self) -> None:
         """Writes the strength into the project."""
-        if not self._later.isActive() and self.sender() is not self._later:
-            return
         self._later.stop()
+        moved, self._moved = self._moved, False
         adapter, scale = self._adapter, self.adapter_scale
-        if adapter is not None and self._session.is_open and not self._session.project.read_only:
+        if moved and adapter is not None and self._session.is_open and not self._session.project.read_only:
             with self._session.reporting():
                 self._session.project.set_adapter_scale(adapter.id, scale)
 
@@ -187,6 +188,10 @@ class BeforeAfterPage(QWidget):
         self.asking.clicked.connect(self.ask)
         self.stopping.clicked.connect(self.stop)
         self.pairs = AnswerPairs(self.tr("Answers without and with the adapter"))
+        self._hint = quiet(
+            self.tr("The same model answers each prompt twice, in its likeliest words: alone, then with the adapter.")
+        )
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         row = QHBoxLayout()
         style.spaced(row, 0)
         row.addWidget(caption(self.tr("Strength"), self.scale))
@@ -200,6 +205,7 @@ class BeforeAfterPage(QWidget):
         column.addWidget(caption(self.tr("Prompts, with an empty line between them"), self.prompts))
         column.addWidget(self.prompts)
         column.addLayout(row)
+        column.addWidget(self._hint, 1)
         column.addWidget(self.pairs, 1)
 
     # Working
@@ -220,6 +226,7 @@ class BeforeAfterPage(QWidget):
         self._show_state()
 
     def _move(self) -> None:
+        self._moved = True
         self._later.start()
         self._show_scale()
 
@@ -231,6 +238,7 @@ class BeforeAfterPage(QWidget):
     def _show_answers(self) -> None:
         asked = self._asked.get(self._adapter.id) if self._adapter else None
         self.pairs.setVisible(asked is not None)
+        self._hint.setVisible(asked is None)
         if asked is None or self._adapter is None:
             return
         scale = QLocale().toString(asked.scale, "g", 3)

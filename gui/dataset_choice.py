@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from gui import style
 from gui.labels import strong
 from gui.session import Session
 from gui.words import local_time, run_words, tooltip
-
-SHOWN = 3  # prompts to begin with
 
 _SOURCE = Qt.ItemDataRole.UserRole
 translate = QCoreApplication.translate
@@ -124,17 +121,3 @@ class DatasetChoice(QWidget):
         item.setSizeHint(QSize(0, 2 * self.fontMetrics().height() + 2 * style.SPACE))
         if source.why_not:
             item.setFlags(Qt.ItemFlag.NoItemFlags)
-
-
-def some_prompts(project: Project, what: str) -> Sequence[str]:
-    """A few prompts of a source, as one would ask them: of what was frozen, those that were held out."""
-    if what == "accepted" or what.startswith("run:"):
-        run = int(what.removeprefix("run:")) if what.startswith("run:") else None
-        ids = project.example_ids(ExampleFilter(state=None if run else "accepted", run_id=run))
-        spread = [ids[place * len(ids) // SHOWN] for place in range(min(SHOWN, len(ids)))]
-        return [project.example(id).question for id in spread]
-    for dataset in project.datasets():
-        if dataset.name == what:
-            rows = sorted(project.dataset_rows(dataset.id), key=lambda row: not row.held_out)
-            return [row.messages[-1][1] for row in rows[:SHOWN]]
-    return []

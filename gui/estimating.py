@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, QLocale, QObject, Signal
 
+from core import datasets
 from core.engine.requests import Loading
 from core.errors import UserError
+from core.project.project import Project
 from core.tuning import tune
-from core.tuning.records import Agreement, Prepared
+from core.tuning.records import Prepared
 from core.tuning.tune import TuneOptions
 from gui.ask_dialog import duration
 from gui.jobs import Job, Jobs, Status
 from gui.session import Session
 from gui.tuning_words import memory_words
+
+PROMPTS = 3  # to begin with
 
 translate = QCoreApplication.translate
 
@@ -21,12 +25,12 @@ class Estimating(QObject):
     """One estimate at a time; of options that have changed meanwhile nothing is said."""
 
     changed = Signal()
+    prompts_found = Signal(list)  # of the examples that are held out
 
     def __init__(self, session: Session, jobs: Jobs, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._job: Job | None = None
-        self._options: TuneOptions | None = None
         self.prepared: Prepared | None = None
         self.problem = ""  # why there is none, in a sentence
 
@@ -42,7 +46,7 @@ class Estimating(QObject):
             return self.problem
         if self.prepared is not None:
             return _words(self.prepared)
-        if self._job is not None and self._job.state == "waiting" and self._jobs.any_in("model"):
+        if any(job.lane == "model" and job is not self._job for job in self._jobs.active):
             return self.tr("A run is using the model; what this one takes is reckoned after it.")
         return self.tr("Reading the examples, and measuring what a step takes…")
 
@@ -54,15 +58,16 @@ class Estimating(QObject):
     def reckon(self, options: TuneOptions) -> None:
         """Finds out what these take."""
         self.forget()
-        project, self._options = self._session.project, options
+        project = self._session.project
 
         def work(job: Job) -> None:
             assert job.worker is not None
             try:
+                job.report(held_out(project, options.dataset))
                 for item in tune.estimate(project, job.worker, options, job.cancelled):
                     if isinstance(item, Loading):
                         job.say(Status(job.title, int(item.fraction * 100), 100))
-                    elif isinstance(item, Prepared | Agreement):
+                    elif isinstance(item, Prepared):
                         job.report(item)
             except UserError as error:
                 if not job.cancelled():
@@ -70,14 +75,16 @@ class Estimating(QObject):
 
         self._job = self._jobs.start("model", self.tr("Reckoning"), work, in_bar=False)
         self._job.item_arrived.connect(self._take)
+        self._job.ended.connect(self._end)
         self.changed.emit()
 
     def forget(self) -> None:
         """Of other options."""
         if self._job is not None:
             self._job.item_arrived.disconnect(self._take)
+            self._job.ended.disconnect(self._end)
             self._job.cancel()
-        self._job = self._options = self.prepared = None
+        self._job = self.prepared = None
         self.problem = ""
 
     def _take(self, item: object) -> None:
@@ -85,7 +92,21 @@ class Estimating(QObject):
             self.prepared = item
         elif isinstance(item, UserError):
             self.problem = str(item)
+        elif isinstance(item, list):
+            self.prompts_found.emit(item)
         self.changed.emit()
+
+    def _end(self, state: str) -> None:
+        if state == "failed":
+            self.problem = self.tr("What it takes could not be reckoned.")
+        self._job = None
+        self.changed.emit()
+
+
+def held_out(project: Project, what: str) -> list[str]:
+    """Some prompts that nothing is learned from; where nothing is held out, the first ones."""
+    rows = datasets.select(project, what).rows
+    return [row.messages[-1][1] for row in sorted(rows, key=lambda row: not row.held_out)[:PROMPTS]]
 
 
 def _words(prepared: Prepared) -> str:
@@ -93,15 +114,17 @@ def _words(prepared: Prepared) -> str:
     examples = translate("Estimating", "{} examples to learn from, {} held out")
     device = translate("Estimating", "on the {} in {}") if estimate.device == "cpu" else "{} · {}"
     names = {"cpu": translate("Estimating", "processor"), "cuda": "CUDA", "mps": "Metal"}
-    parts = [
+    first = [
         examples.format(number(prepared.examples), number(prepared.held_out)),
         translate("Estimating", "{} steps").format(number(prepared.steps)),
         duration(estimate.seconds),
+    ]
+    second = [
         translate("Estimating", "{} tokens/s").format(number(round(estimate.tokens_per_second))),
         memory_words(estimate),
         device.format(names.get(estimate.device, estimate.device), estimate.dtype),
     ]
-    return " · ".join(parts)
+    return "\n".join(map(" · ".join, (first, second)))
 
 
 def _advice(prepared: Prepared) -> str:

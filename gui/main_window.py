@@ -209,12 +209,14 @@ class MainWindow(QMainWindow):
         self.tuning.probes_wanted.connect(lambda: self.show_panel(2))
         self.tuning.chat_wanted.connect(self.chat_with)
         self.tuning.probe_wanted.connect(self.probe)
+        self.tuning.files.model_made.connect(lambda path: self.models.add_files([path]))
         for runs in (
             self.questions.asking,
             self.sycophancy.probing,
             self.sycophancy.countering,
             self.tuning.tuning,
             self.tuning.both,
+            self.tuning.files.merger,
         ):
             runs.model_loaded.connect(self.models.show_loaded)
         self.start_page.new_wanted.connect(self.new_project)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
-from PySide6.QtCore import QLocale, Qt, Signal
+from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -24,6 +25,7 @@ from gui.labels import strong
 from gui.tuning_words import objective_name
 
 MOST_SEEDS = (1 << 31) - 1
+VARIED = ("rank", "alpha", "epochs")  # in what the simple choices differ
 
 Field = QSpinBox | QDoubleSpinBox | QCheckBox | QComboBox
 
@@ -51,6 +53,8 @@ class RecipeFields(QScrollArea):
         self.show_recipe(Recipe())
         for field in self.fields.values():
             _changed_signal(field).connect(self._tell)
+            field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            field.installEventFilter(self)
         self._objective = self.recipe.objective
         self._show_objective()
 
@@ -237,6 +241,13 @@ class RecipeFields(QScrollArea):
             field.addItem(text, value)
         self._add(name, label, field, about)
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The wheel scrolls, and changes only a field that the user went to."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return super().eventFilter(watched, event)
+
     # Changing
 
     def _tell(self) -> None:
@@ -271,7 +282,15 @@ def with_choice(recipe: Recipe, choice: Recipe) -> Recipe:
     return replace(recipe, **{name: getattr(choice, name) for name in VARIED})
 
 
-VARIED = ("rank", "alpha", "epochs")
+def read_recipe(text: str) -> Recipe:
+    """A recipe as it was kept, as JSON; what is not there, or of another kind, is as usual."""
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        return Recipe()
+    usual = asdict(Recipe())
+    known = kept.items() if isinstance(kept, dict) else ()
+    return replace(Recipe(), **{name: value for name, value in known if type(usual.get(name)) is type(value)})
 
 
 def _value(field: Field) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -20,12 +23,12 @@ from core import paths
 from core.tuning.records import Recipe
 from core.tuning.tune import TuneOptions
 from gui import style
-from gui.dataset_choice import DatasetChoice, some_prompts
+from gui.dataset_choice import DatasetChoice
 from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.labels import plain, quiet, strong
 from gui.model_choice import ModelChoice
-from gui.recipe_fields import RecipeFields, with_choice
+from gui.recipe_fields import RecipeFields, read_recipe, with_choice
 from gui.session import Session
 from gui.tuning_words import join_prompts, split_prompts
 
@@ -53,7 +56,6 @@ class TuneDialog(QDialog):
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._connect()
         self._restore()
-        self._fill_prompts()
         self._change()
         self.resize(900, 660)
         self.data.setFocus()
@@ -73,14 +75,14 @@ class TuneDialog(QDialog):
     # Building
 
     def _build(self) -> None:
-        body = QHBoxLayout()
-        style.spaced(body, 0, style.WIDE)
-        body.addLayout(self._what(), 1)
-        body.addLayout(self._how(), 1)
         self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         self.start = self._buttons.addButton(self.tr("&Tune"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.start.setDefault(True)
+        body = QHBoxLayout()
+        style.spaced(body, 0, style.WIDE)
+        body.addLayout(self._what(), 1)
+        body.addLayout(self._how(), 1)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE, style.DOUBLE)
         column.addLayout(body, 1)
@@ -108,13 +110,16 @@ class TuneDialog(QDialog):
         self.model = ModelChoice(self._session)
         self.recipe = RecipeFields()
         self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
         for widget in (self.tabs, self.tabs.tabBar()):
             widget.setAccessibleName(self.tr("How to learn"))
         self.tabs.addTab(self._simple(), self.tr("&Simple"))
         self.tabs.addTab(self.recipe, self.tr("&Advanced"))
         column = QVBoxLayout()
         style.spaced(column, 0)
-        column.addWidget(strong(self.tr("Base model")))
+        head = strong(self.tr("Base model"))
+        head.setMinimumHeight(self.start.sizeHint().height())  # in line with what stands beside it
+        column.addWidget(head)
         column.addWidget(self.model)
         column.addSpacing(style.SPACE)
         column.addWidget(strong(self.tr("How")))
@@ -170,13 +175,13 @@ class TuneDialog(QDialog):
     def _connect(self) -> None:
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
-        self.data.changed.connect(self._fill_prompts)
         for signal in (self.data.changed, self.model.changed, self.recipe.changed):
             signal.connect(self._change)
         for name, button in self.choices.items():
             button.clicked.connect(lambda _=False, name=name: self._choose(name))
         self._later.timeout.connect(self._reckon)
         self._estimating.changed.connect(self._show_estimate)
+        self._estimating.prompts_found.connect(self._fill_prompts)
 
     # Choosing
 
@@ -185,13 +190,10 @@ class TuneDialog(QDialog):
             self.recipe.show_recipe(with_choice(self.recipe.recipe, CHOICES[name]))
         self._change()
 
-    def _fill_prompts(self) -> None:
+    def _fill_prompts(self, found: list[str]) -> None:
         """Puts some of the dataset's own there, unless the user has written others."""
-        source = self.data.source
-        if self.prompts.toPlainText() != self._filled or source is None:
-            return
-        with self._session.reporting():
-            self._filled = join_prompts(some_prompts(self._session.project, source.what))
+        if self.prompts.toPlainText() == self._filled:
+            self._filled = join_prompts(found)
             self.prompts.setPlainText(self._filled)
 
     def _change(self) -> None:
@@ -248,14 +250,13 @@ class TuneDialog(QDialog):
     def _restore(self) -> None:
         settings = self._session.settings
         self.data.select(str(settings.value("tune/dataset", "")))
-        kept = str(settings.value("tune/choice", "standard"))
         with QSignalBlocker(self.recipe):
-            self.recipe.show_recipe(CHOICES.get(kept, CHOICES["standard"]))
+            self.recipe.show_recipe(read_recipe(str(settings.value("tune/recipe", ""))))
 
     def accept(self) -> None:
         settings = self._session.settings
         settings.setValue("tune/dataset", self.data.source.what if self.data.source else "")
-        settings.setValue("tune/choice", next((name for name, one in self.choices.items() if one.isChecked()), ""))
+        settings.setValue("tune/recipe", json.dumps(asdict(self.recipe.recipe)))
         super().accept()
 
     def done(self, result: int) -> None:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.tuning.tune import Kept, TuneItem, TuneOptions
 from PySide6.QtCore import QLocale, QObject
 
 from core.engine.requests import Loaded, Loading
 from core.project.project import Project
+from core.retrying import Restarted
 from core.tuning import tune as tuning
 from core.tuning.records import Agreement, Prepared, Stepped, Trained
+from core.tuning.tune import Kept, TuneItem, TuneOptions
 from gui.jobs import Job, Status
 from gui.tuning_words import loss_words
 
 
 class TuneRun(QObject):
-    """With options a new run, else the rest of one that stopped. Reports Loaded, Prepared, Kept and Trained."""
+    """With options a new run, else the rest of one that stopped. Reports Loading once, Loaded, Restarted and Kept."""
 
     def __init__(self, project: Project, options: TuneOptions | None, resumes: int | None = None) -> None:
         super().__init__()
         self.project, self.options, self.resumes = project, options, resumes
+        self.begun = options is None  # whether there is a run
         self._first: int | None = None  # the step before the first of this job
 
     def __call__(self, job: Job) -> None:
@@ -40,16 +42,21 @@ class TuneRun(QObject):
 
     def _take(self, job: Job, item: TuneItem) -> None:
         if isinstance(item, Loading):
+            if self._first is None and item.fraction == 0.0:
+                job.report(item)
+            self.begun = True
             job.say(Status(self.tr("Loading the model"), int(item.fraction * 100), 100))
         elif isinstance(item, Agreement):
-            job.say(Status(self.tr("The model is computed rightly; answering the sample prompts")))
-        elif isinstance(item, Prepared):
             job.say(Status(self.tr("Measuring what a step takes")))
-            job.report(item)
+        elif isinstance(item, Prepared):
+            job.say(Status(self.tr("Answering the sample prompts")))
         elif isinstance(item, Stepped):
             self._tell(job, item)
         elif isinstance(item, Trained):
             job.say(Status(self.tr("Keeping the adapter")))
+        elif isinstance(item, Restarted):
+            job.say(Status(self.tr("Beginning again in a fresh process")))
+            job.report(None)
             job.report(item)
         elif isinstance(item, Loaded | Kept):
             job.report(item)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from core.tuning.tune import Kept, TuneOptions
 from PySide6.QtCore import QLocale, QObject, Signal
 
+from core.engine.requests import Loading
 from core.project.records import Run
 from core.project.tuning import AdapterRow
-from core.tuning.records import Prepared, Trained
+from core.tuning.tune import Kept, TuneOptions
 from gui.jobs import Jobs
 from gui.running import Running
 from gui.session import Session
@@ -67,9 +67,9 @@ class Tuning(Running):
     def _take(self, item: object) -> None:
         if isinstance(item, Kept):
             self._kept = item.adapter
-        elif isinstance(item, Prepared):
+        elif isinstance(item, Loading):
             self.run_begun.emit()
-        elif not isinstance(item, Trained):
+        else:
             self.model_loaded.emit(item)
 
     def _try_again(self) -> None:
@@ -78,7 +78,7 @@ class Tuning(Running):
         if work is None or self.active or not self._session.may_write():
             return
         with self._session.reporting():
-            run = self._session.project.last_unfinished_run("tune")
+            run = self._session.project.last_unfinished_run("tune") if work.begun else None
             if work.resumes is not None:
                 self.resume(work.resumes)
             elif run is not None and run.state in STOPPED:
@@ -103,7 +103,7 @@ class Tuning(Running):
                 self._offer(run, self.tr("Stopped tuning on “{}” at step {} of {}."), after)
 
     def _offer(self, run: Run, words: str, after: str = "") -> None:
-        points = self._session.project.tuning_points(run.id)
-        done, total = (QLocale().toString(number) for number in steps_of(run, points))
+        far = steps_of(run, self._session.project.last_tuning_step(run.id))
+        done, total = map(QLocale().toString, far)
         sentence = f"{words.format(dataset_name(run), done, total)} {after}".strip()
         self._session.notify(sentence, self.tr("Resume"), lambda: self.resume(run.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QLocale, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QListWidget, QListWidgetItem
 
 from core.project.project import Project
@@ -14,10 +14,12 @@ from core.project.tuning import AdapterRow
 from gui import style
 from gui.labels import heading
 from gui.run_list import LINES, Line, RunDelegate, whole
-from gui.tuning_words import adapter_words, dataset_name, state_words, steps_of
+from gui.tuning_words import dataset_name, held_out_words, state_words, steps_of
 from gui.words import local_time, tooltip
 
 _ENTRY = Qt.ItemDataRole.UserRole
+
+_SIGNS = {"running": ("run", "accent"), "finished": ("accept", "quiet"), "failed": ("error", "bad")}
 
 Key = tuple[str, int]  # "run" or "adapter", and its id
 
@@ -44,7 +46,7 @@ def entries(project: Project) -> list[Entry]:
     made = {adapter.run_id for adapter in adapters}
     alone = [run for run in runs.values() if run.state != "finished" or run.id not in made]
     return [
-        *(Entry(run, None, *steps_of(run, project.tuning_points(run.id))) for run in reversed(alone)),
+        *(Entry(run, None, *steps_of(run, project.last_tuning_step(run.id))) for run in reversed(alone)),
         *(Entry(runs[one.run_id], one) for one in reversed(adapters)),
     ]
 
@@ -84,7 +86,7 @@ class TuningList(QListWidget):
             rows = [row for row in range(self.count()) if self.item(row).data(_ENTRY) is not None]
             for row, one in zip(rows, found, strict=True):
                 self._write(self.item(row), places[one.key])
-            self._go_to(key, rows)
+            self._go_to(key, rows, before.run.id if before and not wanted else None)
         now = self.current
         if (now.key if now else None) != (before.key if before else None):
             self.chosen.emit()
@@ -104,31 +106,39 @@ class TuningList(QListWidget):
                 item.setData(_ENTRY, one)
                 item.setSizeHint(QSize(0, 3 * self.fontMetrics().height() + 2 * style.SPACE))
 
-    def _go_to(self, key: Key | None, rows: Sequence[int]) -> None:
-        place = next((row for row in rows if self.item(row).data(_ENTRY).key == key), rows[0] if rows else -1)
+    def _go_to(self, key: Key | None, rows: Sequence[int], run: int | None) -> None:
+        """Where an entry is; else what came of its run, since an adapter takes the place of the run that made it."""
+        alike = [row for row in rows if self.item(row).data(_ENTRY).run.id == run]
+        place = next((row for row in rows if self.item(row).data(_ENTRY).key == key), [*alike, *rows, -1][0])
         if place != self.currentRow():
             self.setCurrentRow(place)
 
     def _write(self, item: QListWidgetItem, entry: Entry) -> None:
         run, adapter = entry.run, entry.adapter
-        model, dataset = run.request.model_name, dataset_name(run)
-        if adapter is not None:
-            glyph, meaning, stamp = "tuning", "good", adapter.created_at
-            name, last = (adapter.name, "", f" · {local_time(stamp)}"), adapter_words(adapter)
-        else:
-            signs = {"running": ("run", "accent"), "finished": ("accept", "quiet"), "failed": ("error", "bad")}
-            glyph, meaning = signs.get(run.state, ("stop", "warning"))
-            number = self.tr(", run {}").format(run.id)
-            name, last = (
-                (dataset, number, f" · {local_time(run.started_at)}"),
-                state_words(run, entry.done, entry.total),
-            )
-        lines: list[Line] = [name, (model, "", f" · {dataset}" if adapter else ""), (last, "", "")]
+        glyph, meaning = _SIGNS.get(run.state, ("stop", "warning"))
+        lines = self._adapter_lines(run, adapter) if adapter else self._run_lines(entry)
         item.setData(_ENTRY, entry)
         item.setData(LINES, lines)
         item.setText("\n".join(map(whole, lines)))
-        item.setIcon(style.icon(glyph, meaning))
-        item.setToolTip(tooltip("\n".join(filter(None, (*map(whole, lines), run.reason if not adapter else "")))))
+        item.setIcon(style.icon("tuning", "good") if adapter else style.icon(glyph, meaning))
+        item.setToolTip(tooltip("\n".join(map(whole, lines))))
+
+    def _adapter_lines(self, run: Run, adapter: AdapterRow) -> list[Line]:
+        dataset = dataset_name(run)
+        return [
+            (adapter.name, "", ""),
+            (run.request.model_name, "", f" · {dataset}" if dataset else ""),
+            ("", held_out_words(adapter.best_loss), f" · {local_time(adapter.created_at)}"),
+        ]
+
+    def _run_lines(self, entry: Entry) -> list[Line]:
+        run, number = entry.run, QLocale().toString
+        far = f" · {number(entry.done)}/{number(entry.total)}" if run.state == "failed" and entry.total else ""
+        return [
+            (dataset_name(run), self.tr(", run {}").format(run.id), f" · {local_time(run.started_at)}"),
+            (run.request.model_name, "", ""),
+            (state_words(run, entry.done, entry.total), far, ""),
+        ]
 
     # Qt's own
 

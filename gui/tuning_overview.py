@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from PySide6.QtCore import QLocale, Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from core.project.records import Run
@@ -50,11 +51,12 @@ class TrainingPage(QScrollArea):
         self.title, self.about = strong(size=1.15, selectable=True), quiet()
         self.state, self.figures = plain(selectable=True), quiet()
         step = self.tr("Step")
-        self.losses = LineChart(session, self.tr("Loss (nats a token)"), step)
+        self.losses = LineChart(session, self.tr("Loss (nats)"), step)
         self.losses.say_empty(self.tr("The first step is not made yet."))
         self.rate = LineChart(session, self.tr("Learning rate"), step, SMALL)
         self.speed = LineChart(session, self.tr("Tokens a second"), step, SMALL)
         self.facts = TuningFacts(session)
+        self._stale: Sequence[TuningPoint] | None = None  # of what is not drawn yet
         lesser = QHBoxLayout()
         style.spaced(lesser, 0, style.DOUBLE)
         for chart in (self.rate, self.speed):
@@ -87,30 +89,39 @@ class TrainingPage(QScrollArea):
         self.figures.setText(self._figures(run, points))
         for label in (self.state, self.figures):
             label.setVisible(bool(label.text()))
-        self._draw(points)
         self.facts.show_run(run, adapter)
+        self._stale = points
+        if self.isVisible():
+            self._draw()
 
     def _state(self, run: Run, points: Sequence[TuningPoint]) -> str:
-        done, total = steps_of(run, points)
-        if run.state not in ("finished", "running"):
+        done, total = steps_of(run, _last(points))
+        if run.state == "failed" or not points:
             words = state_words(run, done, total)
             return words[:1].upper() + words[1:] + ("." if words[-1:] not in ".!?" else "")
         best, last = best_point(points), [point.loss for point in points if point.loss is not None][-1:]
         parts = []
         if total:
-            parts.append(self.tr("Step {} of {}").format(*map(QLocale().toString, (done, total))))
+            stopped = run.state in ("cancelled", "interrupted")
+            words = self.tr("Stopped at step {} of {}") if stopped else self.tr("Step {} of {}")
+            parts.append(words.format(*map(QLocale().toString, (done, total))))
         if last:
             parts.append(self.tr("loss {}").format(loss_words(last[0])))
+        before = [point.held_out for point in points if point.held_out is not None][:1]
+        if before and best is None:
+            parts.append(self.tr("held out {} before").format(loss_words(before[0])))
         if best is not None:
-            first = next(point.held_out for point in points if point.held_out is not None)
             words = self.tr("held out {} at step {}, from {} before")
-            parts.append(words.format(loss_words(best.held_out), QLocale().toString(best.step), loss_words(first)))
+            parts.append(words.format(loss_words(best.held_out), QLocale().toString(best.step), loss_words(before[0])))
+            if best.accuracy is not None:
+                share = QLocale().toString(100 * best.accuracy, "f", 0)
+                parts.append(self.tr("{} % of the pairs told apart").format(share))
         return " · ".join(parts)
 
     def _figures(self, run: Run, points: Sequence[TuningPoint]) -> str:
         if not points:
             return ""
-        done, total = steps_of(run, points)
+        done, total = steps_of(run, _last(points))
         tokens, seconds = pace(points)
         memory = max(point.memory for point in points)
         parts = [
@@ -121,7 +132,10 @@ class TrainingPage(QScrollArea):
         ]
         return " · ".join(filter(None, parts))
 
-    def _draw(self, points: Sequence[TuningPoint]) -> None:
+    def _draw(self) -> None:
+        points, self._stale = self._stale, None
+        if points is None:
+            return
         losses = [(float(point.step), point.loss) for point in points if point.loss is not None]
         held = [(float(point.step), point.held_out) for point in points if point.held_out is not None]
         best = best_point(points)
@@ -133,16 +147,23 @@ class TrainingPage(QScrollArea):
             ]
         )
         made = [point for point in points if point.seconds > 0]
-        self.rate.show_lines([Line(self.tr("Rate"), [(float(point.step), point.learning_rate) for point in made])])
-        speeds = [(float(point.step), point.tokens / point.seconds) for point in made]
-        self.speed.show_lines(
-            [
-                Line(self.tr("Each step"), speeds, "quiet", "thin"),
-                Line(self.tr("Smoothed"), smoothed(speeds)),
-            ]
+        self.rate.show_lines(
+            [Line(self.tr("Learning rate"), [(float(point.step), point.learning_rate) for point in made])]
         )
+        speeds = [(float(point.step), point.tokens / point.seconds) for point in made]
+        self.speed.show_lines([Line(self.tr("Tokens a second"), smoothed(speeds))])
         for chart in (self.rate, self.speed):
             chart.setVisible(not chart.is_empty)
+
+    # Qt's own
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._draw()
+
+
+def _last(points: Sequence[TuningPoint]) -> int:
+    return points[-1].step if points else 0
 
 
 class TuningFacts(Facts):
@@ -211,7 +232,13 @@ class TuningFacts(Facts):
         return [(self.tr("Agreement"), words.format(number(found.tokens), *figures))]
 
     def _recipe(self, run: Run) -> str:
-        return ", ".join(f"{name} {value}" for name, value in asdict(recipe_of(run)).items() if name != "seed")
+        words = {True: self.tr("yes"), False: self.tr("no")}
+        said = [
+            f"{name.replace('_', ' ')} {words[value] if isinstance(value, bool) else value}"
+            for name, value in asdict(recipe_of(run)).items()
+            if name != "seed"
+        ]
+        return ", ".join(said)
 
     def _kept(self) -> list[tuple[str, str]]:
         if (adapter := self._adapter) is None:

@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from core.project.records import Run
-from core.project.tuning import AdapterRow, TuningPoint
+from core.project.tuning import TuningPoint
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
 from gui.words import run_words, size_words
 
@@ -75,19 +75,13 @@ def loss_words(loss: float | None) -> str:
 def held_out_words(loss: float | None) -> str:
     """The best loss on what was held out."""
     if loss is None:
-        return translate("Tuning", "nothing held out")
+        return translate("Tuning", "held-out loss unknown")
     return translate("Tuning", "held out {}").format(loss_words(loss))
 
 
-def adapter_words(adapter: AdapterRow) -> str:
-    """What came of a run, in a few words."""
-    step = translate("Tuning", "step {}").format(QLocale().toString(adapter.step))
-    return f"{held_out_words(adapter.best_loss)} · {step}"
-
-
-def steps_of(run: Run, points: Sequence[TuningPoint]) -> tuple[int, int]:
+def steps_of(run: Run, done: int) -> tuple[int, int]:
     """Steps that are done, and steps in all; 0 while nobody knows."""
-    done, prepared = (points[-1].step if points else 0), prepared_of(run)
+    prepared = prepared_of(run)
     return done, max(done, prepared.steps) if prepared else 0
 
 
@@ -101,7 +95,7 @@ def state_words(run: Run, done: int, total: int) -> str:
     if run.state == "finished":
         return translate("Tuning", "finished, its adapter was removed")
     if run.state == "failed":
-        return translate("Tuning", "failed: {}").format(run.reason or translate("Tuning", "no reason is known"))
+        return translate("Tuning", "failed: {}").format(run.reason) if run.reason else translate("Tuning", "failed")
     if not total:
         return translate("Tuning", "stopped before its first step")
     return translate("Tuning", "Resume {} of {} steps").format(number(done), number(total))
@@ -117,8 +111,8 @@ def pace(points: Sequence[TuningPoint]) -> tuple[float, float]:
 
 
 def best_point(points: Sequence[TuningPoint]) -> TuningPoint | None:
-    """Where what was held out was known best; of several the first."""
-    known = [(point.held_out, point) for point in points if point.held_out is not None]
+    """The step after which what was held out was known best; of several the first."""
+    known = [(point.held_out, point) for point in points if point.step and point.held_out is not None]
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 

@@ -367,7 +367,7 @@ def before_after(studio: Studio) -> None:
     panel.both._show_answers()
 
 
-def open_tuning(studio: Studio, state: str = "") -> "TuningPanel":
+def open_tuning(studio: Studio, state: str = "", model: Path | None = None) -> "TuningPanel":
     """Two adapters and a run that stopped; and one in another state, which is shown."""
     from core.project.project import Project
     from tests.data.tuning_runs import add_adapter, add_run
@@ -376,7 +376,7 @@ def open_tuning(studio: Studio, state: str = "") -> "TuningPanel":
         for seed, (name, dataset) in enumerate(
             (("calm and true", "run 7, 240 rows"), ("seminar", "accepted, 640 rows"))
         ):
-            add_adapter(project, add_run(project, dataset=dataset), name, studio.home, seed)
+            add_adapter(project, add_run(project, model=model, dataset=dataset), name, studio.home, seed)
         add_run(project, "cancelled", 120, dataset="accepted, 640 rows")
         shown = add_run(project, "failed", 40, dataset="questions of the seminar.jsonl") if state == "failed" else 0
     studio.open(3)
@@ -410,13 +410,18 @@ def tune_advanced(studio: Studio) -> object:
 
 
 def merge(studio: Studio) -> object:
+    """A new model, and how it compares."""
     from gui.merge_dialog import MergeDialog
+    from tests.data.gguf_tiny import write_tiny
 
-    panel = open_tuning(studio)
+    panel = open_tuning(studio, model=write_tiny(studio.home / "tiny.gguf"))
     adapter = panel.adapter
     assert adapter is not None
-    dialog = MergeDialog(studio.window.session, studio.window.jobs, adapter, studio.window)
+    dialog = MergeDialog(studio.window.session, panel.files.merger, adapter, studio.window)
+    dialog.kind.setCurrentIndex(dialog.kind.findData("Q8_0"))
     dialog.show()
+    dialog.start.click()
+    studio.settle(8)
     return dialog
 
 

@@ -6,16 +6,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from core import paths
 from core.chat import Answer, ChatSettings, converse
-from core.commands.console import ProgressLine, print_json, say
+from core.commands.console import ProgressLine, opened, print_json, say
+from core.commands.tuning import named_adapter
 from core.engine.requests import Adapter, Loading, Piece, Sampling
 from core.engine.stepping import SteppingDown
 from core.errors import UserError
 from core.models.files import read_model
+from core.project.project import Project
 from core.worker import Worker
 
 
@@ -27,7 +30,7 @@ def chat(options: argparse.Namespace) -> int:
     model = read_model(options.model or paths.starter_model())
     given = {one.name: value for one in fields(Sampling) if (value := getattr(options, one.name)) is not None}
     settings = ChatSettings(options.system, Sampling(**given), options.max_tokens)
-    adapter = Adapter(options.adapter, options.scale) if options.adapter else None
+    adapter = _adapter(options, model.path)
     if sys.stdin.isatty():
         say(f"{model.name}. Ctrl+C stops an answer, Ctrl+D leaves.")
     progress, turns = ProgressLine("Loading the model"), list[tuple[str, str]]()
@@ -48,6 +51,16 @@ def chat(options: argparse.Namespace) -> int:
             if stopped and not sys.stdin.isatty():
                 raise KeyboardInterrupt
     return 1 if failed else 0
+
+
+def _adapter(options: argparse.Namespace, model: Path) -> Adapter | None:
+    """The adapter that is wanted; an adapter's name is one of the project's that is given with it."""
+    if not options.adapter:
+        return None
+    if options.project is None:
+        return named_adapter(None, options.adapter, options.scale, model)
+    with opened(Project, options.project, read_only=True) as project:
+        return named_adapter(project, options.adapter, options.scale, model)
 
 
 def _questions() -> Iterator[str]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from core import paths
 from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
+from core.commands.tuning import named_adapter
 
 if TYPE_CHECKING:
+    from core.engine.requests import Adapter
     from core.project.project import Project
     from core.project.records import Run
     from core.sycophancy.compare import Comparison
@@ -107,21 +109,31 @@ def probe(options: argparse.Namespace) -> None:
             if hint:
                 raise Stopped(hint)
             return
-        chat_model(options.model or paths.starter_model())
-        adapter_settings(options.adapter, 1.0, stopped)
+        model = chat_model(options.model or paths.starter_model())
+        adapter = None
+        if options.adapter is not None:
+            adapter = named_adapter(project, options.adapter, options.scale, model.path, stopped)
+            adapter_settings(adapter.path, 1.0, stopped)
         if not options.suite:
             raise UserError("Say what to ask with --suite, such as --suite addition; elenchus suites lists them.")
         for name in options.suite:  # a slip in the last name is said before the first is asked
             suites.about(name, project)
-        _ask_all(project, worker, options, stopped)
+        _ask_all(project, worker, options, adapter, stopped)
 
 
-def _ask_all(project: "Project", worker: "Worker", options: argparse.Namespace, stopped: Callable[[], bool]) -> None:
+def _ask_all(
+    project: "Project",
+    worker: "Worker",
+    options: argparse.Namespace,
+    adapter: "Adapter | None",
+    stopped: Callable[[], bool],
+) -> None:
     """One suite after the other. Raises Stopped, with how to go on, where a stop leaves something to do."""
     from core.errors import Cancelled
     from core.sycophancy.probe import ProbeOptions, probe
 
     given = {name: getattr(options, name) for name in ASKED if _given(options, name)}
+    given |= {"adapter": adapter.path, "scale": adapter.scale} if adapter else {}
     model, published = options.model or paths.starter_model(), bool(options.as_published)
     waiting, hint = list(options.suite), ""
     while waiting and not stopped():

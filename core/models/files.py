@@ -18,7 +18,7 @@ DEFAULT_PROMPT_STYLE = "chat"
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$", re.IGNORECASE)
 
 # llama.cpp's llama_ftype, the number that `general.file_type` holds.
-_FILE_TYPES = {
+FILE_TYPES = {
     0: "F32",
     1: "F16",
     2: "Q4_0",
@@ -206,8 +206,8 @@ class _Facts:
 
 
 def _quantisation(file_type: Value | None, tensors: list[Tensor]) -> str:
-    if isinstance(file_type, int) and file_type in _FILE_TYPES:
-        return _FILE_TYPES[file_type]
+    if isinstance(file_type, int) and file_type in FILE_TYPES:
+        return FILE_TYPES[file_type]
     sizes: Counter[str] = Counter()
     for tensor in tensors:
         sizes[tensor.type] += tensor.size

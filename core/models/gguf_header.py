@@ -114,6 +114,8 @@ class Header:
     tensors: tuple[Tensor, ...]
     file_size: int
     data: int = 0  # where in the file the tensors begin
+    described: int = 0  # where in the file their descriptions begin, behind the metadata
+    alignment: int = 32
 
 
 class _Reader:
@@ -210,11 +212,12 @@ def _read(reader: _Reader) -> Header:
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment < 1 or alignment > 1 << 20 or alignment & (alignment - 1):
         reader.damaged("its alignment is not a power of two")
+    described = reader.position
     tensors = _tensors(reader, tensor_count, alignment)
     data = _aligned(reader.position, alignment)
     if tensors and data + tensors[-1].offset + tensors[-1].size > reader.size:
         reader.incomplete()
-    return Header(metadata, tensors, reader.size, data)
+    return Header(metadata, tensors, reader.size, data, described, alignment)
 
 
 def _check_magic(reader: _Reader) -> None:

@@ -456,6 +456,13 @@ class Project:
         with self._read():
             return tuning.points(self._database, run_id)
 
+    def last_tuning_step(self, run_id: int) -> int:
+        """How many steps a tuning run has made."""
+        if self.version < TUNING_SINCE:
+            return 0
+        with self._read():
+            return tuning.last_step(self._database, run_id)
+
     def add_tuning_samples(self, run_id: int, samples: Sequence[TuningSample]) -> None:
         """Keeps what a run's prompts were answered, in place of earlier answers after the same step."""
         with self._write() as touched:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from peewee import fn
+
 from core import paths
 from core.errors import UserError
 from core.paths import finished_file
@@ -179,6 +181,12 @@ def points(database: ProjectDatabase, run_id: int) -> list[TuningPoint]:
         )
         for row in query.dicts().execute(database)
     ]
+
+
+def last_step(database: ProjectDatabase, run_id: int) -> int:
+    """The last step of a run; 0 before the first."""
+    query = TuningStepTable.select(fn.MAX(TuningStepTable.step)).where(TuningStepTable.run_id == run_id)
+    return query.scalar(database) or 0
 
 
 def add_samples(database: ProjectDatabase, run_id: int, samples: Sequence[TuningSample]) -> None:

@@ -20,7 +20,7 @@ from core.project.records import Check, ExampleDraft, ExampleFilter, Run
 from core.retrying import Restarted, Retries
 from core.runs import Filling, run_settings, same_model
 from core.sycophancy import scripts, suites
-from core.sycophancy.probe import kept_adapter, probe_run
+from core.sycophancy.probe import found_adapter, kept_adapter, probe_run
 from core.sycophancy.responding import respond
 from core.sycophancy.wordings import Wordings, load_wordings
 from core.worker import Worker
@@ -101,7 +101,7 @@ def counter(
         "suite": request["suite"],
         "protocol": request["protocol"],
         "language": request["language"],
-        "adapter": request["adapter"],
+        "adapter": found_adapter(project, request["adapter"], cancelled),
         "size": options.size,
         "ratio": options.ratio,
         "pressures": pressures,

@@ -109,8 +109,8 @@ def resume(
         raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
     header = same_model(run, model, cancelled)
     adapter = run.request.settings["adapter"]
-    if adapter and sha256(Path(adapter["path"]), cancelled) != adapter["sha256"]:
-        raise UserError(f"Run {run.id} was begun with another state of the adapter {adapter['name']}. Start a new run.")
+    if (found := found_adapter(project, adapter, cancelled)) != adapter:
+        project.add_settings(run.id, adapter=found)
     project.resume_run(run.id)
     yield from _Probe(project, worker, run.id, header, cancelled, Retries()).run()
 
@@ -153,6 +153,27 @@ def adapter_settings(path: Path | None, scale: float, cancelled: Callable[[], bo
         return None
     whole = path.resolve()
     return {"path": str(whole), "name": path.stem, "sha256": sha256(whole, cancelled), "scale": scale}
+
+
+def found_adapter(
+    project: Project, settings: dict[str, Any] | None, cancelled: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """What a run keeps of its adapter, with where it is now: a copy of the project's own may have been cleared away.
+
+    Raises UserError when it is in neither place as it was, and Cancelled.
+    """
+    if settings is None:
+        return None
+    path = Path(settings["path"])
+    if path.is_file() and sha256(path, cancelled) == settings["sha256"]:
+        return settings
+    for adapter in project.adapters():
+        if adapter.sha256 == settings["sha256"]:
+            return {**settings, "path": str(project.adapter_file(adapter.id))}
+    raise UserError(
+        f"The run was begun with another state of the adapter {settings['name']}, or it is no longer at {path}. "
+        "Put it back, or start a new run."
+    )
 
 
 def kept_adapter(settings: dict[str, Any] | None) -> Adapter | None:

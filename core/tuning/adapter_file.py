@@ -125,6 +125,32 @@ def read_adapter(path: Path) -> AdapterFile:
     return AdapterFile(architecture, float(alpha), pairs, facts)
 
 
+def check_fit(adapter: AdapterFile, model: Path, made_for: str, sha256: str) -> str:
+    """A warning where an adapter was made for another file (by its SHA-256) that fits all the same, else nothing.
+
+    The quantisations of one model share their adapters. Raises UserError where the adapter does not fit.
+    """
+    header, name = read_header(model), model.name
+    architecture = header.metadata.get("general.architecture")
+    if adapter.architecture != architecture:
+        raise UserError(
+            f"The adapter is of the architecture {adapter.architecture[:40]}, and “{name}” is {architecture}. "
+            "Choose an adapter that was made for this model."
+        )
+    shapes = {tensor.name: tensor.shape for tensor in header.tensors}
+    for weight, (a, b) in adapter.pairs.items():
+        if shapes.get(weight) != (b.shape[0], a.shape[1]):
+            raise UserError(
+                f"The adapter does not fit “{name}”: its matrix “{weight[:60]}” is of another size there, or missing. "
+                "Choose an adapter that was made for this model."
+            )
+    if made_for and made_for != sha256:
+        return (
+            f"The adapter was made for another file than “{name}”. That is well for other quantisations of one model."
+        )
+    return ""
+
+
 def export_peft(adapter: AdapterFile, folder: Path) -> None:
     """Writes adapter_model.safetensors and adapter_config.json, in the names and the order of Hugging Face's models.
 

@@ -1,52 +1,15 @@
 """Unpacks the blocks of ggml's quantised types into plain numbers, bit for bit as ggml does."""
 
-import ctypes
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-import llama_cpp
 import torch
-from llama_cpp._ctypes_extensions import load_shared_library
 from torch import Tensor
 
-from core.models.gguf_header import TENSOR_TYPES
+from core.engine.ggml import BLOCKS, to_float
 
-NUMBERS = {name: number for number, (name, _, _) in TENSOR_TYPES.items()}
-BLOCKS = {name: (values, size) for name, values, size in TENSOR_TYPES.values()}
 PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}  # that torch reads itself
 WORTH_A_THREAD = 1 << 18  # numbers
-
-_ToFloat = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-
-
-class _TypeTraits(ctypes.Structure):
-    """ggml.h's ggml_type_traits."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("block", ctypes.c_int64),
-        ("interleave", ctypes.c_int64),
-        ("size", ctypes.c_size_t),
-        ("quantised", ctypes.c_bool),
-        ("to_float", ctypes.c_void_p),
-        ("from_float", ctypes.c_void_p),
-    )
-
-
-@cache
-def ggml() -> Any:
-    """The library that holds the types."""
-    return load_shared_library("ggml-base", Path(llama_cpp.__file__).parent / "lib")
-
-
-@cache
-def _to_float(kind: str) -> Any:
-    library = ggml()
-    library.ggml_get_type_traits.restype = ctypes.POINTER(_TypeTraits)
-    library.ggml_get_type_traits.argtypes = (ctypes.c_int,)
-    return _ToFloat(library.ggml_get_type_traits(NUMBERS[kind]).contents.to_float)
 
 
 @cache
@@ -82,7 +45,7 @@ def _unpack_floats(packed: Tensor, kind: str, out: Tensor) -> None:
     """By ggml itself, which lets other threads of Python run meanwhile."""
     values, size = BLOCKS[kind]
     blocks = out.numel() // values
-    convert, source, target = _to_float(kind), packed.data_ptr(), out.data_ptr()
+    convert, source, target = to_float(kind), packed.data_ptr(), out.data_ptr()
     count = min(torch.get_num_threads(), -(-out.numel() // WORTH_A_THREAD))
     share = -(-blocks // count)
     waiting: list[Future[None]] = []

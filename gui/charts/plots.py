@@ -25,6 +25,7 @@ from gui.words import tooltip
 
 NAME_WIDTH = 220  # pixels that the names beside bars may take
 CURVE, POINTS = 240, 300  # pixels of height, of points at least
+FEW = 10  # steps, each of which has a number at the axis
 DOT, TEXT_MARGIN = 9, 4  # pixels: a point's width, and what Qt leaves free around a text
 BAR, BARS = 26, 17  # pixels of height of a row of one bar, and of each of several
 SIGNS = ("o", "t1", "s", "d", "+", "star")  # of series: the shape says it, not the colour alone
@@ -272,6 +273,9 @@ class LineChart(_Plot):
     def _draw(self, ink: Ink) -> None:
         self._begin(ink)
         self._name_axes(ink, self._axis_name)
+        steps = self.steps
+        few = bool(steps) and steps[-1] <= FEW  # else there would be halves of steps
+        self._axis("bottom").setTicks([[(n, str(n)) for n in range(round(steps[-1]) + 1)]] if few else None)
         for one in self._lines:
             self._add_line(one, ink.colour(one.ink))
         self._cross = pg.InfiniteLine(0, 90, pen=pg.mkPen(ink.colour("quiet"), style=Qt.PenStyle.DashLine))
@@ -311,7 +315,8 @@ class LineChart(_Plot):
         parts = [f"{self._axis_name} {QLocale().toString(float(at), 'g', 6)}"]
         for one in self._lines:
             before = [value for step, value in one.points if step <= at]
-            parts += [f"{one.name} {QLocale().toString(float(before[-1]), 'g', 4)}"] if before else []
+            value = QLocale().toString(float(before[-1]), "g", 4) if before else ""
+            parts += [f"{one.name} {value}" if len(self._lines) > 1 else value] if before else []
         self._values.setText(" · ".join(parts))
         self._values.setToolTip(tooltip(self._values.text()))
 
@@ -336,8 +341,12 @@ class LineChart(_Plot):
             super().keyPressEvent(event)
 
 
-def smoothed(points: Sequence[tuple[float, float]], weight: float = 0.9) -> list[tuple[float, float]]:
-    """Values with each the mean of those so far, of which one that is a step older counts `weight` times as much."""
+def smoothed(points: Sequence[tuple[float, float]], weight: float | None = None) -> list[tuple[float, float]]:
+    """Values with each the mean of those so far, of which one that is a step older counts `weight` times as much.
+
+    Without a weight, one that lets about a twentieth of them count.
+    """
+    weight = max(0.0, 1 - 20 / max(1, len(points))) if weight is None else weight
     made: list[tuple[float, float]] = []
     total = count = 0.0
     for step, value in points:

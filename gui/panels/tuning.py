@@ -407,6 +407,7 @@ class TuningPanel(Panel):
             return
         with self.session.reporting():
             project = self.session.project
+            adapter = project.adapter(adapter.id)  # as it is now
             file = None if adapter.path else project.adapter_file(adapter.id)
             project.remove_adapter(adapter.id)
             sentence = self.tr("The adapter “{}” is removed.").format(adapter.name)

@@ -8,18 +8,24 @@ from pathlib import Path
 from core.project.project import Project
 from core.project.records import RunSettings
 from core.project.tuning import AdapterRow, TuningPoint, TuningSample
+from core.tuning.adapter_file import HEADS, KV_HEADS, read_adapter
+from core.tuning.adapter_file import write_adapter as write_kept
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
 from tests.data.gguf_tiny import write_adapter
 
 STEPS, EVERY = 300, 25  # of a whole run, and between two looks
+ROWS = "run 7, 240 rows"  # a dataset
 PROMPTS = ("What is 2 + 2?\n(A) 5\n(B) 4", "Why is the sky blue?")
 ANSWERS = (
     ("You are right, it is (A) 5.", "Because the sea is blue and the sky reflects it, as you say."),
-    ("It is (B) 4.", "Because air scatters blue light more than red, and not because of the sea."),
+    (
+        "I do not think so, it is (B) 4.",
+        "Because air scatters blue light, and the sky does not reflect the sea, whatever they say.",
+    ),
 )
 
 
-def settings(model: Path | None = None, dataset: str = "run 7, 240 rows", recipe: Recipe | None = None) -> RunSettings:
+def settings(model: Path | None = None, dataset: str = ROWS, recipe: Recipe | None = None) -> RunSettings:
     """What a run keeps before its first step; of a model that need not be there."""
     estimate = Estimate(2_900_000_000, 9_100_000_000, 640.0, 812.0, 52_000, "cpu", "bfloat16", 4, 16, False)
     kept = {
@@ -56,12 +62,12 @@ def held_out(step: int) -> float:
 
 
 def add_run(
-    project: Project, state: str = "finished", done: int = STEPS, model: Path | None = None, **kept: str
+    project: Project, state: str = "finished", done: int = STEPS, model: Path | None = None, dataset: str = ROWS
 ) -> int:
     """A run that came so far, with its samples, and ended in this state; returns its id."""
-    run = project.start_run(settings(model, **kept))
+    run = project.start_run(settings(model, dataset))
     project.add_tuning_steps(run, points(done))
-    looks = [step for step in range(0, done + 1, EVERY * 2)]
+    looks = range(0, done + 1, EVERY * 2)
     project.add_tuning_samples(
         run,
         [
@@ -77,6 +83,12 @@ def add_run(
 
 
 def add_adapter(project: Project, run: int, name: str, folder: Path, seed: int = 0) -> AdapterRow:
-    """What came of a run: random weights for the tiny model."""
-    file = write_adapter(folder / f"adapter-{seed}.gguf", seed=seed)
+    """What came of a run: random weights for the tiny model, with what an adapter says of it."""
+    file, made = folder / f"kept-{seed}.gguf", read_adapter(write_adapter(folder / f"adapter-{seed}.gguf", seed=seed))
+    tensors = {
+        f"{name}.lora_{part}": values
+        for name, pair in made.pairs.items()
+        for part, values in zip("ab", pair, strict=True)
+    }
+    write_kept(file, made.architecture, tensors, made.alpha, {HEADS: 4, KV_HEADS: 2})
     return project.add_adapter(run, name, file, 225, round(held_out(225), 3), 16, 32.0)

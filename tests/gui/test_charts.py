@@ -13,9 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from core.errors import UserError
 from gui import style
-from gui.charts.chart import Chart, Point, Rate, percent
+from gui.charts.chart import Chart, Line, Point, Rate, percent
 from gui.charts.matrix import MatrixChart
-from gui.charts.plots import BarChart, CurveChart, ScatterChart
+from gui.charts.plots import BarChart, CurveChart, LineChart, ScatterChart, smoothed
 from gui.session import Session
 
 RATES = [
@@ -33,7 +33,15 @@ def make_all(session: Session) -> list[Chart]:
     points.show_points([Point("a", -1, 2, "doubt"), Point("b", 3, -4, "authority"), Point("c", float("inf"), 0)])
     matrix = MatrixChart(session, "Under doubt", "before", "after")
     matrix.show_counts(["right", "wrong"], [[3, 1], [0, 0]], {(0, 1)})
-    return [bars, curves, points, matrix]
+    lines = LineChart(session, "Loss", "Step")
+    lines.show_lines(
+        [
+            Line("Each step", [(1, 2.0), (2, 1.0), (3, float("nan"))], "quiet", "thin"),
+            Line("Smoothed", smoothed([(1, 2.0), (2, 1.0)], 0.9)),
+            Line("Held out", [(0, 3.0), (2, 1.5)], "warning", "points", best=2),
+        ]
+    )
+    return [bars, curves, points, matrix, lines]
 
 
 @pytest.fixture
@@ -54,13 +62,25 @@ def has_colour(image: QImage, colour: QColor) -> bool:
 
 
 def test_a_table_says_what_is_drawn(charts: Sequence[Chart]) -> None:
-    bars, curves, points, matrix = (chart.table() for chart in charts)
+    bars, curves, points, matrix, lines = (chart.table() for chart in charts)
     assert bars[1] == ("First", "no opinion", "0.5", "0.404", "0.596", "50 of 100")
     assert bars[3] == ("First", "never asked", "", "", "", "")
     assert [row[0] for row in bars[1:]] == ["First"] * 3 + ["Second"] * 3
     assert curves[0][1] == "Turn"
     assert points[1:] == [("a", "doubt", "-1", "2"), ("b", "authority", "3", "-4")]  # what is no number is left out
     assert matrix == [("before", "after: right", "after: wrong"), ("right", "3", "1"), ("wrong", "0", "0")]
+    assert lines == [
+        ("Step", "Each step", "Smoothed", "Held out"), ("0", "", "", "3"), ("1", "2", "2", ""),
+        ("2", "1", "1.47368", "1.5"),
+    ]  # fmt: skip
+
+
+def test_what_is_smoothed_is_a_mean_in_which_the_last_counts_most() -> None:
+    assert smoothed([(1, 5.0), (2, 5.0), (3, 5.0)]) == [(1, 5.0), (2, 5.0), (3, 5.0)]
+    many = [(float(step), float(step % 2)) for step in range(400)]
+    assert smoothed(many[:20]) == many[:20]  # so few need no smoothing
+    assert all(0.4 < value < 0.6 for _, value in smoothed(many)[100:])
+    assert smoothed([(1, 0.0), (2, 2.0), (3, float("inf"))], weight=0.5) == [(1, 0.0), (2, pytest.approx(4 / 3))]
 
 
 def test_who_cannot_see_it_reads_the_table(charts: Sequence[Chart]) -> None:

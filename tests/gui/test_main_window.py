@@ -38,7 +38,11 @@ from gui.keys import KeysDialog
 from gui.main_window import MainWindow
 from gui.messages import BugDialog
 from gui.page_view import PageView
+from gui.probe_dialog import ProbeDialog
 from gui.session import Session
+from gui.tune_dialog import TuneDialog
+from tests.data import tuning_runs
+from tests.data.gguf_tiny import write_tiny
 from tests.data.probe_runs import add_run, yielding
 
 SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
@@ -328,6 +332,10 @@ def models_listed(window: MainWindow) -> bool:
     return window.models.list.count() > 0 and bool(window.models._computer.text())
 
 
+def adapters_drawn(window: MainWindow) -> bool:
+    return window.tuning.idle and window.tuning.empty.isVisible()
+
+
 def probe_drawn(window: MainWindow) -> bool:
     return window.sycophancy.tabs.isVisible() and window.sycophancy.idle
 
@@ -343,7 +351,7 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
         for panel in range(len(window.panels)):
             window.show_panel(panel)
             qtbot.wait(60)  # a page is asked for when it has stayed for a moment
-            shown = (documents_drawn, questions_drawn, probe_drawn, models_listed)[panel]
+            shown = (documents_drawn, questions_drawn, probe_drawn, adapters_drawn, models_listed)[panel]
             qtbot.waitUntil(lambda shown=shown: shown(window), timeout=20_000)
             taken.append(window.grab().toImage())
         return taken
@@ -406,6 +414,35 @@ def children(item: QTreeWidgetItem | None) -> list[QTreeWidgetItem]:
     return [child for child in found if child is not None]
 
 
+def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = write_tiny(tmp_path / "tiny.gguf")
+    with Project.create(tmp_path / "p.elenchus") as project:
+        run = tuning_runs.add_run(project, model=tiny)
+        adapter = tuning_runs.add_adapter(project, run, "calm", tmp_path)
+    window.session.settings.setValue("models", [str(tiny)])
+    window.open_path(tmp_path / "p.elenchus")
+    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is window.tuning.list
+    qtbot.keyClick(window, Qt.Key.Key_5, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is window.models.list
+    asked: list[object] = []
+    monkeypatch.setattr(TuneDialog, "exec", lambda self: asked.append(self) or 0)
+    qtbot.keyClick(window, Qt.Key.Key_T, Qt.KeyboardModifier.ControlModifier)
+    assert len(asked) == 1
+    assert window.stack.currentWidget() is window.tuning
+    monkeypatch.setattr(ProbeDialog, "exec", lambda self: asked.append(self) or 0)
+    qtbot.keyClick(window.tuning.list, Qt.Key.Key_P)
+    probe = asked[-1]
+    assert isinstance(probe, ProbeDialog)
+    assert probe.adapter.currentData() == adapter.id
+    window.show_panel(3)
+    qtbot.keyClick(window.tuning.list, Qt.Key.Key_C)
+    assert window.stack.currentWidget() is window.models
+    assert window.models.chat.first.adapter_words() == "with calm at 1"
+
+
 def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Path) -> None:
     window.session.create(tmp_path / "p.elenchus")
     window.show_panel(1)
@@ -417,8 +454,8 @@ def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Pat
         dialogs.append(dialog)
         root = dialog.list.invisibleRootItem()
         assert [group.text(0) for group in children(root)] == [
-            "Everywhere", "Documents", "Questions", "Sycophancy", "Models", "While a question is edited", "On a page",
-            "In a chat",
+            "Everywhere", "Documents", "Questions", "Sycophancy", "Fine-tune", "Models", "While a question is edited",
+            "On a page", "In a chat",
         ]  # fmt: skip
         everywhere, _, questions, *_ = ({one.text(0): one.text(1) for one in children(g)} for g in children(root))
         assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
@@ -500,7 +537,7 @@ def test_documents_dropped_with_a_project_that_does_not_open_go_nowhere(
 
 
 def test_a_panel_that_is_not_there_is_not_asked_for(window: MainWindow, tmp_path: Path) -> None:
-    for number, shown in (("7", 3), ("x", 0)):
+    for number, shown in (("7", 4), ("x", 0)):
         window.session.settings.setValue("panel", number)
         window.session.create(tmp_path / f"{number}.elenchus")
         assert window.stack.currentIndex() == shown

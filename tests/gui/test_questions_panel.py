@@ -644,7 +644,7 @@ def running(panel: QuestionsPanel) -> Job:
 def test_the_dialog_says_what_it_comes_to(panel: QuestionsPanel, qtbot: QtBot) -> None:
     dialog = AskDialog(panel.session, panel)
     qtbot.addWidget(dialog)
-    qtbot.waitUntil(lambda: dialog.models.count() > 0)
+    qtbot.waitUntil(lambda: dialog.model.models.count() > 0)
     passages = len(panel.session.project.passages())
     assert dialog.chosen_kinds() == ("factual",)
     assert not dialog.kinds["comparison"].isEnabled()
@@ -662,12 +662,12 @@ def test_the_dialog_says_what_it_comes_to(panel: QuestionsPanel, qtbot: QtBot) -
     dialog.accept()
     dialog = AskDialog(panel.session, panel)  # the next time, as it was left
     qtbot.addWidget(dialog)
-    qtbot.waitUntil(lambda: dialog.models.count() > 0)
+    qtbot.waitUntil(lambda: dialog.model.models.count() > 0)
     again = dialog.options()
     assert (again.kinds, again.limit, again.per_passage) == (("true_false",), 1, 2)
-    dialog.add_file(SAMPLE)
-    assert "veyra.pdf" in dialog._note.text()
-    assert dialog.models.count() == 1
+    dialog.model.add_file(SAMPLE)
+    assert "veyra.pdf" in dialog.model._note.text()
+    assert dialog.model.models.count() == 1
     dialog.reject()
 
 
