@@ -161,11 +161,11 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     if not agreement.passed:
         raise UserError(_disagreement(agreement, file.name))
     besides = 0
-    if job.prompts:
+    if not job.prompts:
+        close_engine()
+    elif device == "cpu":
         need = engine_need(file.dimensions, 0, engine.context.shape).system
         besides = need.cache + need.compute
-    else:
-        close_engine()
     lora = _fresh_lora(decoder, job)
     order = Order(len(texts.groups), recipe.batch, recipe.epochs, recipe.seed)
     work = estimate.Work.of(texts.groups, held_out.groups, recipe)
@@ -186,7 +186,7 @@ class _Training:
         self.best: dict[str, Tensor] = {}  # the adapter
         self.references: dict[str, Tensor] = {}  # of DPO
         self.fingerprint = _fingerprint(job)
-        self.saved_step = self.progress.step if ready.kept else -1
+        self.saved = (self.progress.step, self.progress.looked) if ready.kept else None
         self.saved_at = time.monotonic()
 
     def run(self) -> Iterator[Told]:
@@ -209,10 +209,10 @@ class _Training:
                 yield stepped
                 if time.monotonic() - self.saved_at > BETWEEN:
                     yield from self._save()
-        if self.saved_step >= 0:  # else it was stopped before it began
+        if self.saved is not None:  # else it was stopped before it began
             yield from self._save()
-            done = self.progress
-            yield Trained(done.step, done.best_step or done.step, done.best_loss, self._why_over() or "stopped")
+            done, why = self.progress, "" if self._is_due() else self._why_over()
+            yield Trained(done.step, done.best_step or done.step, done.best_loss, why or "stopped")
 
     def _find_references(self) -> bool:
         """What DPO compares with, once for the whole run; False where it was cancelled."""
@@ -324,7 +324,8 @@ class _Training:
         from core.tuning import checkpoint
         from core.tuning.adapter_file import HEADS, KV_HEADS
 
-        if self.saved_step == self.progress.step:
+        now = self.progress.step, self.progress.looked
+        if self.saved == now:
             return
         traits, estimate = self.ready.decoder.traits, self.ready.estimate
         facts = {
@@ -343,8 +344,8 @@ class _Training:
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"reference.{name}": tensor for name, tensor in self.references.items()}
         checkpoint.save(Path(self.job.folder), checkpoint.Checkpoint(tensors, facts))
-        self.saved_step, self.saved_at = self.progress.step, time.monotonic()
-        yield Checkpointed(self.saved_step)
+        self.saved, self.saved_at = now, time.monotonic()
+        yield Checkpointed(self.progress.step)
 
 
 def _sample(step: int, place: int, prompt: str) -> Task[Sampled]:
@@ -353,7 +354,7 @@ def _sample(step: int, place: int, prompt: str) -> Task[Sampled]:
 
 
 def _fresh_lora(decoder: "Decoder", job: TuningJob) -> "Lora":
-    """An adapter that changes nothing yet. Raises UserError where the model has no matrix of the wanted kinds."""
+    """An adapter that changes nothing yet. Raises UserError where the model has no such matrix."""
     import torch
 
     from core.tuning.lora import Lora
@@ -365,6 +366,11 @@ def _fresh_lora(decoder: "Decoder", job: TuningJob) -> "Lora":
     if not shapes:
         kinds = ", ".join(sorted({name.split(".")[2] for name in weights.linears}))
         raise UserError(f"The model has no matrices of the kinds that were chosen. It has these: {kinds}.")
+    if recipe.rank > (least := min(min(shape) for shape in shapes.values())):
+        raise UserError(
+            f"A rank of {recipe.rank:,} is more than the model's smallest matrix has, {least:,}. Choose a lower one: 16 "
+            "is usual."
+        )
     generator = torch.Generator().manual_seed(recipe.seed)
     lora = Lora(shapes, recipe.rank, recipe.alpha, recipe.rank_stabilised, recipe.dropout, generator)
     return lora.to(weights.device)

@@ -17,6 +17,7 @@ from core.engine import open_engine
 from core.engine.logits import every_logit
 from core.engine.requests import EngineSettings, Loaded, Loading
 from core.errors import UserError
+from core.tuning import training
 from core.tuning.adapter_file import read_adapter
 from core.tuning.records import (
     Agreement,
@@ -154,6 +155,17 @@ def test_the_best_on_what_was_held_out_is_kept_and_no_better_one_ends_it(
     assert next(iter(worker.run(kept_job, str(tmp_path), tiny, tmp_path / "a.gguf"))).best_step == done.best_step
 
 
+def test_how_often_it_is_saved_changes_nothing(
+    worker: Worker, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a checkpoint comes between the last step and the look at what is held out."""
+    told(worker, tiny, job(tmp_path / "seldom", evaluations=1))
+    monkeypatch.setattr(training, "BETWEEN", 0.0)
+    items = list(train_job(tiny, ENGINE, job(tmp_path / "often", evaluations=1)))
+    assert len(only(Checkpointed, items)) == 9 + 4
+    assert kept(worker, tmp_path / "often", tiny) == kept(worker, tmp_path / "seldom", tiny)
+
+
 def test_the_kept_adapter_says_what_is_needed_of_its_model(worker: Worker, tiny: Path, tmp_path: Path) -> None:
     told(worker, tiny, job(tmp_path, rank_stabilised=True))
     list(worker.run(kept_job, str(tmp_path), tiny, tmp_path / "a.gguf", {"elenchus.seed": 5}))
@@ -223,6 +235,7 @@ def test_an_estimate_is_told_and_nothing_is_trained(worker: Worker, tiny: Path, 
     [
         ({"count": 0}, "no examples to train on"),
         ({"context": 16}, "longer than the context of 16 tokens"),
+        ({"rank": 1_000_000}, "smallest matrix has, 32"),
         ({"rank": 0}, "0 makes no sense as rank"),
         ({"learning_rate": float("nan")}, "nan makes no sense as learning rate"),
         ({"objective": "guess"}, "the objective is sft, two-task or dpo"),
