@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, QLocale, QObject, Signal
 
 from core import datasets
-from core.engine.requests import Loading
+from core.engine.requests import Loaded, Loading
 from core.errors import UserError
 from core.project.project import Project
 from core.tuning import tune
@@ -26,6 +26,7 @@ class Estimating(QObject):
 
     changed = Signal()
     prompts_found = Signal(list)  # of the examples that are held out
+    model_loaded = Signal(object)  # the Loaded of an estimate, or None when its child is gone
 
     def __init__(self, session: Session, jobs: Jobs, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,13 +68,17 @@ class Estimating(QObject):
                 for item in tune.estimate(project, job.worker, options, job.cancelled):
                     if isinstance(item, Loading):
                         job.say(Status(job.title, int(item.fraction * 100), 100))
-                    elif isinstance(item, Prepared):
+                    elif isinstance(item, Prepared | Loaded):
                         job.report(item)
             except UserError as error:
                 if not job.cancelled():
                     job.report(error)
+            finally:
+                if not job.worker.alive:
+                    job.report(None)  # the model went with the child
 
         self._job = self._jobs.start("model", self.tr("Reckoning"), work, in_bar=False)
+        self._job.item_arrived.connect(self._hear)
         self._job.item_arrived.connect(self._take)
         self._job.ended.connect(self._end)
         self.changed.emit()
@@ -86,6 +91,11 @@ class Estimating(QObject):
             self._job.cancel()
         self._job = self.prepared = None
         self.problem = ""
+
+    def _hear(self, item: object) -> None:
+        """Also of what is forgotten: what is in memory is so whatever was asked."""
+        if item is None or isinstance(item, Loaded):
+            self.model_loaded.emit(item)
 
     def _take(self, item: object) -> None:
         if isinstance(item, Prepared):

@@ -25,7 +25,6 @@ from core.tuning.tune import TuneOptions
 from gui import style
 from gui.dataset_choice import DatasetChoice
 from gui.estimating import Estimating
-from gui.jobs import Jobs
 from gui.labels import plain, quiet, strong
 from gui.model_choice import ModelChoice
 from gui.recipe_fields import RecipeFields, read_recipe, with_choice
@@ -46,13 +45,12 @@ CHOICES = {
 class TuneDialog(QDialog):
     """After `exec`, `options` says what to do."""
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, estimating: Estimating, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session = session
+        self._session, self._estimating = session, estimating
         self._filled = ""  # the prompts as they were put there, and not by the user
         self.setWindowTitle(self.tr("Tune a model"))
         self._build()
-        self._estimating = Estimating(session, jobs, self)
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._connect()
         self._restore()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from core.chat import Answer, ChatSettings, converse
-from core.engine.requests import GREEDY, Adapter, Loading
+from core.engine.requests import GREEDY, Adapter, Loaded, Loading
 from core.engine.stepping import SteppingDown
 from core.models.checksum import sha256
 from core.models.files import read_model
@@ -35,6 +35,7 @@ from core.tuning.tune import Kept, TuneOptions
 from core.worker import Worker
 from gui import before_after
 from gui.answer_pairs import changed
+from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.merge_dialog import MergeDialog
 from gui.panels.models import ModelsPanel
@@ -483,7 +484,7 @@ def write_rows(path: Path, count: int = 12) -> Path:
 
 
 def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
-    dialog = TuneDialog(session, jobs)
+    dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)
     recipe = dialog.recipe
     assert recipe.recipe == Recipe()
@@ -503,7 +504,7 @@ def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtB
 
 
 def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
-    dialog = TuneDialog(session, jobs)
+    dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.tabs.setCurrentIndex(1)
@@ -517,7 +518,7 @@ def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jo
     assert rank.value() == 16
     rank.setValue(48)
     dialog.accept()
-    again = TuneDialog(session, jobs)
+    again = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(again)
     assert again.recipe.recipe == Recipe(rank=48)
     again.reject()
@@ -526,7 +527,7 @@ def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jo
 
 
 def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path) -> None:
-    dialog = TuneDialog(session, jobs)
+    dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)
     assert dialog.data.source is None  # nothing is accepted
     assert dialog.estimate.text() == "Choose what to learn from."
@@ -541,7 +542,9 @@ def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, 
 def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tmp_path: Path, tiny: Path
 ) -> None:
-    dialog = TuneDialog(session, jobs)
+    loaded: list[object] = []
+    panel.estimating.model_loaded.connect(loaded.append)
+    dialog = TuneDialog(session, panel.estimating)
     qtbot.addWidget(dialog)
     dialog.data.add_file(write_rows(tmp_path / "sums.jsonl"))
     dialog.model.add_file(tiny)
@@ -549,6 +552,7 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     qtbot.waitUntil(lambda: "tokens/s" in dialog.estimate.text(), timeout=LONG)
     assert dialog.estimate.text().startswith("11 examples to learn from, 1 held out · 6 steps · ")
     assert dialog.start.isEnabled()
+    assert isinstance(loaded[-1], Loaded)
     (dataset,) = session.project.datasets()
     (kept,) = [row for row in session.project.dataset_rows(dataset.id) if row.held_out]
     assert split_prompts(dialog.prompts.toPlainText())[0] == kept.messages[-1][1]
