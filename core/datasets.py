@@ -34,13 +34,29 @@ class _Candidate:
     passage: str
 
 
+@dataclass(frozen=True)
+class Selection:
+    """What is to be trained on, before it is kept."""
+
+    name: str
+    rows: list[DatasetRow]
+    recipe: dict[str, Any]
+    dataset: Dataset | None = None  # where it was kept before
+
+
 def freeze(project: Project, what: str, held_out: float = 0.1, seed: int = 0, skip_bad: bool = False) -> Dataset:
-    """Keeps what is to be trained on as a dataset of the project; the same again gives the one that is there.
+    """Keeps what `select` finds as a dataset of the project; the same again gives the one that is there."""
+    chosen = select(project, what, held_out, seed, skip_bad)
+    return chosen.dataset or project.add_dataset(chosen.name, chosen.recipe, chosen.rows)
+
+
+def select(project: Project, what: str, held_out: float = 0.1, seed: int = 0, skip_bad: bool = False) -> Selection:
+    """Finds what is to be trained on, and keeps nothing.
 
     `what` is “accepted”; “run:N”, which is what a run made and mixes in, less what was rejected or quarantined; the
     name of a dataset; or a file of chat messages, prompts and completions, Alpaca, ShareGPT, {input, label, rationale}
     or {prompt, chosen, rejected}. About the share `held_out` of the rows is not trained on: whole documents, or stems
-    of what was generated; the same by the same seed. The dataset's recipe says how it was divided.
+    of what was generated; the same by the same seed. The recipe says how it was divided.
 
     Raises UserError where there is nothing, or too little; UnusableRows, unless `skip_bad` leaves those out.
     """
@@ -52,13 +68,14 @@ def freeze(project: Project, what: str, held_out: float = 0.1, seed: int = 0, sk
     elif what.startswith(RUN) and what.removeprefix(RUN).isdecimal():
         found, facts = _of_run(project, int(what.removeprefix(RUN)))
         name = f"run {what.removeprefix(RUN)}"
-    elif any(dataset.name == what for dataset in project.datasets()):
-        return project.dataset(what)
-    else:
-        if not os.path.exists(what):  # which takes any text
-            raise UserError(f"There is no dataset “{what}”, and no file of this name. {_offer(project)}")
+    elif os.path.exists(what):  # which takes any text; before a dataset that was made of an older state of the file
         found, facts = _of_file(Path(what), skip_bad)
         name = Path(what).name
+    else:
+        if all(dataset.name != what for dataset in project.datasets()):
+            raise UserError(f"There is no dataset “{what}”, and no file of this name. {_offer(project)}")
+        dataset = project.dataset(what)
+        return Selection(what, project.dataset_rows(dataset.id), dataset.recipe, dataset)
     kept = _different(found)
     if len(kept) < 2:
         there = "only one example, and tuning needs two or more" if kept else "nothing to train on"
@@ -68,15 +85,15 @@ def freeze(project: Project, what: str, held_out: float = 0.1, seed: int = 0, sk
     recipe |= {"duplicates": len(found) - len(kept)} | facts
     if what == ACCEPTED or what.startswith(RUN):
         name = f"{name}, {len(rows)} rows"
-    return project.add_dataset(name, recipe, rows)
+    return Selection(name, rows, recipe)
 
 
-def describe(dataset: Dataset) -> list[str]:
-    """What there is to say of a dataset, in sentences."""
-    recipe = dataset.recipe
-    said = [f"“{dataset.name}” has {dataset.rows:,} rows, of which {dataset.held_out:,} are held out"]
+def describe(chosen: Selection) -> list[str]:
+    """What there is to say of it, in sentences."""
+    recipe, held_out = chosen.recipe, sum(row.held_out for row in chosen.rows)
+    said = [f"“{chosen.name}” has {len(chosen.rows):,} rows, of which {held_out:,} are held out"]
     ways = {
-        "source": "by whole documents, or stems of what was generated",
+        "source": "so that no document, no stem and no question is on both sides",
         "passage": "by passage, for no document is small enough to be held out whole",
         "row": "row by row, for nothing tells which belong together",
     }

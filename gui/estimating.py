@@ -115,7 +115,7 @@ class Estimating(QObject):
 
 def held_out(project: Project, what: str) -> list[str]:
     """Some prompts that nothing is learned from; where nothing is held out, the first ones."""
-    rows = project.dataset_rows(datasets.freeze(project, what).id)
+    rows = datasets.select(project, what).rows
     return [row.messages[-1][1] for row in sorted(rows, key=lambda row: not row.held_out)[:PROMPTS]]
 
 

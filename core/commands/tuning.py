@@ -26,7 +26,7 @@ SHOWN = 160  # characters of a sample
 
 def tune(options: argparse.Namespace) -> None:
     """`elenchus tune`: trains an adapter and keeps it in the project; says what it will take, and how far it is."""
-    from core.datasets import describe, freeze
+    from core.datasets import describe, select
     from core.errors import UserError
     from core.project.project import Project
     from core.tuning import extra, tune
@@ -45,11 +45,11 @@ def tune(options: argparse.Namespace) -> None:
             _follow(project, tune.resume(project, worker, None, options.model, stopped), options)
             return
         share = 0.1 if options.held_out is None else options.held_out
-        dataset = freeze(project, options.dataset, share, skip_bad=options.skip_bad)
-        for sentence in describe(dataset):
+        for sentence in describe(select(project, options.dataset, share, skip_bad=options.skip_bad)):
             say(sentence)
         model, prompts = options.model or paths.starter_model(), tuple(options.prompt or ())
-        wanted = TuneOptions(dataset.name, model, _recipe(options), prompts, options.name or "")
+        kept = (prompts, options.name or "", share, options.skip_bad)
+        wanted = TuneOptions(options.dataset, model, _recipe(options), *kept)
         if options.estimate:
             _estimate(tune.estimate(project, worker, wanted, stopped), options)
         else:
@@ -94,9 +94,10 @@ def merge(options: argparse.Namespace) -> None:
     if not base.is_file():
         raise UserError(f"The model that “{adapter.name}” was made for is not at {base}. Say with --model where it is.")
     scale = adapter.scale if options.scale is None else options.scale
+    kind, name = options.type or "", f"{adapter.base_name} + {adapter.name}"
     progress = ProgressLine("Merging")
     with Worker() as worker, interruptible(worker) as stopped:
-        for item in merge(worker, base, file, options.out, scale, options.type or "", cancelled=stopped):
+        for item in merge(worker, base, file, options.out, scale, kind, name, stopped):
             if isinstance(item, Merging):
                 progress.show(f"{item.stage}, {item.fraction:.0%}")
             elif isinstance(item, Merged):

@@ -15,6 +15,7 @@ from core.errors import Cancelled, UserError
 from core.tuning.decoder import Batch, Decoder
 from core.tuning.lora import Lora
 from core.tuning.records import Agreement
+from core.tuning.traits import read_traits
 from core.tuning.weights import Weights
 
 TOKENS = 64  # of a text, which are enough to tell a wrong decoder
@@ -54,7 +55,7 @@ def parity_job(path: Path, text: str | None = None) -> Iterator[Loading | Agreem
 
     Raises UserError when the file is no model, does not load, or the decoder does not know its architecture.
     """
-    decoder = Decoder(Weights(path))
+    read_traits(path)  # refuses at once
     model = yield from load_model(path, 0, worker.cancelled)
     if model is None:
         if worker.cancelled():
@@ -64,6 +65,6 @@ def parity_job(path: Path, text: str | None = None) -> Iterator[Loading | Agreem
         tokens = model.vocabulary.beginning(text or TEXT)[:TOKENS]
         if not tokens:
             raise UserError("The text is empty. Give a text of some words.")
-        yield check(decoder, model, tokens)
+        yield check(Decoder(Weights(path)), model, tokens)
     finally:
         model.close()

@@ -19,11 +19,7 @@ TYPES |= {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"}  # of tensors that can be unpa
 
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_qkv", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 _NORMS = ("attn_norm", "ffn_norm", "attn_q_norm", "attn_k_norm", "post_attention_norm", "post_ffw_norm")
-_IN_A_LAYER = frozenset(
-    [f"{name}.weight" for name in (*MATRICES, *_NORMS)]
-    + [f"{name}.bias" for name in MATRICES]
-    + [f"{name}.weight" for name in ("rope_freqs", "rope_factors_long", "rope_factors_short")]
-)
+_IN_A_LAYER = frozenset([f"{name}.weight" for name in (*MATRICES, *_NORMS)] + [f"{name}.bias" for name in MATRICES])
 _OUTSIDE = frozenset(
     f"{name}.weight"
     for name in ("token_embd", "output", "output_norm", "rope_freqs", "rope_factors_long", "rope_factors_short")

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class TuneOptions:
     recipe: Recipe
     prompts: tuple[str, ...] = ()  # answered before, during and after
     name: str = ""  # of the adapter; empty: after the dataset and the run
+    held_out: float = 0.1  # share of a dataset that is new
+    skip_bad: bool = False  # leaves out the rows of a file that cannot be used
     engine: EngineSettings = field(default_factory=EngineSettings)
 
 
@@ -72,7 +74,8 @@ def tune(
     a model that cannot be used, for want of memory or room, and where the numbers grow beyond bounds; TooManyCrashes;
     and Cancelled before there is a run.
     """
-    model, dataset = _usable(project, options)
+    model = _usable(options)
+    dataset = datasets.freeze(project, options.dataset, options.held_out, skip_bad=options.skip_bad)
     settings = {
         "dataset": {"id": dataset.id, "name": dataset.name, "sha256": dataset.sha256},
         "recipe": asdict(options.recipe),
@@ -114,11 +117,12 @@ def resume(
 def estimate(
     project: Project, worker: Worker, options: TuneOptions, cancelled: Callable[[], bool] = bool
 ) -> Generator[TuneItem, None, None]:
-    """What a run would take, before it starts: ends with Prepared. Raises as `tune` does; nothing is trained."""
+    """What a run would take: ends with Prepared. Nothing is trained or kept. Raises as `tune` does."""
     from core.tuning.training import estimate_job
 
-    model, dataset = _usable(project, options)
-    job = _job(project, dataset, options.recipe, checkpoint_folder(project, 0), options.prompts)
+    model = _usable(options)
+    chosen = datasets.select(project, options.dataset, options.held_out, skip_bad=options.skip_bad)
+    job = _job(chosen.rows, options.recipe, checkpoint_folder(project, 0), options.prompts)
     how: dict[str, Any] = {"cancelled": cancelled, "hang_timeout": HANG_TIMEOUT}
     yield from SteppingDown(worker).run(estimate_job, model.path, options.engine, job, **how)
 
@@ -196,7 +200,7 @@ class _Tuning:
         from core.tuning.training import train_job
 
         prompts = tuple(map(str, self.request.settings["prompts"]))
-        job = _job(self.project, self.dataset, self.recipe, self.folder, prompts)
+        job = _job(self.project.dataset_rows(self.dataset.id), self.recipe, self.folder, prompts)
         engine = EngineSettings(**self.request.settings["engine"])
         stepping = SteppingDown(self.worker)
         how: dict[str, Any] = {"cancelled": self.cancelled, "hang_timeout": HANG_TIMEOUT}
@@ -295,11 +299,11 @@ class _Tuning:
 _SHARED = [one.name for one in fields(TuningPoint) if one.name in {other.name for other in fields(Stepped)}]
 
 
-def _usable(project: Project, options: TuneOptions) -> tuple[ModelFile, Dataset]:
+def _usable(options: TuneOptions) -> ModelFile:
     _refuse_without_extra()
     model = chat_model(options.model)
     read_traits(model.path)
-    return model, datasets.freeze(project, options.dataset)
+    return model
 
 
 def _refuse_without_extra() -> None:
@@ -315,8 +319,7 @@ def _same_dataset(project: Project, run: Run) -> Dataset:
     raise UserError(f"The dataset that run {run.id} was begun with is not in the project. Start a new run.")
 
 
-def _job(project: Project, dataset: Dataset, recipe: Recipe, folder: Path, prompts: tuple[str, ...]) -> TuningJob:
-    rows = project.dataset_rows(dataset.id)
+def _job(rows: Sequence[DatasetRow], recipe: Recipe, folder: Path, prompts: tuple[str, ...]) -> TuningJob:
     learned, held_out = (tuple(_row(row) for row in rows if row.held_out == out) for out in (False, True))
     return TuningJob(learned, held_out, recipe, str(folder), prompts)
 

@@ -20,7 +20,6 @@ from core.tuning.traits import MATRICES, read_traits
 STRIP = 1 << 24  # numbers that are unpacked at once: a head of 152,000 tokens would take gigabytes
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
-
 Stack = tuple[str, ...]  # names of matrices that have the same input
 
 
@@ -69,7 +68,6 @@ class Weights:
             for name, tensor in self._packed.items()
             if name.startswith("blk.") and name.split(".")[2] in MATRICES and name.endswith(".weight")
         }
-
         self.stacks = [self._stacks(layer) for layer in range(self.traits.layers)]
 
     def __contains__(self, name: str) -> bool:
@@ -93,7 +91,7 @@ class Weights:
         return dense
 
     def keep_dense(self, layers: int) -> None:
-        """Keeps the matrices of the first `layers` layers unpacked, which is faster and takes memory."""
+        """Keeps the matrices of just the first `layers` layers unpacked, which is faster and takes memory."""
         wanted = {stack for layer in self.stacks[:layers] for stack in vars(layer).values()}
         self._dense = {stack: dense for stack, dense in self._dense.items() if stack in wanted}
         for stack in wanted - self._dense.keys():

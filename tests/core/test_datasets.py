@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core import datasets
-from core.datasets import describe, freeze
+from core.datasets import describe, freeze, select
 from core.errors import UserError
 from core.exchange.export import export
 from core.project.project import Project
@@ -63,8 +63,9 @@ def test_no_document_is_on_both_sides(project: Project, seed: int) -> None:
     assert (dataset.rows, dataset.held_out, dataset.name) == (42, 6, "accepted, 42 rows")
     assert freeze(project, "accepted", 0.2, seed) == dataset
     assert freeze(project, dataset.name) == dataset
-    assert describe(dataset) == [
-        "“accepted, 42 rows” has 42 rows, of which 6 are held out, by whole documents, or stems of what was generated."
+    assert describe(select(project, dataset.name)) == [
+        "“accepted, 42 rows” has 42 rows, of which 6 are held out, so that no document, no stem and no question is on "
+        "both sides."
     ]
 
 
@@ -82,7 +83,7 @@ def test_where_no_document_can_be_spared_no_passage_is_on_both_sides(project: Pr
     assert not trained & held_out
     assert held_out
     assert dataset.held_out <= dataset.rows / 3
-    assert "by passage, for no document is small enough" in describe(dataset)[0]
+    assert "by passage, for no document is small enough" in describe(select(project, dataset.name))[0]
 
 
 def test_nothing_is_held_out_when_nothing_is_to_be(project: Project) -> None:
@@ -131,7 +132,7 @@ def test_a_run_brings_its_mixture_and_keeps_stems_together(project: Project) -> 
         )
     assert not stems[0] & stems[1]
     assert stems[1]
-    assert describe(dataset)[1:] == [
+    assert describe(select(project, dataset.name))[1:] == [
         "17 were not reviewed by anybody.",
         "2 are ordinary examples that the run mixes in.",
     ]
@@ -235,7 +236,10 @@ def test_each_bad_row_is_told_with_its_line(project: Project, tmp_path: Path) ->
     assert project.datasets() == []
     dataset = freeze(project, str(path), skip_bad=True)
     assert dataset.rows == 2
-    assert describe(dataset)[1:] == ["1 were there twice and count once.", "9 could not be used and were left out."]
+    assert describe(select(project, dataset.name))[1:] == [
+        "1 were there twice and count once.",
+        "9 could not be used and were left out.",
+    ]
 
 
 def test_bad_pairs_and_histories(project: Project, tmp_path: Path) -> None:
@@ -295,3 +299,20 @@ def test_a_dataset_stays_when_its_examples_change(project: Project) -> None:
     assert project.dataset_rows(dataset.id) == before
     assert freeze(project, "accepted").name == "accepted, 3 rows"
     assert datasets.ACCEPTED not in {one.name for one in project.datasets()}
+
+
+def test_choosing_keeps_nothing(project: Project) -> None:
+    fill(project, documents=3, each=4)
+    assert len(select(project, "accepted").rows) == 12
+    assert project.datasets() == []
+
+
+def test_a_file_that_was_changed_is_another_dataset(project: Project, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [json.dumps({"prompt": f"Say {n}", "completion": str(n)}) for n in range(4)]
+    Path("some.jsonl").write_text("\n".join(lines[:3]), encoding="utf-8")
+    first = freeze(project, "some.jsonl")
+    Path("some.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert freeze(project, "some.jsonl").rows == 4
+    Path("some.jsonl").unlink()
+    assert freeze(project, "some.jsonl") == first

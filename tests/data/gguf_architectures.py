@@ -76,6 +76,7 @@ def write_model(
     context: int = 2048,
     tied: bool = False,
     gate: float = 1.0,
+    split: int = 0,
     factors: Floats | None = None,
     metadata: dict[str, Any] | None = None,
     extra: tuple[str, ...] = (),
@@ -83,9 +84,9 @@ def write_model(
     """A model whose matrices have the type `kind`; with `twin`, the same numbers as F32.
 
     `gate` is the size of what goes into the activation, `metadata` are keys of the architecture's own, and `extra`
-    are matrices that no such model has.
+    are matrices that no such model has. With `split`, it lies in several files of so many tensors.
     """
-    writer, size = begin(path, architecture, CHATML, context, width, layers)
+    writer, size = begin(path, architecture, CHATML, context, width, layers, split=split)
     writer.add_feed_forward_length(feed)
     writer.add_head_count(heads)
     if kv_heads is not None:
@@ -132,4 +133,5 @@ def write_model(
     tensors.vector("output_norm.weight", width)
     if not tied:
         tensors.matrix("output.weight", size, width, scale=3.0)
-    return end(writer, path)
+    end(writer, path)
+    return next(path.parent.glob(f"{path.stem}-00001-of-*.gguf")) if split else path

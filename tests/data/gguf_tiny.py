@@ -172,12 +172,16 @@ def begin(
     layers: int,
     kind: str = "model",
     name: str = "tiny-random",
+    split: int = 0,
 ) -> tuple[gguf.GGUFWriter, int]:
-    """A file with what every model says of itself and the vocabulary; how many tokens that has."""
+    """A file with what every model says of itself and the vocabulary; how many tokens that has.
+
+    With `split`, several files of so many tensors.
+    """
     pairs = merges(SAMPLE, 220)
     tokens = [*byte_names().values(), *("".join(pair) for pair in pairs), *CONTROL]
     size = len(tokens)
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=split)
     writer.add_name(name)
     writer.add_type(kind)
     writer.add_file_type(0)

@@ -1,5 +1,6 @@
 """An adapter that is added to its model for good: what changes, what does not, and that it answers the same."""
 
+import shutil
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +136,9 @@ def test_what_cannot_be_merged_is_said(
     refused("does not end with .gguf", base, adapter, tmp_path / "out.bin")
     refused("There is no folder", base, adapter, tmp_path / "nowhere" / "out.gguf")
     refused("is not a LoRA adapter", base, base, out)
+    for number in (1, 2):
+        shutil.copyfile(base, tmp_path / f"split-0000{number}-of-00002.gguf")
+    refused("is in several files", tmp_path / "split-00001-of-00002.gguf", adapter, out)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(merging.shutil, "disk_usage", lambda _: usage(10, 9, 1))
     refused(r"needs 0\.0 GB of room", base, adapter, out)

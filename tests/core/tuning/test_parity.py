@@ -9,6 +9,7 @@ import torch
 
 from core.engine.logits import every_logit
 from core.engine.requests import Loading
+from core.errors import UserError
 from core.tuning import decoder as decoding
 from core.tuning.decoder import Batch, Decoder
 from core.tuning.parity import check, parity_job
@@ -48,6 +49,12 @@ def test_that_gemma_agrees_but_for_the_table_of_its_activation(written: Write, l
     agreement = check(Decoder(Weights(path)), loaded(path), some_tokens(48))
     assert agreement.relative_l2 < 1e-3
     assert agreement.kl < 1e-6
+
+
+def test_that_a_model_in_several_files_is_one(written: Write, loaded: Loaded) -> None:
+    path = written("llama", split=8)
+    assert path.stem.endswith("-00001-of-00003")
+    assert check(Decoder(Weights(path)), loaded(path), some_tokens(16)).relative_l2 < 1e-5
 
 
 @pytest.mark.parametrize("kind", PACKED)
@@ -117,3 +124,23 @@ def test_that_no_number_does_not_pass(written: Write, loaded: Loaded, monkeypatc
     path = written("llama")
     monkeypatch.setattr(decoding, "gated", lambda both, activation: both.chunk(2, -1)[0] * torch.nan)
     assert not check(Decoder(Weights(path)), loaded(path), some_tokens(8)).passed
+
+
+def test_that_a_model_that_lacks_something_is_refused(written: Write, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(written("llama").read_bytes().replace(b"blk.1.ffn_norm.weight", b"blk.1.attn_qkv.weight"))
+    with pytest.raises(UserError, match=r"model\.gguf” could not be loaded: .*attn_qkv\.weight"):
+        list(parity_job(path))
+
+
+def test_that_an_unknown_architecture_is_refused_before_it_is_loaded(written: Write) -> None:
+    told = []
+    with pytest.raises(UserError, match="“falcon” is not known"):
+        told += parity_job(written("falcon"))
+    assert not told
+
+
+def test_that_a_text_of_ones_own_is_taken(shared: Path) -> None:
+    *_, agreement = parity_job(shared / "models" / "stories260K.gguf", "Once upon a time there was a gate.")
+    assert isinstance(agreement, Agreement)
+    assert 5 < agreement.tokens < 30

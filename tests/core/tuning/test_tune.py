@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from core import paths
+from core.cli import main
 from core.engine.requests import EngineSettings
 from core.errors import UserError
 from core.project.project import Project
@@ -26,7 +28,7 @@ from tests.data.gguf_tiny import write_tiny
 
 ENGINE = EngineSettings(context=512, sequences=1, threads=1)
 RECIPE = Recipe(
-    rank=4, alpha=8.0, epochs=4.0, batch=4, context=128, evaluations=1, patience=0, threads=1, learning_rate=1e-2
+    rank=4, alpha=8.0, epochs=2.0, batch=4, context=128, evaluations=1, patience=0, threads=1, learning_rate=1e-2
 )
 WORDS = (
     "sky",
@@ -128,7 +130,7 @@ def test_a_run_keeps_its_curve_its_samples_and_its_adapter(undisturbed: dict[str
     assert points[0].loss is None
     assert points[0].held_out is not None
     assert min(point.held_out for point in points.values() if point.held_out is not None) == adapter.best_loss
-    assert points[len(steps)].loss < points[1].loss / 2  # it learned
+    assert points[len(steps)].held_out < points[0].held_out * 0.7  # it learned
     answers = {sample.step: sample.text for sample in undisturbed["samples"]}
     assert len(answers) == len(of(Sampled, items)) > 1
     assert answers[0] != answers[max(answers)]
@@ -164,7 +166,7 @@ def test_stopping_keeps_what_was_learned_and_goes_on_to_the_same_end(
     project: Project, worker: Worker, model: Path, undisturbed: dict[str, Any]
 ) -> None:
     items: list[Any] = []
-    collect(items, tune.tune(project, worker, options(model), stopping(5, items)))
+    collect(items, tune.tune(project, worker, options(model), stopping(2, items)))
     (run,), (kept,) = project.runs(), of(Kept, items)
     done = of(Trained, items)[0].step
     assert run.state == "cancelled"
@@ -266,3 +268,44 @@ def test_what_is_said_without_the_extra(
 def test_checkpoints_lie_in_the_users_folder(project: Project) -> None:
     assert checkpoint_folder(project, 7) == paths.data_folder() / "tuning" / project.id / "run-7"
     assert of(Checkpointed, []) == []
+
+
+def test_the_commands_from_a_file_to_an_exported_adapter(
+    worker: Worker, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("core.worker.Worker", lambda: nullcontext(worker))  # torch is there already
+    lines = [json.dumps({"prompt": f"The {word}?", "completion": f"{word}!"}) for word in WORDS[:10]]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("\n".join([*lines, '{"prompt": "?", "completion": ""}']) + "\n")
+
+    def elenchus(*arguments: object, code: int = 0) -> Any:
+        assert main([str(argument) for argument in arguments]) == code
+        return capsys.readouterr()
+
+    project = tmp_path / "lab.elenchus"
+    elenchus("new", project)
+    common = ("--dataset", rows, "--model", model, "--threads", 1, "--context", 128)
+    refused = elenchus("tune", project, *common, code=1)
+    assert "Row 11: its answer is empty." in refused.err
+    asked = ("--rank", 4, "--batch", 4, "--epochs", 2, "--lr", 0.01, "--name", "terse", "--prompt", "The sky?")
+    done = elenchus("tune", project, *common, *asked, "--skip-bad", "--json")
+    adapter = json.loads(done.out)
+    assert (adapter["name"], adapter["rank"], adapter["base_name"]) == ("terse", 4, "tiny-random")
+    for said in (
+        "“rows.jsonl” has 10 rows, of which 1 are held out",
+        "1 could not be used and were left out.",
+        "torch and llama.cpp agree: KL ",
+        "9 examples of ",
+        "Prompt 1 after step 0: ",
+    ):
+        assert said in done.err
+    assert "terse  rank 4, step " in elenchus("adapters", project).out
+    elenchus("adapters", project, "--export", "terse", "--out", tmp_path / "terse.gguf")
+    assert read_adapter(tmp_path / "terse.gguf").facts["general.name"] == "terse"
+    elenchus("adapters", project, "--export", "terse", "--peft", tmp_path / "peft")
+    assert sorted(file.name for file in (tmp_path / "peft").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    again = elenchus("adapters", project, "--export", "terse", "--out", tmp_path / "terse.gguf", code=1)
+    assert "exists already" in again.err

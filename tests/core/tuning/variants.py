@@ -42,7 +42,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "rope.scaling.factor": 8.0,
         },
     },
-    "phi3": {},
+    "gemma3, without windows": {"tied": True},
+    "phi3": {"metadata": {"attention.sliding_window": 16}},  # which llama.cpp takes no notice of
     "phi3, partial": {"metadata": {"rope.dimension_count": 48}},
     "phi3, long": {
         "factors": FACTORS,
