@@ -225,7 +225,7 @@ class TuningPanel(Panel):
         self.both.forget()
 
     def _look_soon(self, _: object = None) -> None:
-        if not self._live.isActive():
+        if self.isVisible() and not self._live.isActive():
             self._live.start()
 
     def _refresh(self, _: object = None) -> None:

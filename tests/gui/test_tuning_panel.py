@@ -412,6 +412,19 @@ def test_chat_takes_an_adapter_of_the_project(session: Session, jobs: Jobs, qtbo
     models.save_state()
 
 
+def test_chat_says_where_the_model_of_an_adapter_is_not_at_hand(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
+    said: list[str] = []
+    session.notice_given.connect(said.append)
+    models = ModelsPanel(session, jobs)
+    qtbot.addWidget(models)
+    models.show()
+    models.chat_with(session.project.adapters()[0])
+    assert said == []  # the search has not come to its end
+    qtbot.waitUntil(lambda: bool(said), timeout=LONG)
+    assert said[0].startswith("“calm <b>” was made for tiny-random, which is not in this list. Add its file, ")
+    models.save_state()
+
+
 def test_the_probe_dialog_takes_an_adapter_of_the_project(session: Session, qtbot: QtBot, tiny: Path) -> None:
     session.settings.setValue("models", [str(tiny)])
     session.project.set_adapter_scale(1, 0.75)
@@ -539,6 +552,27 @@ def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, 
     dialog.reject()
 
 
+def test_rows_that_cannot_be_used_may_be_left_out(
+    session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path, tiny: Path
+) -> None:
+    file = write_rows(tmp_path / "sums.jsonl")
+    file.write_text(file.read_text(encoding="utf-8") + '\n{"prompt": "What is 99 + 1?", "completion": ""}', "utf-8")
+    dialog = TuneDialog(session, Estimating(session, jobs))
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.data.add_file(file)
+    dialog.model.add_file(tiny)
+    qtbot.waitUntil(dialog.skip.isVisible, timeout=LONG)
+    assert "1 of 13 rows of sums.jsonl cannot be used" in dialog.estimate.text()
+    assert not dialog.start.isEnabled()
+    dialog.skip.click()
+    qtbot.waitUntil(lambda: "1 could not be used and were left out." in dialog.advice.text(), timeout=LONG)
+    assert dialog.start.isEnabled()
+    dialog.held_out.setValue(0)
+    assert (dialog.options().skip_bad, dialog.options().held_out) == (True, 0.0)
+    dialog.reject()
+
+
 def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tmp_path: Path, tiny: Path
 ) -> None:
@@ -553,9 +587,9 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     assert dialog.estimate.text().startswith("11 examples to learn from, 1 held out · 6 steps · ")
     assert dialog.start.isEnabled()
     assert isinstance(loaded[-1], Loaded)
-    (dataset,) = session.project.datasets()
-    (kept,) = [row for row in session.project.dataset_rows(dataset.id) if row.held_out]
-    assert split_prompts(dialog.prompts.toPlainText())[0] == kept.messages[-1][1]
+    assert "“sums.jsonl” has 12 rows, of which 1 are held out" in dialog.advice.text()
+    assert session.project.datasets() == []  # nothing is kept before it starts
+    first = split_prompts(dialog.prompts.toPlainText())[0]
     dialog.prompts.setPlainText("What is 3 + 1?")
     options = dialog.options()
     dialog.accept()
@@ -564,6 +598,9 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     panel.tuning.start(options)
     qtbot.waitUntil(lambda: bool(said), timeout=LONG)
     made = session.project.adapters()[-1]
+    (dataset,) = session.project.datasets()
+    (kept,) = [row for row in session.project.dataset_rows(dataset.id) if row.held_out]
+    assert first == kept.messages[-1][1]
     assert said == [f"Tuning is finished: “{made.name}” is among the adapters."]
     assert made.base_path == str(tiny)
     assert read_header(session.project.adapter_file(made.id)).metadata["general.type"] == "adapter"
