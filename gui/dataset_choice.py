@@ -27,6 +27,7 @@ class Source:
     name: str
     about: str
     why_not: str = ""  # it cannot be used
+    frozen: bool = False  # what is held out of it was chosen when it was kept
 
 
 def sources(project: Project) -> list[Source]:
@@ -54,7 +55,7 @@ def sources(project: Project) -> list[Source]:
         about = translate("DatasetChoice", "frozen · {} to learn from, {} held out").format(
             number(dataset.rows - dataset.held_out), number(dataset.held_out)
         )
-        found.append(Source(dataset.name, dataset.name, f"{about} · {local_time(dataset.created_at)}"))
+        found.append(Source(dataset.name, dataset.name, f"{about} · {local_time(dataset.created_at)}", frozen=True))
     return found
 
 

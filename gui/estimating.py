@@ -5,9 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, QLocale, QObject, Signal
 
 from core import datasets
-from core.engine.requests import Loading
+from core.datasets import Selection
+from core.engine.requests import Loaded, Loading
 from core.errors import UserError
-from core.project.project import Project
+from core.sycophancy.importing import UnusableRows
 from core.tuning import tune
 from core.tuning.records import Prepared
 from core.tuning.tune import TuneOptions
@@ -26,13 +27,16 @@ class Estimating(QObject):
 
     changed = Signal()
     prompts_found = Signal(list)  # of the examples that are held out
+    model_loaded = Signal(object)  # the Loaded of an estimate, or None when its child is gone
 
     def __init__(self, session: Session, jobs: Jobs, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._job: Job | None = None
+        self.selection: Selection | None = None
         self.prepared: Prepared | None = None
         self.problem = ""  # why there is none, in a sentence
+        self.has_bad_rows = False  # and they may be left out
 
     @property
     def allows(self) -> bool:
@@ -52,8 +56,9 @@ class Estimating(QObject):
 
     @property
     def advice(self) -> str:
-        """What to change where it would not fit, and what is not as one might expect."""
-        return _advice(self.prepared) if self.prepared is not None else ""
+        """What is learned from, what to change where it would not fit, and what is not as one might expect."""
+        said = datasets.describe(self.selection) if self.selection is not None else []
+        return " ".join([*said, *(_advice(self.prepared) if self.prepared is not None else [])])
 
     def reckon(self, options: TuneOptions) -> None:
         """Finds out what these take."""
@@ -63,17 +68,21 @@ class Estimating(QObject):
         def work(job: Job) -> None:
             assert job.worker is not None
             try:
-                job.report(held_out(project, options.dataset))
+                job.report(datasets.select(project, options.dataset, options.held_out, skip_bad=options.skip_bad))
                 for item in tune.estimate(project, job.worker, options, job.cancelled):
                     if isinstance(item, Loading):
                         job.say(Status(job.title, int(item.fraction * 100), 100))
-                    elif isinstance(item, Prepared):
+                    elif isinstance(item, Prepared | Loaded):
                         job.report(item)
             except UserError as error:
                 if not job.cancelled():
                     job.report(error)
+            finally:
+                if not job.worker.alive:
+                    job.report(None)  # the model went with the child
 
         self._job = self._jobs.start("model", self.tr("Reckoning"), work, in_bar=False)
+        self._job.item_arrived.connect(self._hear)
         self._job.item_arrived.connect(self._take)
         self._job.ended.connect(self._end)
         self.changed.emit()
@@ -84,16 +93,22 @@ class Estimating(QObject):
             self._job.item_arrived.disconnect(self._take)
             self._job.ended.disconnect(self._end)
             self._job.cancel()
-        self._job = self.prepared = None
-        self.problem = ""
+        self._job = self.prepared = self.selection = None
+        self.problem, self.has_bad_rows = "", False
+
+    def _hear(self, item: object) -> None:
+        """Also of what is forgotten: what is in memory is so whatever was asked."""
+        if item is None or isinstance(item, Loaded):
+            self.model_loaded.emit(item)
 
     def _take(self, item: object) -> None:
         if isinstance(item, Prepared):
             self.prepared = item
         elif isinstance(item, UserError):
-            self.problem = str(item)
-        elif isinstance(item, list):
-            self.prompts_found.emit(item)
+            self.problem, self.has_bad_rows = str(item), isinstance(item, UnusableRows)
+        elif isinstance(item, Selection):
+            self.selection = item
+            self.prompts_found.emit(_prompts(item))
         self.changed.emit()
 
     def _end(self, state: str) -> None:
@@ -103,10 +118,10 @@ class Estimating(QObject):
         self.changed.emit()
 
 
-def held_out(project: Project, what: str) -> list[str]:
-    """Some prompts that nothing is learned from; where nothing is held out, the first ones."""
-    rows = datasets.select(project, what).rows
-    return [row.messages[-1][1] for row in sorted(rows, key=lambda row: not row.held_out)[:PROMPTS]]
+def _prompts(chosen: Selection) -> list[str]:
+    """Some that nothing is learned from; where nothing is held out, the first ones."""
+    rows = sorted(chosen.rows, key=lambda row: not row.held_out)
+    return [row.messages[-1][1] for row in rows[:PROMPTS]]
 
 
 def _words(prepared: Prepared) -> str:
@@ -127,9 +142,10 @@ def _words(prepared: Prepared) -> str:
     return "\n".join(map(" · ".join, (first, second)))
 
 
-def _advice(prepared: Prepared) -> str:
+def _advice(prepared: Prepared) -> list[str]:
     """What does not fit, and what is otherwise than one might expect."""
-    number, estimate, said = QLocale().toString, prepared.estimate, []
+    number, estimate = QLocale().toString, prepared.estimate
+    said: list[str] = []
     if not estimate.fits:
         said.append(
             translate(
@@ -150,4 +166,4 @@ def _advice(prepared: Prepared) -> str:
         said.append(words)
     if estimate.fits and estimate.recompute:
         said.append(translate("Estimating", "It saves memory by computing some things twice, which takes longer."))
-    return " ".join(said)
+    return said

@@ -215,6 +215,7 @@ class MainWindow(QMainWindow):
             self.sycophancy.probing,
             self.sycophancy.countering,
             self.tuning.tuning,
+            self.tuning.estimating,
             self.tuning.both,
             self.tuning.files.merger,
         ):

@@ -8,12 +8,14 @@ from dataclasses import asdict
 from PySide6.QtCore import QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFrame,
     QHBoxLayout,
     QPlainTextEdit,
     QRadioButton,
+    QSpinBox,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -25,13 +27,13 @@ from core.tuning.tune import TuneOptions
 from gui import style
 from gui.dataset_choice import DatasetChoice
 from gui.estimating import Estimating
-from gui.jobs import Jobs
-from gui.labels import plain, quiet, strong
+from gui.labels import caption, plain, quiet, strong
 from gui.model_choice import ModelChoice
 from gui.recipe_fields import RecipeFields, read_recipe, with_choice
 from gui.session import Session
 from gui.tuning_words import join_prompts, split_prompts
 
+MOST_HELD_OUT = 50  # per cent
 SETTLE = 600  # milliseconds without a change before it is reckoned
 LINES = 6  # of the sample prompts that are seen
 
@@ -46,13 +48,12 @@ CHOICES = {
 class TuneDialog(QDialog):
     """After `exec`, `options` says what to do."""
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, estimating: Estimating, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session = session
+        self._session, self._estimating = session, estimating
         self._filled = ""  # the prompts as they were put there, and not by the user
         self.setWindowTitle(self.tr("Tune a model"))
         self._build()
-        self._estimating = Estimating(session, jobs, self)
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._connect()
         self._restore()
@@ -70,6 +71,8 @@ class TuneDialog(QDialog):
             model=model.path,
             recipe=self.recipe.recipe,
             prompts=split_prompts(self.prompts.toPlainText()),
+            held_out=self.held_out.value() / 100,
+            skip_bad=self.skip.isChecked(),
         )
 
     # Building
@@ -91,6 +94,18 @@ class TuneDialog(QDialog):
 
     def _what(self) -> QVBoxLayout:
         self.data = DatasetChoice(self._session)
+        self.held_out, self.skip = QSpinBox(), QCheckBox(self.tr("Leave &out the rows that cannot be used"))
+        self.held_out.setRange(0, MOST_HELD_OUT)
+        self.held_out.setValue(round(100 * TuneOptions.held_out))
+        self.held_out.setSuffix(" %")
+        self.held_out.setAccessibleName(self.tr("Share that is held out"))
+        self.held_out.setToolTip(self.tr("Whole documents, never learned from: they tell when it has learned enough."))
+        self.skip.hide()
+        share = QHBoxLayout()
+        style.spaced(share, 0)
+        share.addWidget(caption(self.tr("Held out"), self.held_out))
+        share.addWidget(self.held_out)
+        share.addStretch(1)
         self.prompts = QPlainTextEdit()
         self.prompts.setAccessibleName(self.tr("Sample prompts"))
         self.prompts.setPlaceholderText(self.tr("None: nothing is answered meanwhile"))
@@ -100,6 +115,8 @@ class TuneDialog(QDialog):
         column = QVBoxLayout()
         style.spaced(column, 0)
         column.addWidget(self.data, 1)
+        column.addLayout(share)
+        column.addWidget(self.skip)
         column.addSpacing(style.SPACE)
         column.addWidget(strong(self.tr("Sample prompts")))
         column.addWidget(quiet(self.tr("Answered before, during and after; an empty line between them.")))
@@ -175,7 +192,8 @@ class TuneDialog(QDialog):
     def _connect(self) -> None:
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
-        for signal in (self.data.changed, self.model.changed, self.recipe.changed):
+        changes = self.data.changed, self.model.changed, self.recipe.changed, self.held_out.valueChanged
+        for signal in (*changes, self.skip.toggled):
             signal.connect(self._change)
         for name, button in self.choices.items():
             button.clicked.connect(lambda _=False, name=name: self._choose(name))
@@ -206,6 +224,7 @@ class TuneDialog(QDialog):
         self._group.setExclusive(True)
         self._own.setVisible(not chosen)
         self.model.say(self._about_model())
+        self.held_out.setEnabled(self.data.source is None or not self.data.source.frozen)
         self._estimating.forget()
         if self._why_not():
             self._later.stop()
@@ -242,6 +261,7 @@ class TuneDialog(QDialog):
         self.estimate.setText(why or self._estimating.words)
         self.advice.setText("" if why else self._estimating.advice)
         self.advice.setVisible(bool(self.advice.text()))
+        self.skip.setVisible(self._estimating.has_bad_rows or self.skip.isChecked())
         self.start.setEnabled(not why and self._estimating.allows)
         self.start.setToolTip(why or ("" if self._estimating.allows else self._estimating.words))
 

@@ -397,7 +397,7 @@ def tune(studio: Studio) -> "TuneDialog":
     project = studio.window.session.project
     project.set_state(project.example_ids()[:9], "accepted")
     project.set_state(generate(project), "accepted")
-    dialog = TuneDialog(studio.window.session, studio.window.jobs, studio.window)
+    dialog = TuneDialog(studio.window.session, studio.window.tuning.estimating, studio.window)
     dialog.show()
     studio.settle(8)
     return dialog

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from core.tuning.lora import Lora
 
 BETWEEN = 60.0  # seconds after which a checkpoint is due
+TOLD = 200  # steps, losses and samples that are in a checkpoint too: whoever keeps them may be killed before it has
 SAMPLE_TOKENS = 160
 SAMPLES_AT_ONCE = 4
 SAMPLE_CONTEXT = 1024  # tokens of one
@@ -188,9 +190,16 @@ class _Training:
         self.fingerprint = _fingerprint(job)
         self.saved = (self.progress.step, self.progress.looked) if ready.kept else None
         self.saved_at = time.monotonic()
+        self.told: deque[Stepped | Evaluated | Sampled] = deque(maxlen=TOLD)
 
     def run(self) -> Iterator[Told]:
         """All that is told from here on."""
+        for item in self._run():
+            if isinstance(item, Stepped | Evaluated | Sampled):
+                self.told.append(item)
+            yield item
+
+    def _run(self) -> Iterator[Told]:
         from core.tuning import estimate
 
         weights = self.ready.decoder.weights
@@ -339,6 +348,7 @@ class _Training:
             "architecture": traits.architecture,
             "alpha": self._alpha,
             "heads": {HEADS: traits.heads, KV_HEADS: traits.kv_heads},
+            "told": [(type(item).__name__, asdict(item)) for item in self.told],
         }
         tensors = self.trainer.state()
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.items()}

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,7 @@ class _Tuning:
         """Trains to the end or until it is cancelled, and closes the run with how it ended."""
         state, reason = "failed", ""
         try:
+            self._recall()
             yield from self._train()
             self._commit()
             if self.trained is not None and self.trained.why != "stopped":
@@ -214,6 +216,16 @@ class _Tuning:
                 self._commit()
                 yield self._retries.crashed(error)
 
+    def _recall(self) -> None:
+        """Takes what the last checkpoint has told: the application may have been killed before it was committed."""
+        with suppress(ValueError, TypeError, KeyError):
+            for kind, values in _checkpoint(self.folder).get("told", ()):
+                item = _TOLD[kind](**values)
+                if isinstance(item, Evaluated) and item.step not in (0, self._point.step):
+                    continue  # its step was told too long ago
+                self._take(item)
+        self._commit()
+
     def _take(self, item: Any) -> None:
         """Notes what is to be kept, and commits it when the last commit is some time ago."""
         if isinstance(item, Stepped):
@@ -247,7 +259,7 @@ class _Tuning:
         """Puts the adapter of the last checkpoint into the project; there is none before the first step."""
         from core.tuning.training import kept_job
 
-        if not _steps_kept(self.folder):
+        if not _checkpoint(self.folder).get("step"):
             return
         name, out = self._name(), self.folder / "adapter.gguf"
         written = list(self.worker.run(kept_job, str(self.folder), self.model.path, out, self._facts(name)))
@@ -296,6 +308,7 @@ class _Tuning:
         }
 
 
+_TOLD = {one.__name__: one for one in (Stepped, Evaluated, Sampled)}
 _SHARED = [one.name for one in fields(TuningPoint) if one.name in {other.name for other in fields(Stepped)}]
 
 
@@ -328,13 +341,13 @@ def _row(row: DatasetRow) -> TrainingRow:
     return TrainingRow(row.messages, row.answer, row.rejected, row.rationale)
 
 
-def _steps_kept(folder: Path) -> int:
-    """The steps of the last checkpoint; 0 where there is none."""
+def _checkpoint(folder: Path) -> dict[str, Any]:
+    """What the last checkpoint says, but for its tensors; nothing where there is none."""
     try:
-        step = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["step"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-    return step if isinstance(step, int) else 0
+        facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _alike(usual: Any, value: Any) -> bool:

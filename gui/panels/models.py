@@ -59,6 +59,7 @@ class ModelsPanel(Panel):
         self._loaded: Loaded | None = None
         self._unloading = False  # whether that is asked for already
         self._wanted: Path | None = self.next_model()  # to be selected once it is found
+        self._adapter: AdapterRow | None = None  # to be talked with, of which it is not yet known whose it is
         self._gather = QTimer(self, singleShot=True, interval=GATHER)
         self._gather.timeout.connect(self._fill)
         self._build()
@@ -206,6 +207,7 @@ class ModelsPanel(Panel):
             self._found, self._complete = found, True
             self._fill()
             self._wanted = None
+        self._check_base()
 
     def _fill(self) -> None:
         found = self._found
@@ -341,13 +343,19 @@ class ModelsPanel(Panel):
 
     def chat_with(self, adapter: AdapterRow) -> None:
         """Lets the user talk with the model that an adapter was made for, with the adapter added."""
-        self._wanted = Path(adapter.base_path)
-        self._select(self._wanted)
-        if self.current is None or self.current.path != Path(adapter.base_path):
-            words = self.tr("“{}” was made for {}, which is not in this list. Add its file, {}, and choose it.")
-            self.session.notify(words.format(adapter.name, adapter.base_name, adapter.base_path))
+        self._select(Path(adapter.base_path))
+        self._wanted, self._adapter = Path(adapter.base_path), adapter
+        if self._complete:
+            self._check_base()
         self.show_chat()
         self.chat.first.use_own(adapter)
+
+    def _check_base(self) -> None:
+        """Says so where the model of the adapter that is to be talked with is not among those that were found."""
+        adapter, self._adapter = self._adapter, None
+        if adapter is not None and (self.current is None or self.current.path != Path(adapter.base_path)):
+            words = self.tr("“{}” was made for {}, which is not in this list. Add its file, {}, and choose it.")
+            self.session.notify(words.format(adapter.name, adapter.base_name, adapter.base_path))
 
     def unload(self) -> None:
         """Frees the memory, once the run that uses it is over."""

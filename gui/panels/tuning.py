@@ -31,6 +31,7 @@ from gui import style
 from gui.adapter_files import AdapterFiles
 from gui.before_after import BeforeAfterPage
 from gui.empty_page import EmptyPage
+from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.labels import plain
 from gui.panels.panel import Panel, action_button
@@ -69,6 +70,7 @@ class TuningPanel(Panel):
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, QCoreApplication.translate("Panel", "Fine-tune"))
         self.tuning = Tuning(session, jobs, self)
+        self.estimating = Estimating(session, jobs, self)
         self.files = AdapterFiles(session, jobs, self)
         self._missing = extra.missing()  # what tuning needs and is not installed, in a sentence
         self._reckoner = Reckoner(session)
@@ -223,7 +225,7 @@ class TuningPanel(Panel):
         self.both.forget()
 
     def _look_soon(self, _: object = None) -> None:
-        if not self._live.isActive():
+        if self.isVisible() and not self._live.isActive():
             self._live.start()
 
     def _refresh(self, _: object = None) -> None:
@@ -347,7 +349,7 @@ class TuningPanel(Panel):
         if not self.tuning.allowed():
             return
         with self.session.reporting():
-            dialog = TuneDialog(self.session, self.jobs, self)
+            dialog = TuneDialog(self.session, self.estimating, self)
             if dialog.exec():
                 self.tuning.start(dialog.options())
             dialog.deleteLater()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from core.chat import Answer, ChatSettings, converse
-from core.engine.requests import GREEDY, Adapter, Loading
+from core.engine.requests import GREEDY, Adapter, Loaded, Loading
 from core.engine.stepping import SteppingDown
 from core.models.checksum import sha256
 from core.models.files import read_model
@@ -35,6 +35,7 @@ from core.tuning.tune import Kept, TuneOptions
 from core.worker import Worker
 from gui import before_after
 from gui.answer_pairs import changed
+from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.merge_dialog import MergeDialog
 from gui.panels.models import ModelsPanel
@@ -411,6 +412,19 @@ def test_chat_takes_an_adapter_of_the_project(session: Session, jobs: Jobs, qtbo
     models.save_state()
 
 
+def test_chat_says_where_the_model_of_an_adapter_is_not_at_hand(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
+    said: list[str] = []
+    session.notice_given.connect(said.append)
+    models = ModelsPanel(session, jobs)
+    qtbot.addWidget(models)
+    models.show()
+    models.chat_with(session.project.adapters()[0])
+    assert said == []  # the search has not come to its end
+    qtbot.waitUntil(lambda: bool(said), timeout=LONG)
+    assert said[0].startswith("“calm <b>” was made for tiny-random, which is not in this list. Add its file, ")
+    models.save_state()
+
+
 def test_the_probe_dialog_takes_an_adapter_of_the_project(session: Session, qtbot: QtBot, tiny: Path) -> None:
     session.settings.setValue("models", [str(tiny)])
     session.project.set_adapter_scale(1, 0.75)
@@ -483,7 +497,7 @@ def write_rows(path: Path, count: int = 12) -> Path:
 
 
 def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
-    dialog = TuneDialog(session, jobs)
+    dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)
     recipe = dialog.recipe
     assert recipe.recipe == Recipe()
@@ -503,7 +517,7 @@ def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtB
 
 
 def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
-    dialog = TuneDialog(session, jobs)
+    dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.tabs.setCurrentIndex(1)
@@ -517,7 +531,7 @@ def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jo
     assert rank.value() == 16
     rank.setValue(48)
     dialog.accept()
-    again = TuneDialog(session, jobs)
+    again = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(again)
     assert again.recipe.recipe == Recipe(rank=48)
     again.reject()
@@ -526,7 +540,7 @@ def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jo
 
 
 def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path) -> None:
-    dialog = TuneDialog(session, jobs)
+    dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)
     assert dialog.data.source is None  # nothing is accepted
     assert dialog.estimate.text() == "Choose what to learn from."
@@ -538,10 +552,33 @@ def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, 
     dialog.reject()
 
 
+def test_rows_that_cannot_be_used_may_be_left_out(
+    session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path, tiny: Path
+) -> None:
+    file = write_rows(tmp_path / "sums.jsonl")
+    file.write_text(file.read_text(encoding="utf-8") + '\n{"prompt": "What is 99 + 1?", "completion": ""}', "utf-8")
+    dialog = TuneDialog(session, Estimating(session, jobs))
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.data.add_file(file)
+    dialog.model.add_file(tiny)
+    qtbot.waitUntil(dialog.skip.isVisible, timeout=LONG)
+    assert "1 of 13 rows of sums.jsonl cannot be used" in dialog.estimate.text()
+    assert not dialog.start.isEnabled()
+    dialog.skip.click()
+    qtbot.waitUntil(lambda: "1 could not be used and were left out." in dialog.advice.text(), timeout=LONG)
+    assert dialog.start.isEnabled()
+    dialog.held_out.setValue(0)
+    assert (dialog.options().skip_bad, dialog.options().held_out) == (True, 0.0)
+    dialog.reject()
+
+
 def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tmp_path: Path, tiny: Path
 ) -> None:
-    dialog = TuneDialog(session, jobs)
+    loaded: list[object] = []
+    panel.estimating.model_loaded.connect(loaded.append)
+    dialog = TuneDialog(session, panel.estimating)
     qtbot.addWidget(dialog)
     dialog.data.add_file(write_rows(tmp_path / "sums.jsonl"))
     dialog.model.add_file(tiny)
@@ -549,9 +586,10 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     qtbot.waitUntil(lambda: "tokens/s" in dialog.estimate.text(), timeout=LONG)
     assert dialog.estimate.text().startswith("11 examples to learn from, 1 held out · 6 steps · ")
     assert dialog.start.isEnabled()
-    (dataset,) = session.project.datasets()
-    (kept,) = [row for row in session.project.dataset_rows(dataset.id) if row.held_out]
-    assert split_prompts(dialog.prompts.toPlainText())[0] == kept.messages[-1][1]
+    assert isinstance(loaded[-1], Loaded)
+    assert "“sums.jsonl” has 12 rows, of which 1 are held out" in dialog.advice.text()
+    assert session.project.datasets() == []  # nothing is kept before it starts
+    first = split_prompts(dialog.prompts.toPlainText())[0]
     dialog.prompts.setPlainText("What is 3 + 1?")
     options = dialog.options()
     dialog.accept()
@@ -560,6 +598,9 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     panel.tuning.start(options)
     qtbot.waitUntil(lambda: bool(said), timeout=LONG)
     made = session.project.adapters()[-1]
+    (dataset,) = session.project.datasets()
+    (kept,) = [row for row in session.project.dataset_rows(dataset.id) if row.held_out]
+    assert first == kept.messages[-1][1]
     assert said == [f"Tuning is finished: “{made.name}” is among the adapters."]
     assert made.base_path == str(tiny)
     assert read_header(session.project.adapter_file(made.id)).metadata["general.type"] == "adapter"

@@ -15,6 +15,7 @@ import pytest
 from core.cli import main
 from core.models.checksum import sha256
 from core.project.project import Project
+from core.tuning.adapter_file import read_adapter
 from tests.conftest import ROOT, Command
 from tests.core.project.project_material import make_settings
 from tests.data.gguf_tiny import write_adapter, write_tiny
@@ -185,3 +186,42 @@ def test_stopped_from_outside_it_keeps_and_goes_on(elenchus: Command, model: Pat
         assert opened.run(1).state == "cancelled"
         steps = len(opened.tuning_points(1))
         assert steps > 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX kills it")
+def test_killed_again_and_again_it_comes_to_the_same_adapter(
+    elenchus: Command, model: Path, rows: Path, tmp_path: Path
+) -> None:
+    asked = ("--dataset", rows, "--skip-bad", "--model", model, "--threads", 1, "--batch", 2, "--epochs", 60)
+    common = (*asked, "--context", 128, "--patience", 0, "--lr", 0.001)
+    found: list[Path] = []
+    for name, kills in (("whole", 0), ("killed", 4)):
+        project = tmp_path / f"{name}.elenchus"
+        elenchus("new", project)
+        arguments: tuple[object, ...] = ("tune", project, *common)
+        for _ in range(kills):
+            running = subprocess.Popen(
+                [sys.executable, "-m", "core.cli", *map(str, arguments)], cwd=ROOT, stderr=subprocess.DEVNULL
+            )
+            seen = _steps(project)
+            while running.poll() is None and _steps(project) < seen + 20:
+                time.sleep(0.05)
+            running.kill()
+            running.wait()
+            arguments = ("tune", project, "--resume")
+        elenchus(*arguments)
+        found.append(tmp_path / f"{name}.gguf")
+        with Project.open(project) as opened:
+            assert [point.step for point in opened.tuning_points(1)] == list(range(301))
+            (adapter,) = opened.adapters()
+            found[-1].write_bytes(opened.adapter_file(adapter.id).read_bytes())
+    whole, killed = map(read_adapter, found)
+    assert list(whole.pairs) == list(killed.pairs)
+    for name, pair in whole.pairs.items():
+        assert [one.tobytes() for one in pair] == [one.tobytes() for one in killed.pairs[name]]
+
+
+def _steps(project: Path) -> int:
+    with Project.open(project, read_only=True) as reading:
+        return max((point.step for point in reading.tuning_points(1)), default=0) if reading.runs() else 0
