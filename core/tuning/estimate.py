@@ -23,8 +23,8 @@ from core.tuning.weights import STRIP
 FLOAT = 4  # bytes
 GEMM = (256, 1024, 4096)  # of the test that chooses the type: about what a layer of a small model does
 FASTER = 1.2  # how much faster bfloat16 has to be to be worth its rounding
-MEASURING = 0.5  # seconds after which no longer text is tried
-FIRST, LONGEST = 32, 512  # tokens of the texts that are tried
+MEASURING = 1.2  # seconds after which no longer text is tried
+FIRST, LONGEST = 128, 512  # tokens of the texts that are tried
 KEPT = 5  # times the adapter's parameters: themselves, their gradient, two moments, and the best so far
 LIVE = 4  # layers' worth of what autograd keeps of one, that the backward pass holds besides; as many to compute again
 CHUNKS = 2  # of logits at once
@@ -33,14 +33,20 @@ FOR_DENSE = 0.5  # of the memory that is free, which unpacked layers may take: t
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was found out with one layer of the model and some tokens. Seconds and bytes."""
+class Saved:
+    """Bytes that autograd keeps of a layer."""
+
+    token: float
+    squared: float  # a token and a token before it: where attention keeps its scores
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds, measured with one layer of the model."""
 
     forward: float  # a token and layer
     backward: float
-    head: float  # a learned token, forward and backward
-    saved: float  # by autograd, a token and layer
-    saved_squared: float  # a token, a layer and a token before it: where attention keeps its scores
+    head: float  # a learned token, forward and back
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,18 @@ def estimate(decoder: Decoder, lora: Lora, recipe: Recipe, work: Work, order: Or
     `engine` is what the model that answers takes besides (bytes).
     """
     weights, layers = decoder.weights, decoder.traits.layers
-    measured = measure(decoder, lora, min(LONGEST, work.longest))
+    shallow = Decoder(weights)
+    shallow.traits = replace(decoder.traits, layers=1)
+    kept = saved(shallow, lora)
     available = free(weights.device) + engine
-    needed = {again: engine + _memory(decoder, lora, work, measured, again) for again in (False, True)}
+    needed = {again: engine + _memory(decoder, lora, work, kept, again) for again in (False, True)}
     recompute = needed[False] > available
     memory, dense = needed[recompute], 0
     layer = sum(out * inner for out, inner in weights.linears.values()) * weights.dtype.itemsize // layers
     if weights.unpacks:
         dense = max(0, min(layers, int(min(available - memory, available * FOR_DENSE)) // layer))
+    weights.keep_dense(min(1, dense))
+    measured = measure(shallow, lora, min(LONGEST, work.longest))
     token = layers * (measured.forward * (1 + recompute) + measured.backward)
     epoch = token * work.tokens + measured.head * work.answers
     looks = (1 + recipe.evaluations * recipe.epochs) * layers * measured.forward * work.held_out
@@ -106,25 +116,23 @@ def estimate(decoder: Decoder, lora: Lora, recipe: Recipe, work: Work, order: Or
     )
 
 
-def _memory(decoder: Decoder, lora: Lora, work: Work, measured: Measured, recompute: bool) -> int:
+def _memory(decoder: Decoder, lora: Lora, work: Work, kept: Saved, recompute: bool) -> int:
     """The most at any time, without what is chosen afterwards."""
     traits, weights = decoder.traits, decoder.weights
     parameters = sum(parameter.numel() for parameter in lora.parameters())
     row = FLOAT * traits.width
-    layer = work.longest * (measured.saved + measured.saved_squared * work.longest_text)
-    kept = traits.layers * (work.longest * row if recompute else layer)
+    layer = work.longest * (kept.token + kept.squared * work.longest_text)
+    through = traits.layers * (work.longest * row if recompute else layer)
     live = LIVE * (1 + recompute) * layer
     rows = min(work.learned, max(1, losses.CHUNK // traits.vocabulary))
     head = CHUNKS * FLOAT * rows * traits.vocabulary + 3 * work.learned * row
     halves = weights.dtype != torch.float32
     buffer = STRIP * (weights.dtype.itemsize + FLOAT * halves) if weights.unpacks else 0
-    return int(weights.size + KEPT * FLOAT * parameters + kept + live + head + buffer + OURS)
+    return int(weights.size + KEPT * FLOAT * parameters + through + live + head + buffer + OURS)
 
 
-def measure(decoder: Decoder, lora: Lora, most: int) -> Measured:
+def measure(shallow: Decoder, lora: Lora, most: int) -> Speed:
     """Reads texts of rising length, up to `most` tokens, with the first layer alone."""
-    shallow = Decoder(decoder.weights)
-    shallow.traits = replace(decoder.traits, layers=1)
     tokens, spent = max(2, min(FIRST, most)), 0.0
     _read(shallow, lora, tokens)  # reads the file, and what kernels prepare
     while True:
@@ -134,8 +142,7 @@ def measure(decoder: Decoder, lora: Lora, most: int) -> Measured:
             break
         tokens = min(most, 2 * tokens)
     forward, backward, head = map(min, zip(*times, strict=True))  # others run on this machine, too
-    saved, squared = _saved(shallow, lora)
-    return Measured(forward / tokens, backward / tokens, head / tokens, saved, squared)
+    return Speed(forward / tokens, backward / tokens, head / tokens)
 
 
 def _read(shallow: Decoder, lora: Lora, tokens: int) -> tuple[float, float, float]:
@@ -152,8 +159,8 @@ def _read(shallow: Decoder, lora: Lora, tokens: int) -> tuple[float, float, floa
     return forward, backward, head
 
 
-def _saved(shallow: Decoder, lora: Lora) -> tuple[float, float]:
-    """Bytes that autograd keeps of a layer: a token, and a token and a token before it."""
+def saved(shallow: Decoder, lora: Lora) -> Saved:
+    """What autograd keeps of the first layer, counted with two texts."""
     own = {parameter.untyped_storage().data_ptr() for parameter in lora.parameters()}
     counts = []
     for tokens in (64, 128):
@@ -170,7 +177,7 @@ def _saved(shallow: Decoder, lora: Lora) -> tuple[float, float]:
         counts.append(sum(kept.values()) / tokens)
         del hidden
     squared = max(0.0, (counts[1] - counts[0]) / 64)
-    return max(0.0, counts[0] - 64 * squared), squared
+    return Saved(max(0.0, counts[0] - 64 * squared), squared)
 
 
 def chosen_device(wanted: str) -> str:

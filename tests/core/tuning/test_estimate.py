@@ -1,5 +1,6 @@
 """What a training will take: the figures against what is counted by hand, and what is chosen from them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from core.errors import UserError
 from core.tuning import estimate
 from core.tuning.batches import Order
 from core.tuning.decoder import Decoder
-from core.tuning.estimate import Measured, Work
+from core.tuning.estimate import Saved, Speed, Work
 from core.tuning.lora import Lora
 from core.tuning.records import Estimate, Recipe
 from core.tuning.tokens import Text
@@ -30,7 +31,8 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Decoder:
 def reckoned(decoder: Decoder, monkeypatch: pytest.MonkeyPatch, free: int = 1 << 34, **recipe: Any) -> Estimate:
     """An estimate where `free` bytes are free, and a layer takes 1 ms a token forward, 2 ms back, the head 3 ms."""
     monkeypatch.setattr(estimate, "free", lambda _: free)
-    monkeypatch.setattr(estimate, "measure", lambda *_: Measured(1e-3, 2e-3, 3e-3, 20_000.0, 0.0))
+    monkeypatch.setattr(estimate, "measure", lambda *_: Speed(1e-3, 2e-3, 3e-3))
+    monkeypatch.setattr(estimate, "saved", lambda *_: Saved(20_000.0, 0.0))
     wanted = Recipe(batch=4, context=256, **recipe)
     lora = Lora(decoder.weights.linears, wanted.rank, wanted.alpha)
     return estimate.estimate(decoder, lora, wanted, WORK, Order(20, 4, wanted.epochs, 0), 0)
@@ -72,10 +74,13 @@ def test_a_larger_adapter_takes_twenty_bytes_a_parameter(decoder: Decoder, monke
 def test_what_autograd_keeps_is_counted_by_token(decoder: Decoder) -> None:
     """The operand of each of the seven products at least, which are of 32 bits."""
     lora = Lora(decoder.weights.linears, 4, 8.0)
-    measured = estimate.measure(decoder, lora, 64)
-    assert measured.saved > 4 * (3 * 256 + 512)  # of attention, its output, the gate, and what comes down
-    assert measured.saved < 40 * 4 * 512
-    assert min(measured.forward, measured.backward, measured.head) > 0
+    shallow = Decoder(decoder.weights)
+    shallow.traits = replace(decoder.traits, layers=1)
+    kept = estimate.saved(shallow, lora)
+    assert 4 * (3 * 256 + 512) < kept.token < 40 * 4 * 512  # of attention, its output, the gate, and what comes down
+    assert kept.squared == 0
+    speed = estimate.measure(shallow, lora, 64)
+    assert min(speed.forward, speed.backward, speed.head) > 0
     assert all(parameter.grad is None for parameter in lora.parameters())
 
 
