@@ -1,5 +1,6 @@
 """The whole training in the child: what is told, how it stops and goes on, and what is refused."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from core.engine import open_engine
@@ -319,8 +319,7 @@ def killed_somewhere(model: Path, wanted: TuningJob, chance: Random) -> bool:
             for count, _ in enumerate(takewhile(lambda one: isinstance(one, Stepped), steps), start=1):
                 if count == last:
                     time.sleep(moment)  # somewhere in the next step, or in what is saved after this one
-                    (child,) = psutil.Process().children()[-1:]
-                    child.send_signal(signal.SIGKILL)
+                    os.kill(worker._process.pid, signal.SIGKILL)
             return True
         except WorkerDied:
             return False
