@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.tuning import weights
 from core.tuning.decoder import Decoder
 from core.tuning.lora import Lora
 from core.tuning.records import Recipe
@@ -170,6 +171,24 @@ def test_activations_computed_again_give_the_same_step(tiny: Path) -> None:
     kept, again = made(tiny, recipe), made(tiny, recipe, recompute=True)
     assert kept.step(1, singles(0)) == again.step(1, singles(0))
     assert all(torch.equal(one, again.lora.tensors()[name]) for name, one in kept.lora.tensors().items())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("strip", [3_000, weights.STRIP])
+def test_how_many_layers_are_kept_unpacked_changes_no_bit(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, strip: int
+) -> None:
+    """There may be more memory when a run goes on, or less."""
+    monkeypatch.setattr(weights, "STRIP", strip)
+    found = []
+    for layers in (0, 1, 2):
+        trainer = made(tiny, dtype=dtype)
+        trainer._decoder.weights.keep_dense(layers)
+        for number in (1, 2, 3):
+            trainer.step(number, singles(number))
+        found.append(trainer.state())
+    for other in found[1:]:
+        assert all(torch.equal(tensor, other[name]) for name, tensor in found[0].items())
 
 
 def test_a_step_of_16_bits_is_near_and_the_rows_that_fill_it_up_count_for_nothing(tiny: Path) -> None:
