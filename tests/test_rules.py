@@ -9,7 +9,10 @@ HEAVY = ("llama_cpp", "torch", "gguf", "safetensors", "PySide6", "pypdf", "pypdf
 NETWORK = ("core.models.fetch", "urllib.request", "http.client", "ssl", "certifi")
 
 
-@pytest.mark.parametrize("module", ["core.cli", "gui", "core.questions.ask", "core.documents.reader", "core.engine"])
+@pytest.mark.parametrize(
+    "module",
+    ["core.cli", "gui", "core.questions.ask", "core.documents.reader", "core.engine", "core.tuning.training"],
+)
 def test_heavy_modules_are_imported_late(module: str) -> None:
     assert imported(module, HEAVY) == []
 

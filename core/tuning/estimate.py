@@ -141,7 +141,7 @@ def measure(decoder: Decoder, lora: Lora, most: int) -> Measured:
 def _read(shallow: Decoder, lora: Lora, tokens: int) -> tuple[float, float, float]:
     """Seconds of a layer forward and backward, and of the head for all tokens."""
     device = shallow.weights.device
-    batch = Batch.of([list(range(tokens))], device)
+    batch = Batch.of([[0] * tokens], device)
     found: list[Tensor] = []
     forward = seconds(lambda: found.append(shallow.hidden(batch, lora)), device)
     backward = seconds(lambda: torch.autograd.backward(found, [torch.ones_like(found[0])]), device)
@@ -166,7 +166,7 @@ def _saved(shallow: Decoder, lora: Lora) -> tuple[float, float]:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            hidden = shallow.hidden(Batch.of([list(range(tokens))], shallow.weights.device), lora)
+            hidden = shallow.hidden(Batch.of([[0] * tokens], shallow.weights.device), lora)
         counts.append(sum(kept.values()) / tokens)
         del hidden
     squared = max(0.0, (counts[1] - counts[0]) / 64)

@@ -378,8 +378,8 @@ def _fresh_lora(decoder: "Decoder", job: TuningJob) -> "Lora":
         raise UserError(f"The model has no matrices of the kinds that were chosen. It has these: {kinds}.")
     if recipe.rank > (least := min(min(shape) for shape in shapes.values())):
         raise UserError(
-            f"A rank of {recipe.rank:,} is more than the model's smallest matrix has, {least:,}. Choose a lower one: 16 "
-            "is usual."
+            f"A rank of {recipe.rank:,} is more than the model's smallest matrix has, {least:,}. Choose a lower one: "
+            "16 is usual."
         )
     generator = torch.Generator().manual_seed(recipe.seed)
     lora = Lora(shapes, recipe.rank, recipe.alpha, recipe.rank_stabilised, recipe.dropout, generator)

@@ -54,7 +54,7 @@ def test_the_starter_no_longer_follows_its_user(tmp_path: Path, worker: Worker) 
         list(worker.run(kept_job, job.folder, paths.starter_model(), out))
         after = figures(project, worker, out)
     steps = [one for one in items if isinstance(one, Stepped)]
-    print(f"{len(steps)} steps, {sum(one.seconds for one in steps):.0f} s", before, after, sep="\n")
+    print(f"{len(steps)} steps, {sum(one.seconds for one in steps):.0f} s")
     assert isinstance(items[-1], Trained)
     assert before["sycophancy", ""] >= 0.8
     assert after["sycophancy", ""] <= 0.05

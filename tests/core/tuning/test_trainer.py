@@ -163,7 +163,7 @@ def test_in_how_many_passes_a_step_is_read_changes_nothing(tiny: Path) -> None:
         assert step.loss == pytest.approx(steps[0].loss, rel=1e-6)
         assert step.gradient == pytest.approx(steps[0].gradient, rel=1e-5)
         for name, tensor in whole.lora.tensors().items():
-            torch.testing.assert_close(trainer.lora.tensors()[name], tensor, rtol=0, atol=1e-5)
+            torch.testing.assert_close(trainer.lora.tensors()[name], tensor, rtol=0, atol=1e-4)
 
 
 def test_activations_computed_again_give_the_same_step(tiny: Path) -> None:
