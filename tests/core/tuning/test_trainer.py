@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.tuning import weights
 from core.tuning.decoder import Decoder
@@ -197,6 +198,21 @@ def test_a_step_of_16_bits_is_near_and_the_rows_that_fill_it_up_count_for_nothin
     assert rounded is not None
     assert rounded.loss == pytest.approx(exact.loss, rel=0.01)
     assert rounded.tokens == exact.tokens == sum(len(one.tokens) - 1 for (one,) in singles(0))
+
+
+def test_steps_of_16_bits_keep_few_kernels(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN has one for each shape, attention's as well."""
+    trainer, seen, attend = made(tiny, dtype="bfloat16"), set[int](), functional.scaled_dot_product_attention
+
+    def noting(q: Tensor, *rest: Any, **options: Any) -> Tensor:
+        seen.add(q.shape[2])
+        return attend(q, *rest, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", noting)
+    chance = Random(0)
+    for number, length in enumerate((9, 30, 63, 64, 66), start=1):
+        trainer.step(number, [(text(chance, length),), (text(chance, length - 2),)])
+    assert seen == {64, 128}
 
 
 def test_a_share_counts_learned_tokens_of_the_whole_step() -> None:
