@@ -22,22 +22,20 @@ class Batch:
     tokens: Tensor  # (N,)
     positions: Tensor  # (N,), within its text
     lengths: tuple[int, ...]
+    longest: int  # of the rows, as they are padded
     places: Tensor | None  # (N,), of each token in the rows laid out flat; None where no row is padded
 
     @classmethod
-    def of(cls, texts: Sequence[Sequence[int]], device: str | torch.device = "cpu") -> "Batch":
+    def of(cls, texts: Sequence[Sequence[int]], device: str | torch.device = "cpu", multiple: int = 1) -> "Batch":
+        """The rows are as long as the longest text, and that a multiple."""
         lengths = tuple(len(text) for text in texts)
-        longest = max(lengths)
+        longest = -(-max(lengths) // multiple) * multiple
         positions = torch.cat([torch.arange(length) for length in lengths])
         places: Tensor | None = None
         if min(lengths) < longest:
             places = torch.cat([torch.arange(length) + row * longest for row, length in enumerate(lengths)]).to(device)
         tokens = torch.tensor([token for text in texts for token in text], dtype=torch.int64)
-        return cls(tokens.to(device), positions.to(device), lengths, places)
-
-    @property
-    def longest(self) -> int:
-        return max(self.lengths)
+        return cls(tokens.to(device), positions.to(device), lengths, longest, places)
 
     def square(self, x: Tensor) -> Tensor:
         """(N, …) to (rows, longest, …)."""

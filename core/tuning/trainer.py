@@ -154,7 +154,7 @@ class Trainer:
         read = [list(text.tokens[:-1]) for text in texts]
         if filler := self._filler(sum(map(len, read))):
             read.append([0] * filler)
-        batch = Batch.of(read, decoder.weights.device)
+        batch = Batch.of(read, decoder.weights.device, self._multiple)
         learned, first = [], 0
         for text in texts:
             learned += range(first + text.learned - 1, first + len(text.tokens) - 1)
@@ -167,9 +167,14 @@ class Trainer:
         return losses.nll(states, wanted, decoder.logits, decoder.traits.vocabulary)[: len(targets)]
 
     def _filler(self, count: int) -> int:
-        """How many rows have to be added, which change nothing: for products of bfloat16 oneDNN compiles a kernel for
-        each number of rows, which takes time, and keeps it for ever."""
-        return -count % ROWS if self._decoder.weights.dtype == torch.bfloat16 else 0
+        """How many rows have to be added, which change nothing."""
+        return -count % self._multiple
+
+    @property
+    def _multiple(self) -> int:
+        """Of what the rows of products have to be a multiple, those of attention too: for each number of rows of
+        bfloat16 oneDNN compiles a kernel, which takes time, and keeps it, which takes megabytes."""
+        return ROWS if self._decoder.weights.dtype == torch.bfloat16 else 1
 
     def _noise(self, read: Sequence[Sequence[int]]) -> Tensor | None:
         """NEFTune's (arXiv 2310.05914): uniform, the less the longer and wider a text is."""

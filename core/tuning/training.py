@@ -488,6 +488,6 @@ def _too_large(took: Estimate, recipe: Recipe) -> str:
 def _not_finite(step: int, rate: float) -> str:
     return (
         f"The training broke off at step {step}: its numbers grew beyond all bounds, as they do where the learning "
-        f"rate ({rate:.2g} in this step) is too high for the data. What was kept before is still there. Choose a lower "
-        "learning rate."
+        f"rate ({rate:.2g} in this step) is too high for the data. What was kept before is still there; going on would "
+        "end here again. Start a new run with a lower learning rate."
     )

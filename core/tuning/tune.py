@@ -71,9 +71,9 @@ def tune(
 ) -> Generator[TuneItem, None, None]:
     """Begins a run and yields what happens; what it tells is committed at least every half second.
 
-    Cancelled, it keeps what was learned by then as an adapter, and may go on later. Raises UserError for a dataset or
-    a model that cannot be used, for want of memory or room, and where the numbers grow beyond bounds; TooManyCrashes;
-    and Cancelled before there is a run.
+    Cancelled or broken off, it keeps what was learned by then as an adapter, and may go on later. Raises UserError for
+    a dataset or a model that cannot be used, for want of memory or room, and where the numbers grow beyond bounds;
+    TooManyCrashes; and Cancelled before there is a run.
     """
     model = _usable(options)
     dataset = datasets.freeze(project, options.dataset, options.held_out, skip_bad=options.skip_bad)
@@ -180,7 +180,11 @@ class _Tuning:
         state, reason = "failed", ""
         try:
             self._recall()
-            yield from self._train()
+            try:
+                yield from self._train()
+            except Exception:
+                yield from self._rescue()
+                raise
             self._commit()
             if self.trained is not None and self.trained.why != "stopped":
                 state = "finished"
@@ -254,6 +258,12 @@ class _Tuning:
         if self._samples:
             self.project.add_tuning_samples(self.run_id, self._samples)
         self._points, self._samples, self._committed_at = {}, [], time.monotonic()
+
+    def _rescue(self) -> Iterator[TuneItem]:
+        """Keeps what was learned before the training broke off."""
+        self._commit()
+        with suppress(Exception):  # what broke it off is what has to be said
+            yield from self._keep()
 
     def _keep(self) -> Iterator[TuneItem]:
         """Puts the adapter of the last checkpoint into the project; there is none before the first step."""

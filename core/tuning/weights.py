@@ -92,11 +92,12 @@ class Weights:
 
     def keep_dense(self, layers: int) -> None:
         """Keeps the matrices of just the first `layers` layers unpacked, which is faster and takes memory."""
-        wanted = {stack for layer in self.stacks[:layers] for stack in vars(layer).values()}
+        stacks = {stack for layer in self.stacks[:layers] for stack in vars(layer).values()}
+        wanted = {stack for stack in stacks if self._plain(stack) is None}
         self._dense = {stack: dense for stack, dense in self._dense.items() if stack in wanted}
         for stack in wanted - self._dense.keys():
             dense = torch.empty(self.rows_of(stack), self.linears[stack[0]][1], dtype=self.dtype, device=self.device)
-            self._unpack(stack, dense)
+            self._unpack([self._packed[name] for name in stack], dense)
             self._dense[stack] = dense
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -125,36 +126,48 @@ class Weights:
     def strips(self, stack: Stack) -> Iterator[tuple[int, int, Tensor]]:
         """Matrices of one input, one below the other, in strips of rows: (start, stop, numbers).
 
-        Each strip is valid until the next.
+        Each strip is valid until the next. They are cut alike whether they are kept unpacked or not: sums of them round
+        alike, so that a run goes on with the same numbers where there is more memory than before, or less.
         """
-        rows, columns = self.rows_of(stack), self._packed[stack[0]].shape[1]
+        if (plain := self._plain(stack)) is not None:
+            yield 0, len(plain), plain
+            return
+        dense, columns = self._dense.get(stack), self._packed[stack[0]].shape[1]
+        for start, stop, parts in self._cuts(stack):
+            if dense is not None:
+                strip = dense[start:stop]
+            else:
+                strip = self._room(stop - start, columns)
+                self._unpack(parts, strip)
+            yield start, stop, strip
+
+    def _plain(self, stack: Stack) -> Tensor | None:
+        """A matrix as it lies in the file, where it is alone and in the type of the products."""
         packed = self._packed[stack[0]]
-        if stack in self._dense:
-            yield 0, rows, self._dense[stack]
-        elif len(stack) == 1 and dequantise.PLAIN.get(packed.kind) == self.dtype:
-            yield 0, rows, packed.data.view(self.dtype).view(rows, columns)
-        elif rows * columns <= STRIP:
-            strip = self._room(rows, columns)
-            self._unpack(stack, strip)
-            yield 0, rows, strip
-        else:
-            start = 0
-            for name in stack:
-                for part in self._packed[name].parts(max(1, STRIP // columns)):
-                    strip = self._room(part.shape[0], columns)
-                    dequantise.unpack(part.data, part.kind, strip)
-                    yield start, start + part.shape[0], strip
-                    start += part.shape[0]
+        if len(stack) > 1 or dequantise.PLAIN.get(packed.kind) != self.dtype:
+            return None
+        return packed.data.view(self.dtype).view(packed.shape)
+
+    def _cuts(self, stack: Stack) -> Iterator[tuple[int, int, list[Packed]]]:
+        """What of a stack is multiplied at once: (start, stop, tensors)."""
+        whole = [self._packed[name] for name in stack]
+        rows, columns = self.rows_of(stack), whole[0].shape[1]
+        if rows * columns <= STRIP:
+            yield 0, rows, whole
+            return
+        start = 0
+        for part in chain.from_iterable(packed.parts(max(1, STRIP // columns)) for packed in whole):
+            yield start, start + part.shape[0], [part]
+            start += part.shape[0]
 
     def _room(self, rows: int, columns: int) -> Tensor:
         if self._buffer.numel() < rows * columns:
             self._buffer = torch.empty(rows * columns, dtype=self.dtype, device=self.device)
         return self._buffer[: rows * columns].view(rows, columns)
 
-    def _unpack(self, stack: Stack, out: Tensor) -> None:
+    def _unpack(self, parts: Sequence[Packed], out: Tensor) -> None:
         start = 0
-        for name in stack:
-            packed = self._packed[name]
+        for packed in parts:
             dequantise.unpack(packed.data, packed.kind, out[start : start + packed.shape[0]])
             start += packed.shape[0]
 

@@ -1,9 +1,11 @@
 """Small models in torch and in llama.cpp."""
 
+import atexit
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import llama_cpp._utils
 import pytest
 import torch
 
@@ -11,6 +13,9 @@ from core.engine.llama import Model, load_model
 from core.engine.native import log
 from tests.core.tuning.variants import VARIANTS
 from tests.data.gguf_architectures import write_model
+
+for file in (llama_cpp._utils.outnull_file, llama_cpp._utils.errnull_file):
+    atexit.register(file.close)  # left open, which Python complains of where torch was there too
 
 Write = Callable[..., Path]
 

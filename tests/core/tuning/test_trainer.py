@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from core.tuning import weights
 from core.tuning.decoder import Decoder
 from core.tuning.lora import Lora
 from core.tuning.records import Recipe
@@ -172,12 +174,45 @@ def test_activations_computed_again_give_the_same_step(tiny: Path) -> None:
     assert all(torch.equal(one, again.lora.tensors()[name]) for name, one in kept.lora.tensors().items())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("strip", [3_000, weights.STRIP])
+def test_how_many_layers_are_kept_unpacked_changes_no_bit(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, strip: int
+) -> None:
+    """There may be more memory when a run goes on, or less."""
+    monkeypatch.setattr(weights, "STRIP", strip)
+    found = []
+    for layers in (0, 1, 2):
+        trainer = made(tiny, dtype=dtype)
+        trainer._decoder.weights.keep_dense(layers)
+        for number in (1, 2, 3):
+            trainer.step(number, singles(number))
+        found.append(trainer.state())
+    for other in found[1:]:
+        assert all(torch.equal(tensor, other[name]) for name, tensor in found[0].items())
+
+
 def test_a_step_of_16_bits_is_near_and_the_rows_that_fill_it_up_count_for_nothing(tiny: Path) -> None:
     exact, rounded = made(tiny).step(1, singles(0)), made(tiny, dtype="bfloat16").step(1, singles(0))
     assert exact is not None
     assert rounded is not None
     assert rounded.loss == pytest.approx(exact.loss, rel=0.01)
     assert rounded.tokens == exact.tokens == sum(len(one.tokens) - 1 for (one,) in singles(0))
+
+
+def test_steps_of_16_bits_keep_few_kernels(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN has one for each shape, attention's as well."""
+    trainer, seen, attend = made(tiny, dtype="bfloat16"), set[int](), functional.scaled_dot_product_attention
+
+    def noting(q: Tensor, *rest: Any, **options: Any) -> Tensor:
+        seen.add(q.shape[2])
+        return attend(q, *rest, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", noting)
+    chance = Random(0)
+    for number, length in enumerate((9, 30, 63, 64, 66), start=1):
+        trainer.step(number, [(text(chance, length),), (text(chance, length - 2),)])
+    assert seen == {64, 128}
 
 
 def test_a_share_counts_learned_tokens_of_the_whole_step() -> None:
