@@ -35,6 +35,7 @@ from core.tuning.records import (
     TuningJob,
 )
 from core.tuning.tokens import Reader, Texts
+from core.tuning.traits import read_traits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,7 +151,7 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     engine = yield from open_engine(model, _for_samples(settings, job, device))
     yield engine.loaded
     file = read_model(model)
-    recipe = replace(job.recipe, context=min(job.recipe.context, file.context_length))
+    recipe = replace(job.recipe, context=min(job.recipe.context, read_traits(model).context))
     reader = Reader(engine.chat, engine.vocabulary, recipe)
     texts, held_out = reader.read(job.rows), reader.read(job.held_out)
     _check_texts(texts, recipe, len(job.rows))

@@ -25,6 +25,7 @@ _OUTSIDE = frozenset(
     for name in ("token_embd", "output", "output_norm", "rope_freqs", "rope_factors_long", "rope_factors_short")
 )
 _LAYER = re.compile(r"blk\.(?P<layer>\d+)\.(?P<rest>.+)")
+SHORT = "rope_factors_short.weight"
 YARN_FAST, YARN_SLOW = 32.0, 1.0  # llama.cpp reads no others for these architectures
 
 
@@ -91,6 +92,7 @@ class Traits:
     rotated: int  # numbers of a head that are rotated, the first
     ropes: tuple[Rope, ...]  # one a layer
     rope_factors: str  # the tensor that divides the angles; empty: none
+    context: int  # tokens of the longest text that may be read with these factors
     yarn_context: int  # tokens before the context was stretched by YaRN (arXiv 2309.00071); 0: it was not
     windows: tuple[int, ...]  # one a layer: the last tokens that it sees; 0: all
     attention_scale: float
@@ -168,6 +170,8 @@ class _Reader:
         head = self.whole("attention.key_length", width // heads)
         windows = self.windows(kind)
         context = self.whole("context_length", 0)
+        unstretched = self.whole("rope.scaling.original_context_length", context)
+        factors = self.factors(kind)
         return Traits(
             architecture=self.architecture,
             layers=self.layers,
@@ -182,8 +186,9 @@ class _Reader:
             rotation=kind.rotation,
             rotated=self.whole("rope.dimension_count", head),
             ropes=tuple(self.rope(kind, layer, windows[layer] > 0) for layer in range(self.layers)),
-            rope_factors=self.factors(kind),
-            yarn_context=self.whole("rope.scaling.original_context_length", context) if self.yarn() else 0,
+            rope_factors=factors,
+            context=min(context, unstretched) if factors == SHORT else context,
+            yarn_context=unstretched if self.yarn() else 0,
             windows=windows,
             attention_scale=(width // heads if self.layers == kind.wide_layers else head) ** -0.5,
             attention_cap=self.number("attn_logit_softcapping", kind.attention_cap) if kind.attention_cap else 0.0,
@@ -228,5 +233,5 @@ class _Reader:
 
     def factors(self, kind: _Kind) -> str:
         """The tensor of factors: of those for short and long texts the former, for what is trained on is short."""
-        names = ("rope_freqs.weight", "rope_factors_short.weight") if kind.rope_factors else ()
+        names = ("rope_freqs.weight", SHORT) if kind.rope_factors else ()
         return next((name for name in names if name in self.tensors), "")

@@ -36,6 +36,12 @@ def test_that_every_fourth_layer_of_smollm3_does_not_rotate(written: Write) -> N
     assert [rope.base for rope in read_traits(written("smollm3")).ropes] == [10_000.0] * 3 + [0.0]
 
 
+def test_that_no_text_is_longer_than_the_factors_for_short_ones_hold(written: Write) -> None:
+    """Beyond, llama.cpp takes others."""
+    assert read_traits(written("phi3, long")).context == 1024
+    assert [read_traits(written(name)).context for name in ("phi3", "llama")] == [2048, 2048]
+
+
 @pytest.mark.parametrize(
     ("architecture", "settings", "named"),
     [
