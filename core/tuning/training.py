@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,8 +159,7 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     threads = facts.get("threads") or recipe.threads or physical_cores()
     torch.set_num_threads(threads)
     decoder = Decoder(Weights(model, device, facts.get("dtype") or estimate.chosen_dtype(recipe.dtype, device)))
-    longest = max((group[0].tokens for group in texts.groups), key=len)
-    agreement = parity.check(decoder, engine.model, longest[: parity.TOKENS])
+    agreement = parity.check(decoder, engine.model, _of_the_longest(texts, parity.TOKENS))
     yield agreement
     if not agreement.passed:
         raise UserError(_disagreement(agreement, file.name))
@@ -362,6 +362,12 @@ class _Training:
 def _sample(step: int, place: int, prompt: str) -> Task[Sampled]:
     request = Request((("user", prompt),), SAMPLE_TOKENS, GREEDY, thinks=False)
     return Sampled(step, place, (yield request).text.strip())
+
+
+def _of_the_longest(texts: Texts, count: int) -> list[int]:
+    """So many tokens of the longest text, and of the next ones where that is shorter."""
+    longest_first = sorted((group[0].tokens for group in texts.groups), key=len, reverse=True)
+    return list(islice(chain.from_iterable(longest_first), count))
 
 
 def _fresh_lora(decoder: "Decoder", job: TuningJob) -> "Lora":
