@@ -159,7 +159,7 @@ def export_peft(adapter: AdapterFile, folder: Path) -> None:
     """
     if reason := extra.missing():
         raise UserError(reason)
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, (a, b) in adapter.pairs.items():
@@ -188,7 +188,7 @@ def export_peft(adapter: AdapterFile, folder: Path) -> None:
     if any(folder.iterdir()):
         raise UserError(f"{folder} is not empty. Choose a folder that is new or empty.")
     with finished_file(folder / "adapter_model.safetensors") as partial:
-        save_file(tensors, partial, {"format": "pt"})
+        partial.write_bytes(save(tensors, {"format": "pt"}))  # save_file's errors are no OSError
     with finished_file(folder / "adapter_config.json") as partial:
         partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 

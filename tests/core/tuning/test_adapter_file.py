@@ -147,6 +147,20 @@ def test_peft_of_fused_matrices_keeps_their_order(tmp_path: Path) -> None:
             np.testing.assert_array_equal(theirs[f"{layer}.{module}.lora_{theirs_part}.weight"], ours)
 
 
+def test_peft_on_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
+    limits = pytest.importorskip("resource")
+    tensors = random_pair("blk.0.ffn_up.weight", 64, 64)
+    write_adapter(tmp_path / "a.gguf", "llama", tensors, 8.0)
+    before = limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            export_peft(read_adapter(tmp_path / "a.gguf"), tmp_path / "peft")
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, before)
+    export_peft(read_adapter(tmp_path / "a.gguf"), tmp_path / "peft")  # nothing of it is in the way
+
+
 def test_peft_that_cannot_be_is_refused(tmp_path: Path) -> None:
     def adapter(tensors: dict[str, Matrix]) -> AdapterFile:
         write_adapter(tmp_path / "a.gguf", "llama", tensors, 8.0)
