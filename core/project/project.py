@@ -519,8 +519,8 @@ class Project:
             return tuning.written_out(adapter, self.path, lambda: self._adapter_content(adapter_id))
 
     def rename_adapter(self, adapter_id: int, name: str) -> None:
-        """Gives an adapter another name. Raises UserError when it is taken, or empty."""
-        name = name.strip()
+        """Gives an adapter another name, of one line. Raises UserError when it is taken, or empty."""
+        name = tuning.one_line(name)
         if not name:
             raise UserError("An adapter needs a name. Give it one.")
         if any(adapter.name == name and adapter.id != adapter_id for adapter in self.adapters()):

@@ -205,7 +205,13 @@ def samples(database: ProjectDatabase, run_id: int) -> list[TuningSample]:
 
 def insert_adapter(database: ProjectDatabase, name: str, values: dict[str, Any]) -> int:
     """Keeps an adapter and returns its id; a name that is taken gets a number."""
-    return AdapterTable.insert(**values, name=_free_name(database, AdapterTable, name)).execute(database)
+    name = _free_name(database, AdapterTable, one_line(name) or "adapter")
+    return AdapterTable.insert(**values, name=name).execute(database)
+
+
+def one_line(name: str) -> str:
+    """A name as a list or a terminal may show it: without ends of lines and signs that steer."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
 
 
 def adapters(database: ProjectDatabase, condition: Any = None) -> list[AdapterRow]:

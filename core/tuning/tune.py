@@ -16,7 +16,7 @@ from core.errors import Cancelled, UserError
 from core.models.files import ModelFile
 from core.project.project import Project
 from core.project.records import Run
-from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample
+from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample, one_line
 from core.retrying import Restarted, Retries
 from core.runs import run_settings, same_model
 from core.sycophancy.probe import chat_model
@@ -295,8 +295,8 @@ class _Tuning:
         return self.project.add_adapter(self.run_id, name, file, done.best_step, done.best_loss, rank, alpha)
 
     def _name(self) -> str:
-        given = self.request.settings["name"]
-        return str(given) if given else f"{self.dataset.name} r{self.recipe.rank} #{self.run_id}"
+        given = one_line(str(self.request.settings["name"]))
+        return given or one_line(f"{self.dataset.name} r{self.recipe.rank} #{self.run_id}")
 
     def _facts(self, name: str) -> dict[str, str | int | float]:
         """Where the adapter comes from, for its file; the general.… are those of ggml's gguf.md."""

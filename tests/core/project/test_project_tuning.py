@@ -81,6 +81,9 @@ def test_adapter_is_kept_named_and_removed(path: Path, tmp_path: Path) -> None:
         assert (other.name, other.best_loss) == ("curt (2)", None)
         with pytest.raises(UserError, match="called “curt” already"):
             project.rename_adapter(other.id, "curt")
+        project.rename_adapter(other.id, " kısa\r\nve \x1b[31möz\u2028")
+        assert project.adapter(other.id).name == "kısa ve [31möz"
+        project.rename_adapter(other.id, "curt (2)")
         project.remove_adapter(adapter.id)
         with pytest.raises(UserError, match=r"no adapter “curt” in .* There are: “curt \(2\)”"):
             project.adapter("curt")
