@@ -36,6 +36,7 @@ def tune(options: argparse.Namespace) -> None:
     if reason := extra.missing():
         raise UserError(reason)
     fixed = [_flag(name) for name in ("dataset", "name", "prompt", "held_out", *GIVEN) if _given(options, name)]
+    fixed += [_flag(name) for name in ("skip_bad", "estimate") if getattr(options, name)]
     if options.resume and fixed:
         raise UserError(f"A resumed run goes on as it was begun: leave out {', '.join(fixed)}.")
     if not options.resume and options.dataset is None:

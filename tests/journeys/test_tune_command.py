@@ -137,6 +137,8 @@ def test_slips_are_said(inside: Command, project: Path, model: Path, tmp_path: P
     assert "Say what to learn from with --dataset" in inside("tune", project, code=1).stderr
     fixed = inside("tune", project, "--resume", "--lr", 0.1, "--no-packing", "--dataset", "accepted", code=1)
     assert "leave out --dataset, --lr, --no-packing." in fixed.stderr
+    both = inside("tune", project, "--resume", "--estimate", "--skip-bad", code=1)
+    assert "leave out --skip-bad, --estimate." in both.stderr
     assert "There is no tuning that stopped" in inside("tune", project, "--resume", code=1).stderr
     assert "nothing to train on" in inside("tune", project, "--dataset", "accepted", code=1).stderr
     other = write_tiny(tmp_path / "other.gguf", width=32)
