@@ -141,9 +141,9 @@ def _check_place(model: ModelFile, out: Path, kind: str) -> None:
     if not out.parent.is_dir():
         raise UserError(f"There is no folder {out.parent}. Make it, or choose another.")
     wide = 4 if kind in ("F32", "BF16") else 2
-    needed = model.size + (2 * wide * model.parameters if kind else 0)
+    needed = model.size + (2 * wide * model.parameters if kind else 0) + SPARE
     free = shutil.disk_usage(out.parent).free
-    if free < needed + SPARE:
+    if free < needed:
         raise UserError(
             f"Merging needs {needed / 1e9:.1f} GB of room in {out.parent}, and {free / 1e9:.1f} GB are free. "
             "Free some, or choose another folder."
