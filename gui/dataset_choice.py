@@ -46,8 +46,8 @@ def sources(project: Project) -> list[Source]:
             continue
         usable = sum(project.count(ExampleFilter(run_id=run.id, state=state)) for state in ("draft", "accepted"))
         about = translate("DatasetChoice", "{} examples").format(number(usable))
-        if mixed := len(run.request.settings.get("mixed", [])):
-            about += translate("DatasetChoice", ", {} of the project's own with them").format(number(mixed))
+        if isinstance(mixed := run.request.settings.get("mixed"), list) and mixed:
+            about += translate("DatasetChoice", ", {} of the project's own with them").format(number(len(mixed)))
         name = translate("DatasetChoice", "Run {}: {}").format(run.id, run_words(run.request.kind))
         why_not = "" if usable else translate("DatasetChoice", "all of them are rejected")
         found.append(Source(f"run:{run.id}", name, f"{about} · {local_time(run.started_at)}", why_not))

@@ -15,18 +15,32 @@ from gui.words import run_words, size_words
 
 translate = QCoreApplication.translate
 
+MOST = 1 << 63
 RECENT = 20  # steps whose pace tells how long the others take
 
 
 def kept(record: type, values: object) -> Any:
-    """A record out of the settings of a run, of the fields that it has there; None where they do not suffice."""
+    """A record out of the settings of a run, of the fields that it has there; None where they do not suffice.
+
+    Also where one is of another kind, as only a stranger's file has it.
+    """
     if not isinstance(values, dict):
         return None
-    known = {one.name for one in fields(record)}
+    kinds = {one.name: one.type for one in fields(record)}
     try:
-        return record(**{name: value for name, value in values.items() if name in known})
+        return record(**{name: _of(kinds[name], value) for name, value in values.items() if name in kinds})
     except TypeError:
         return None
+
+
+def _of(kind: Any, value: Any) -> Any:
+    """A value of this kind, that Qt can show where it is a number. Raises TypeError for any other."""
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
+        raise TypeError(f"{value!r:.40} is no {kind}")
+    if kind in (int, float) and not abs(value) < MOST:  # also where it is no number
+        raise TypeError(f"{value!r:.40} is too large")
+    return float(value) if kind is float else value
 
 
 def recipe_of(run: Run) -> Recipe:
@@ -48,7 +62,8 @@ def agreement_of(run: Run) -> Agreement | None:
 
 def prompts_of(run: Run) -> list[str]:
     """What is answered before, during and after a run."""
-    return [str(prompt) for prompt in run.request.settings.get("prompts", [])]
+    prompts = run.request.settings.get("prompts")
+    return [str(prompt) for prompt in prompts] if isinstance(prompts, list) else []
 
 
 def dataset_name(run: Run) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -300,6 +301,32 @@ def test_names_from_outside_are_no_markup(panel: TuningPanel, qtbot: QtBot) -> N
     outside = [label for label in panel.findChildren(QLabel) if "<b>" in label.text()]
     assert outside
     assert all(label.textFormat() == Qt.TextFormat.PlainText for label in outside)
+
+
+@pytest.mark.parametrize(
+    ("of", "values"),
+    [
+        ("prepared", {"steps": "many"}),
+        ("prepared", {"steps": 10**30}),
+        ("agreement", {"kl": "small"}),
+        ("agreement", {"kl": 0, "top1": 1}),  # whole numbers are numbers
+        ("recipe", {"objective": 5}),
+        ("prompts", 5),
+    ],
+)
+def test_settings_from_outside_are_looked_at(
+    session: Session, panel: TuningPanel, qtbot: QtBot, of: str, values: Any
+) -> None:
+    usual = settings()
+    kept: Any = usual.settings[of]
+    changed = {of: kept | values if isinstance(values, dict) else values}
+    run = session.project.start_run(replace(usual, settings=usual.settings | changed))
+    session.project.add_tuning_steps(run, [TuningPoint(1, loss=1.0, seconds=1.0)])
+    session.project.finish_run(run, "failed", {}, "no room")
+    panel._refresh()
+    training = choose(panel, qtbot, "run", run)
+    qtbot.waitUntil(lambda: training.title.text() == f"Run {run}", timeout=LONG)
+    training.facts.fold.click()
 
 
 def test_whatever_takes_the_focus_has_a_name(panel: TuningPanel, qtbot: QtBot) -> None:
