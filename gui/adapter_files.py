@@ -40,9 +40,12 @@ class AdapterFiles(QObject):
         """As llama.cpp reads it."""
         start = str(self._folder() / f"{file_name(adapter.name)}.gguf")
         name, _ = QFileDialog.getSaveFileName(self._window, self.tr("Export the adapter"), start, "GGUF (*.gguf)")
-        if name:
-            path = Path(name)
-            self._write(adapter, path if path.suffix.lower() == ".gguf" else path.with_name(f"{path.name}.gguf"), _copy)
+        path = Path(name)
+        whole = path if path.suffix.lower() == ".gguf" else path.with_name(f"{path.name}.gguf") if name else path
+        if whole != path and whole.exists():  # nobody was asked about this one
+            self._session.notify(self.tr("{} exists already. Choose another name.").format(whole))
+        elif name:
+            self._write(adapter, whole, _copy)
 
     def export_peft(self, adapter: AdapterRow) -> None:
         """As transformers reads it: a new folder in the one that is chosen."""

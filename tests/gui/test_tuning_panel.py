@@ -359,6 +359,24 @@ def test_an_adapter_is_exported_for_llama_cpp_and_for_transformers(
     assert (tmp_path / "calm -b-peft" / "adapter_model.safetensors").is_file()
 
 
+def test_an_export_takes_no_place_that_nobody_was_asked_about(
+    session: Session, panel: TuningPanel, jobs: Jobs, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose(panel, qtbot, "adapter", 1)
+    (tmp_path / "mine.gguf").write_text("a model")
+    said: list[str] = []
+    session.notice_given.connect(said.append)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mine"), ""))
+    panel._gguf.trigger()
+    qtbot.waitUntil(lambda: not jobs.active, timeout=LONG)
+    assert (tmp_path / "mine.gguf").read_text() == "a model"
+    assert said == [f"{tmp_path / 'mine.gguf'} exists already. Choose another name."]
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mine.gguf"), ""))
+    panel._gguf.trigger()  # which Qt has asked about
+    qtbot.waitUntil(lambda: not jobs.active, timeout=LONG)
+    assert sha256(tmp_path / "mine.gguf") == session.project.adapters()[0].sha256
+
+
 # Before and after
 
 
