@@ -86,6 +86,11 @@ class Merger(Running):
         assert self._job is not None
         self._job.status_changed.connect(lambda _: self.progressed.emit())
 
+    def forget(self) -> None:
+        """Of what came of the last one."""
+        if not self.active:
+            self.result, self.problem = None, ""
+
     def stop(self) -> None:
         """Ends it; nothing is written then."""
         if self._job is not None:
@@ -127,6 +132,7 @@ class MergeDialog(QDialog):
         super().__init__(parent)
         self._session, self._merger, self._adapter = session, merger, adapter
         self.setWindowTitle(self.tr("Merge into a new model"))
+        merger.forget()
         self._build()
         for signal in (merger.changed, merger.progressed, merger.merged):
             signal.connect(self._show_state)

@@ -687,3 +687,6 @@ def test_a_model_with_the_adapter_in_it_is_made_and_compared(
     refused = f"{out} exists already. Choose another name."
     qtbot.waitUntil(lambda: dialog.state.text() == refused, timeout=LONG)
     dialog.reject()
+    another = MergeDialog(session, panel.files.merger, adapter, panel)
+    qtbot.addWidget(another)
+    assert another.state.text() == ""
