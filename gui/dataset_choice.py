@@ -71,7 +71,7 @@ class DatasetChoice(QWidget):
         self.list.setSpacing(1)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._choose = QPushButton(self.tr("Fi&le…"))
+        self._choose = QPushButton(self.tr("F&ile…"))
         self._choose.setToolTip(self.tr("Rows of a file: JSONL of conversations, prompts and answers, or pairs"))
         self._choose.setAutoDefault(False)
         self._choose.clicked.connect(self._choose_file)
@@ -110,7 +110,7 @@ class DatasetChoice(QWidget):
             self.list.setCurrentRow(rows[0])
 
     def _choose_file(self) -> None:
-        title, kinds = self.tr("Choose a dataset"), self.tr("Datasets (*.jsonl *.json *.ndjson);;All files (*)")
+        title, kinds = self.tr("Choose a dataset"), self.tr("Datasets (*.jsonl *.json *.ndjson *.csv);;All files (*)")
         name, _ = QFileDialog.getOpenFileName(self, title, str(Path.home()), kinds)
         if name:
             self.add_file(Path(name))
