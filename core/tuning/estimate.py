@@ -81,17 +81,17 @@ class Work:
         )
 
 
-def estimate(decoder: Decoder, lora: Lora, recipe: Recipe, work: Work, order: Order, engine: int) -> Estimate:
+def estimate(decoder: Decoder, lora: Lora, recipe: Recipe, work: Work, order: Order, besides: int) -> Estimate:
     """Measures for a second or two, and chooses what is computed again and what is kept unpacked.
 
-    `engine` is what the model that answers takes besides (bytes).
+    `besides` is what the process takes already (bytes): torch, and the model that answers.
     """
     weights, layers = decoder.weights, decoder.traits.layers
     shallow = Decoder(weights)
     shallow.traits = replace(decoder.traits, layers=1)
     kept = saved(shallow, lora)
-    available = free(weights.device) + engine
-    needed = {again: engine + _memory(decoder, lora, work, kept, again) for again in (False, True)}
+    available = free(weights.device) + besides
+    needed = {again: besides + _memory(decoder, lora, work, kept, again) for again in (False, True)}
     recompute = needed[False] > available
     memory, dense = needed[recompute], 0
     layer = sum(out * inner for out, inner in weights.linears.values()) * weights.dtype.itemsize // layers
@@ -227,6 +227,11 @@ def free(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info()[0]
     return psutil.virtual_memory().available
+
+
+def resident() -> int:
+    """Bytes that this process takes now."""
+    return psutil.Process().memory_info().rss
 
 
 def forget_peak(device: torch.device) -> None:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,6 +150,7 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
         raise UserError("What was kept belongs to a training of other examples or settings. Begin a new one.")
     facts = kept.facts if kept else {}
     device = estimate.chosen_device(facts.get("device") or job.recipe.device)
+    besides = _bare() if device == "cpu" else 0
     engine = yield from open_engine(model, _for_samples(settings, job, device))
     yield engine.loaded
     file = read_model(model)
@@ -163,12 +165,11 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     yield agreement
     if not agreement.passed:
         raise UserError(_disagreement(agreement, file.name))
-    besides = 0
     if not job.prompts:
         close_engine()
     elif device == "cpu":
         need = engine_need(file.dimensions, 0, engine.context.shape).system
-        besides = need.cache + need.compute
+        besides += need.cache + need.compute
     lora = _fresh_lora(decoder, job)
     order = Order(len(texts.groups), recipe.batch, recipe.epochs, recipe.seed)
     work = estimate.Work.of(texts.groups, held_out.groups, recipe)
@@ -362,6 +363,15 @@ class _Training:
 def _sample(step: int, place: int, prompt: str) -> Task[Sampled]:
     request = Request((("user", prompt),), SAMPLE_TOKENS, GREEDY, thinks=False)
     return Sampled(step, place, (yield request).text.strip())
+
+
+@cache
+def _bare() -> int:
+    """What this process takes with torch and without a model: bytes."""
+    from core.tuning import estimate
+
+    close_engine()
+    return estimate.resident()
 
 
 def _of_the_longest(texts: Texts, count: int) -> list[int]:
