@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QLocale, QSize, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
+from core import datasets
+from core.errors import UserError
 from core.project.project import Project
 from core.project.records import GENERATING_RUNS, ExampleFilter
+from core.project.tuning import Dataset, DatasetRow
 from gui import style
 from gui.labels import strong
 from gui.session import Session
+from gui.tuning_words import dataset_of
 from gui.words import local_time, run_words, tooltip
 
 _SOURCE = Qt.ItemDataRole.UserRole
@@ -27,6 +32,7 @@ class Source:
     name: str
     about: str
     why_not: str = ""  # it cannot be used
+    kind: str = ""  # of the run that made it: "counter" or "control"
     frozen: bool = False  # what is held out of it was chosen when it was kept
 
 
@@ -50,13 +56,49 @@ def sources(project: Project) -> list[Source]:
             about += translate("DatasetChoice", ", {} of the project's own with them").format(number(len(mixed)))
         name = translate("DatasetChoice", "Run {}: {}").format(run.id, run_words(run.request.kind))
         why_not = "" if usable else translate("DatasetChoice", "all of them are rejected")
-        found.append(Source(f"run:{run.id}", name, f"{about} · {local_time(run.started_at)}", why_not))
+        about += f" · {local_time(run.started_at)}"
+        found.append(Source(f"run:{run.id}", name, about, why_not, run.request.kind))
+    offered = {source.what for source in found if not source.why_not}
     for dataset in reversed(project.datasets()):
+        if dataset.recipe.get("what") in offered and _is_unchanged(project, dataset):
+            continue
         about = translate("DatasetChoice", "frozen · {} to learn from, {} held out").format(
             number(dataset.rows - dataset.held_out), number(dataset.held_out)
         )
         found.append(Source(dataset.name, dataset.name, f"{about} · {local_time(dataset.created_at)}", frozen=True))
     return found
+
+
+def first_choice(project: Project, found: Sequence[Source]) -> str:
+    """What is selected to begin with: what this project was tuned on last, else what it is most likely meant for.
+
+    Never the neutral control, unless it was chosen before: a model learns nothing from it that anybody wants.
+    """
+    usable = [source for source in found if not source.why_not]
+    countering = [source.what for source in usable if source.kind == "counter"]
+    wanted = [*_last_used(project), *countering, datasets.ACCEPTED]
+    offered = {source.what for source in usable}
+    return next((what for what in wanted if what in offered), "")
+
+
+def _last_used(project: Project) -> list[str]:
+    """What the newest run learned from: as it is now, else as it was frozen."""
+    run = next((run for run in reversed(project.runs()) if run.request.kind == "tune"), None)
+    found = dataset_of(project, run) if run else None
+    return [str(found.recipe.get("what", "")), found.name] if found else []
+
+
+def _is_unchanged(project: Project, dataset: Dataset) -> bool:
+    """Whether what a dataset was frozen from still has its very rows, however they are divided."""
+    try:
+        now = datasets.select(project, str(dataset.recipe["what"]), 0.0)
+    except UserError:
+        return False  # too few are left
+    return len(now.rows) == dataset.rows and _texts(now.rows) == _texts(project.dataset_rows(dataset.id))
+
+
+def _texts(rows: Sequence[DatasetRow]) -> set[DatasetRow]:
+    return {replace(row, held_out=False) for row in rows}
 
 
 class DatasetChoice(QWidget):
@@ -85,11 +127,10 @@ class DatasetChoice(QWidget):
         column.addWidget(self.list, 1)
         self.setFocusProxy(self.list)
         with session.reporting():
-            for source in sources(session.project):
+            found = sources(session.project)
+            for source in found:
                 self._add(source)
-        usable = [row for row in range(self.list.count()) if not self.list.item(row).data(_SOURCE).why_not]
-        if usable:
-            self.list.setCurrentRow(usable[0])
+            self._select(first_choice(session.project, found))
         self.list.currentItemChanged.connect(lambda: self.changed.emit())
 
     @property
@@ -103,8 +144,8 @@ class DatasetChoice(QWidget):
         self._add(Source(str(path), path.name, str(path.parent)))
         self.list.setCurrentRow(self.list.count() - 1)
 
-    def select(self, what: str) -> None:
-        """Selects what is called so, where it is there."""
+    def _select(self, what: str) -> None:
+        """What is called so, where it is there."""
         rows = [row for row in range(self.list.count()) if self.list.item(row).data(_SOURCE).what == what]
         if rows:
             self.list.setCurrentRow(rows[0])

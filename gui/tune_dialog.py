@@ -268,15 +268,11 @@ class TuneDialog(QDialog):
     # Its end
 
     def _restore(self) -> None:
-        settings = self._session.settings
-        self.data.select(str(settings.value("tune/dataset", "")))
         with QSignalBlocker(self.recipe):
-            self.recipe.show_recipe(read_recipe(str(settings.value("tune/recipe", ""))))
+            self.recipe.show_recipe(read_recipe(str(self._session.settings.value("tune/recipe", ""))))
 
     def accept(self) -> None:
-        settings = self._session.settings
-        settings.setValue("tune/dataset", self.data.source.what if self.data.source else "")
-        settings.setValue("tune/recipe", json.dumps(asdict(self.recipe.recipe)))
+        self._session.settings.setValue("tune/recipe", json.dumps(asdict(self.recipe.recipe)))
         super().accept()
 
     def done(self, result: int) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
+from core.project.project import Project
 from core.project.records import Run
-from core.project.tuning import TuningPoint
+from core.project.tuning import Dataset, TuningPoint
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
 from gui.words import run_words, size_words
 
@@ -70,6 +71,13 @@ def dataset_name(run: Run) -> str:
     """What a run learns from."""
     dataset = run.request.settings.get("dataset")
     return str(dataset.get("name", "")) if isinstance(dataset, dict) else ""
+
+
+def dataset_of(project: Project, run: Run) -> Dataset | None:
+    """What a run learned from, as it was frozen; None where it is not in the project."""
+    dataset = run.request.settings.get("dataset")
+    id = dataset.get("id") if isinstance(dataset, dict) else None
+    return next((one for one in project.datasets() if one.id == id), None)
 
 
 def objective_name(objective: str) -> str:
