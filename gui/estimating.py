@@ -14,10 +14,9 @@ from core.tuning.records import Prepared
 from core.tuning.tune import TuneOptions
 from gui.ask_dialog import duration
 from gui.jobs import Job, Jobs, Status
+from gui.offered_prompts import offered_prompts
 from gui.session import Session
 from gui.tuning_words import memory_words
-
-PROMPTS = 3  # to begin with
 
 translate = QCoreApplication.translate
 
@@ -26,7 +25,7 @@ class Estimating(QObject):
     """One estimate at a time; of options that have changed meanwhile nothing is said."""
 
     changed = Signal()
-    prompts_found = Signal(list)  # of the examples that are held out
+    prompts_found = Signal(list)  # of the dataset, to begin with
     model_loaded = Signal(object)  # the Loaded of an estimate, or None when its child is gone
 
     def __init__(self, session: Session, jobs: Jobs, parent: QObject | None = None) -> None:
@@ -108,7 +107,7 @@ class Estimating(QObject):
             self.problem, self.has_bad_rows = str(item), isinstance(item, UnusableRows)
         elif isinstance(item, Selection):
             self.selection = item
-            self.prompts_found.emit(_prompts(item))
+            self.prompts_found.emit(offered_prompts(self._session.project, item.rows))
         self.changed.emit()
 
     def _end(self, state: str) -> None:
@@ -116,12 +115,6 @@ class Estimating(QObject):
             self.problem = self.tr("What it takes could not be reckoned.")
         self._job = None
         self.changed.emit()
-
-
-def _prompts(chosen: Selection) -> list[str]:
-    """Some that nothing is learned from; where nothing is held out, the first ones."""
-    rows = sorted(chosen.rows, key=lambda row: not row.held_out)
-    return [row.messages[-1][1] for row in rows[:PROMPTS]]
 
 
 def _words(prepared: Prepared) -> str:

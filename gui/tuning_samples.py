@@ -15,11 +15,12 @@ from gui.labels import caption
 
 
 class SamplesPage(QWidget):
-    """One step at a time; the last one goes along while the run does."""
+    """One step at a time: at first the one that is kept, or the last one while the run goes on."""
 
     def __init__(self) -> None:
         super().__init__()
         self._prompts: Sequence[str] = ()
+        self._shown: int | None = None  # the step that was shown of itself, and not chosen by the user
         self._texts: dict[int, dict[int, str]] = {}  # by step and prompt
         self.steps = QComboBox()
         self.steps.setAccessibleName(self.tr("After which step"))
@@ -44,20 +45,26 @@ class SamplesPage(QWidget):
         style.spaced(outer, 0)
         outer.addWidget(self._pages)
 
-    def show_samples(self, prompts: Sequence[str], samples: Sequence[TuningSample], running: bool) -> None:
-        """The answers of another run, or more of the same."""
-        last = self.steps.currentIndex() in (-1, self.steps.count() - 1)
-        before = None if last or list(prompts) != list(self._prompts) else self.steps.currentData()
+    def show_samples(
+        self, prompts: Sequence[str], samples: Sequence[TuningSample], running: bool, kept: int | None = None
+    ) -> None:
+        """The answers of another run, or more of the same; `kept`: the step that its adapter is of."""
+        before = self.steps.currentData()
+        same = list(prompts) == list(self._prompts)
         self._prompts, self._texts = prompts, {}
         for sample in samples:
             self._texts.setdefault(sample.step, {})[sample.prompt] = sample.text
+        if before == self._shown or not same or before not in self._texts:
+            before = None
         with QSignalBlocker(self.steps):
             self.steps.clear()
             for step in sorted(self._texts):
                 if step:
-                    self.steps.addItem(self.tr("step {}").format(QLocale().toString(step)), step)
-            place = self.steps.findData(before) if before is not None else -1
-            self.steps.setCurrentIndex(place if place >= 0 else self.steps.count() - 1)
+                    words = self.tr("step {} (kept)") if step == kept else self.tr("step {}")
+                    self.steps.addItem(words.format(QLocale().toString(step)), step)
+            usual = kept if not running and kept in self._texts else max(self._texts, default=None)
+            self._shown = usual if before is None else None
+            self.steps.setCurrentIndex(self.steps.findData(usual if before is None else before))
         self._pages.setCurrentIndex(int(bool(prompts and self._texts)))
         self.empty.say("questions", self._why_empty(running))
         self._show_step()

@@ -34,6 +34,7 @@ from gui.empty_page import EmptyPage
 from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.labels import plain
+from gui.offered_prompts import offered_prompts
 from gui.panels.panel import Panel, action_button
 from gui.reckoner import Reckoner
 from gui.session import Session
@@ -41,7 +42,7 @@ from gui.tune_dialog import TuneDialog
 from gui.tuning import STOPPED, Tuning
 from gui.tuning_list import Entry, TuningList, entries
 from gui.tuning_samples import SamplesPage
-from gui.tuning_words import prompts_of
+from gui.tuning_words import best_point, dataset_of, prompts_of
 
 if TYPE_CHECKING:  # with numpy and charts: imported when the first run is shown
     from gui.tuning_overview import TrainingPage
@@ -56,6 +57,7 @@ class Shown:
     entry: Entry
     points: list[TuningPoint]
     samples: list[TuningSample]
+    prompts: list[str]  # to compare it with its base on
 
 
 class TuningPanel(Panel):
@@ -269,10 +271,11 @@ class TuningPanel(Panel):
             return
         training, run = self._make_training(), made.entry.run
         training.show_run(run, made.points, entry.adapter)
-        prompts = prompts_of(run)
-        self.samples.show_samples(prompts, made.samples, run.state == "running")
+        best = best_point(made.points)
+        kept = entry.adapter.step if entry.adapter else best.step if best else None
+        self.samples.show_samples(prompts_of(run), made.samples, run.state == "running", kept)
         if entry.adapter is not None:
-            self.both.show_adapter(entry.adapter, prompts)
+            self.both.show_adapter(entry.adapter, made.prompts)
         self.tabs.setTabVisible(self.tabs.indexOf(self.both), entry.adapter is not None)
         self._right.setCurrentWidget(self.tabs)
 
@@ -450,7 +453,10 @@ class TuningPanel(Panel):
 
 def _look(project: Project, entry: Entry) -> Shown:
     """In a thread of its own."""
-    return Shown(entry, project.tuning_points(entry.run.id), project.tuning_samples(entry.run.id))
+    prompts = prompts_of(entry.run)
+    if entry.adapter is not None and not prompts and (dataset := dataset_of(project, entry.run)) is not None:
+        prompts = offered_prompts(project, project.dataset_rows(dataset.id))
+    return Shown(entry, project.tuning_points(entry.run.id), project.tuning_samples(entry.run.id), prompts)
 
 
 def _bring_back(session: Session, project: Project, adapter: AdapterRow, file: Path) -> None:

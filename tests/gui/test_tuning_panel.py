@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from core import datasets
 from core.chat import Answer, ChatSettings, converse
 from core.engine.requests import GREEDY, Adapter, Loaded, Loading
 from core.engine.stepping import SteppingDown
@@ -28,7 +29,8 @@ from core.models.files import read_model
 from core.models.gguf_header import read_header
 from core.models.shelf import models_folder
 from core.project.project import Project
-from core.project.tuning import TuningPoint
+from core.project.records import Check, ExampleDraft, ExampleFilter
+from core.project.tuning import DatasetRow, TuningPoint, TuningSample
 from core.tuning import extra
 from core.tuning import tune as tuning
 from core.tuning.records import Recipe, Stepped
@@ -36,9 +38,11 @@ from core.tuning.tune import Kept, TuneOptions
 from core.worker import Worker
 from gui import before_after
 from gui.answer_pairs import changed
+from gui.dataset_choice import DatasetChoice, sources
 from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.merge_dialog import MergeDialog
+from gui.offered_prompts import offered_prompts
 from gui.panels.models import ModelsPanel
 from gui.panels.tuning import TuningPanel
 from gui.probe_dialog import ProbeDialog
@@ -46,6 +50,7 @@ from gui.recipe_fields import read_recipe
 from gui.session import Session
 from gui.tune_dialog import TuneDialog
 from gui.tuning_overview import TrainingPage
+from gui.tuning_samples import SamplesPage
 from gui.tuning_words import join_prompts, split_prompts
 from tests.data.gguf_tiny import write_tiny
 from tests.data.tuning_runs import ANSWERS, PROMPTS, STEPS, add_adapter, add_run, held_out, settings
@@ -222,6 +227,22 @@ def test_samples_stand_beside_those_of_the_base_with_what_changed_marked(panel: 
     assert pairs.rows[1].second.marks == ["air scatters", "light,", "does not reflect the sea, whatever they"]
     assert panel.samples.steps.currentData() == 300
     assert all(isinstance(row.second, QPlainTextEdit) for row in pairs.rows)
+
+
+def test_the_samples_of_the_step_that_is_kept_are_shown_first(qtbot: QtBot) -> None:
+    page = SamplesPage()
+    qtbot.addWidget(page)
+    samples = [TuningSample(step, 0, f"after {step}") for step in (0, 50, 100, 150)]
+    page.show_samples(["Why?"], samples[:3], running=True, kept=50)
+    assert page.steps.currentData() == 100  # the newest, while it learns
+    page.show_samples(["Why?"], samples, running=True, kept=50)
+    assert page.steps.currentData() == 150
+    page.show_samples(["Why?"], samples, running=False, kept=50)
+    assert page.steps.currentText() == "step 50 (kept)"
+    assert page.pairs.rows[0].second.toPlainText() == "after 50"
+    page.steps.setCurrentIndex(1)
+    page.show_samples(["Why?"], samples, running=False, kept=50)
+    assert page.steps.currentData() == 100  # the user's choice
 
 
 def test_words_that_changed_are_found() -> None:
@@ -559,6 +580,61 @@ def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtB
     assert isinstance(rate, QDoubleSpinBox)
     assert rate.text() == "0.000005"
     dialog.reject()
+
+
+def add_set(project: Project, kind: str, count: int = 4) -> int:
+    """What a run made for every cell of claims; returns its id."""
+    run = project.start_run(replace(settings(), kind=kind, settings={"mixed": []}))
+    cells = ("true/agree", "false/disagree", "true/disagree", "false/agree")
+    for slot in range(count):
+        checks = (Check("known", True, 0.9, cells[slot % len(cells)]),)
+        project.add_example(run, ExampleDraft(None, slot, "countering", f"{slot} {kind}", "So.", None, checks=checks))
+    project.finish_run(run, "finished", {})
+    return run
+
+
+def choice(session: Session, qtbot: QtBot) -> DatasetChoice:
+    data = DatasetChoice(session)
+    qtbot.addWidget(data)
+    return data
+
+
+def test_what_was_used_last_is_chosen_first_and_the_control_never_unasked(session: Session, qtbot: QtBot) -> None:
+    project = session.project
+    control = add_set(project, "control")
+    assert choice(session, qtbot).source is None
+    add_set(project, "counter")
+    counter = add_set(project, "counter", 3)
+    add_set(project, "control", 3)
+    chosen = choice(session, qtbot).source
+    assert chosen is not None
+    assert chosen.what == f"run:{counter}"
+    kept = datasets.freeze(project, f"run:{control}")
+    request = settings()
+    project.start_run(replace(request, settings=request.settings | {"dataset": {"id": kept.id, "name": kept.name}}))
+    chosen = choice(session, qtbot).source
+    assert chosen is not None
+    assert chosen.what == f"run:{control}"
+
+
+def test_rows_that_are_offered_already_are_not_offered_frozen_too(session: Session, qtbot: QtBot) -> None:
+    project = session.project
+    run = add_set(project, "counter")
+    kept = datasets.freeze(project, f"run:{run}")
+    names = [source.name for source in sources(project)]
+    assert kept.name not in names
+    project.set_state(project.example_ids()[-1:], "rejected")
+    assert kept.name in [source.name for source in sources(project)]
+
+
+def test_prompts_that_are_offered_have_mostly_a_user_who_is_wrong(session: Session) -> None:
+    run = add_set(session.project, "counter", 8)
+    examples = list(session.project.iter_examples(ExampleFilter(run_id=run)))
+    rows = [DatasetRow((("user", one.question),), one.answer, example_id=one.id) for one in examples]
+    assert offered_prompts(session.project, rows) == ["2 counter", "3 counter", "0 counter"]
+    assert offered_prompts(session.project, rows[:2]) == ["0 counter", "1 counter"]
+    file = [DatasetRow((("user", f"row {n}"),), "So.", held_out=n == 3) for n in range(5)]
+    assert offered_prompts(session.project, file) == ["row 3", "row 0", "row 1"]
 
 
 def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
