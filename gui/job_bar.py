@@ -63,9 +63,9 @@ class _Row(QWidget):
         self._bar.setMaximumHeight(10)
         self._bar.setAccessibleName(job.title)
         self._cancel = QToolButton()
-        self._cancel.setText(self.tr("Cancel"))
+        self._cancel.setText(job.stop_words or self.tr("Cancel"))
         self._cancel.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._cancel.setAccessibleName(self.tr("Cancel: {}").format(job.title))
+        self._cancel.setAccessibleName(f"{self._cancel.text()}: {job.title}")
         style.set_icon(self._cancel, "stop")
         self._cancel.clicked.connect(self._stop)
         if not job.stoppable:

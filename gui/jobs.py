@@ -39,12 +39,19 @@ class Job(QObject):
     _over = Signal(object)  # itself, before `ended`
 
     def __init__(
-        self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True, in_bar: bool = True
+        self,
+        lane: str,
+        title: str,
+        work: Callable[[Job], None],
+        stoppable: bool = True,
+        in_bar: bool = True,
+        stop_words: str = "",
     ) -> None:
         super().__init__()
         self.lane, self.title, self.work = lane, title, work
         self.stoppable = stoppable  # whether there is anything to stop: one transaction is all or nothing
         self.in_bar = in_bar  # whether the window's bar shows it: what is shown at its own place need not be there too
+        self.stop_words = stop_words  # what its button says, where that does more than cancel
         self.state = "waiting"
         self.error: Exception | None = None
         self.details = ""  # of a bug: the traceback
@@ -154,13 +161,19 @@ class Jobs(QObject):
         self._added.connect(self._hand_over, Qt.ConnectionType.QueuedConnection)
 
     def start(
-        self, lane: str, title: str, work: Callable[[Job], None], stoppable: bool = True, in_bar: bool = True
+        self,
+        lane: str,
+        title: str,
+        work: Callable[[Job], None],
+        stoppable: bool = True,
+        in_bar: bool = True,
+        stop_words: str = "",
     ) -> Job:
         """Adds a job to a lane; it begins when the jobs before it are done.
 
         Not before the caller has returned to the event loop, so that signals connected by then miss nothing.
         """
-        job = Job(lane, title, work, stoppable, in_bar)
+        job = Job(lane, title, work, stoppable, in_bar, stop_words)
         self.active.append(job)
         job._over.connect(self._sweep)  # a bound slot: Qt brings the signal into the window's thread
         self._added.emit(lane, job)

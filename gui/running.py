@@ -29,9 +29,14 @@ class Running(QObject):
         return self._job is not None and self._job.active
 
     def _begin(
-        self, title: str, work: Callable[[Job], None], retry: Callable[[], object] | None, end: Callable[[str], object]
+        self,
+        title: str,
+        work: Callable[[Job], None],
+        retry: Callable[[], object] | None,
+        end: Callable[[str], object],
+        stop_words: str = "",
     ) -> None:
-        self._job = self._jobs.start("model", title, work)
+        self._job = self._jobs.start("model", title, work, stop_words=stop_words)
         self._job.retry = retry
         self._job.item_arrived.connect(self._hear)
         self._job.ended.connect(end)

@@ -62,7 +62,7 @@ class Tuning(Running):
 
     def _start(self, work: TuneRun) -> None:
         self._work, self._kept = work, None
-        self._begin(self.tr("Tuning"), work, self._try_again, self._end)
+        self._begin(self.tr("Tuning"), work, self._try_again, self._end, self.tr("Stop and keep"))
 
     def _take(self, item: object) -> None:
         if isinstance(item, Kept):
