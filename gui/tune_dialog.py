@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from PySide6.QtCore import QSignalBlocker, QTimer
+from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFrame,
     QHBoxLayout,
+    QLabel,
     QPlainTextEdit,
     QRadioButton,
     QSpinBox,
@@ -31,7 +32,7 @@ from gui.labels import caption, plain, quiet, strong
 from gui.model_choice import ModelChoice
 from gui.recipe_fields import RecipeFields, read_recipe, with_choice
 from gui.session import Session
-from gui.tuning_words import join_prompts, split_prompts
+from gui.tuning_words import join_prompts, rate_words, split_prompts
 
 MOST_HELD_OUT = 50  # per cent
 SETTLE = 600  # milliseconds without a change before it is reckoned
@@ -147,27 +148,28 @@ class TuneDialog(QDialog):
         words = {
             "light": (
                 self.tr("&Light"),
-                self.tr("Rank 8, one pass over the examples. Quick: to see whether they teach anything at all."),
+                self.tr("Quick: to see whether the examples teach anything at all."),
             ),
             "standard": (
                 self.tr("Stan&dard"),
-                self.tr("Rank 16, up to three passes, ended early where more no longer helps. Right for most."),
+                self.tr("Ended early where more no longer helps. Right for most."),
             ),
             "thorough": (
                 self.tr("T&horough"),
-                self.tr("Rank 32, up to six passes. For a new way to answer, or where much is to be learned."),
+                self.tr("For a new way to answer, or where much is to be learned."),
             ),
         }
         self.choices: dict[str, QRadioButton] = {}
+        self._abouts: dict[str, tuple[QLabel, str]] = {}
         self._group = QButtonGroup(self)
         page = QWidget()
         column = QVBoxLayout(page)
         style.spaced(column, style.SPACE, style.HALF)
         for name, (title, about) in words.items():
             self.choices[name] = button = QRadioButton(title)
-            button.setAccessibleDescription(about)
             self._group.addButton(button)
-            line = quiet(about)
+            line = quiet()
+            self._abouts[name] = line, about
             line.setContentsMargins(style.WIDE, 0, 0, style.SPACE)
             column.addWidget(button)
             column.addWidget(line)
@@ -222,6 +224,9 @@ class TuneDialog(QDialog):
         for name, button in self.choices.items():
             button.setChecked(name == chosen)
         self._group.setExclusive(True)
+        for name, (line, about) in self._abouts.items():
+            line.setText(f"{_figures(with_choice(recipe, CHOICES[name]))} {about}")
+            self.choices[name].setAccessibleDescription(line.text())
         self._own.setVisible(not chosen)
         self.model.say(self._about_model())
         self.held_out.setEnabled(self.data.source is None or not self.data.source.frozen)
@@ -280,3 +285,12 @@ class TuneDialog(QDialog):
         self.model.stop()
         self._estimating.forget()
         super().done(result)
+
+
+def _figures(recipe: Recipe) -> str:
+    """In what the simple choices differ, and how fast it learns."""
+    rate = rate_words(recipe.learning_rate)
+    if recipe.epochs == 1:
+        return QCoreApplication.translate("TuneDialog", "Rank {}, 1 pass, learning rate {}.").format(recipe.rank, rate)
+    words = QCoreApplication.translate("TuneDialog", "Rank {}, up to {} passes, learning rate {}.")
+    return words.format(recipe.rank, QLocale().toString(float(recipe.epochs), "g", 3), rate)

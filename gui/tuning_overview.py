@@ -29,7 +29,9 @@ from gui.tuning_words import (
     memory_words,
     objective_name,
     pace,
+    pace_words,
     prepared_of,
+    rate_words,
     recipe_of,
     state_words,
     steps_of,
@@ -53,8 +55,8 @@ class TrainingPage(QScrollArea):
         step = self.tr("Step")
         self.losses = LineChart(session, self.tr("Loss (nats)"), step)
         self.losses.say_empty(self.tr("The first step is not made yet."))
-        self.rate = LineChart(session, self.tr("Learning rate"), step, SMALL)
-        self.speed = LineChart(session, self.tr("Tokens a second"), step, SMALL)
+        self.rate = LineChart(session, self.tr("Learning rate"), step, SMALL, rate_words)
+        self.speed = LineChart(session, self.tr("Tokens a second"), step, SMALL, pace_words)
         self.facts = TuningFacts(session)
         self._stale: Sequence[TuningPoint] | None = None  # of what is not drawn yet
         lesser = QHBoxLayout()
@@ -125,7 +127,7 @@ class TrainingPage(QScrollArea):
         tokens, seconds = pace(points)
         memory = max(point.memory for point in points)
         parts = [
-            self.tr("{} tokens/s").format(QLocale().toString(round(tokens))) if tokens else "",
+            self.tr("{} tokens/s").format(pace_words(tokens)) if tokens else "",
             self.tr("{} of memory at most").format(size_words(memory)) if memory else "",
             self.tr("epoch {}").format(QLocale().toString(points[-1].epoch, "f", 1)),
             time_left(seconds * (total - done)) if run.state == "running" and seconds and total > done else "",

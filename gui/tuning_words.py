@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -91,8 +92,24 @@ def objective_name(objective: str) -> str:
 
 
 def loss_words(loss: float | None) -> str:
-    """A loss as people read it."""
-    return "–" if loss is None else QLocale().toString(float(loss), "f", 3)
+    """A loss as people read it: with three digits after the point, and more where it is small."""
+    if loss is None:
+        return "–"
+    size = math.floor(math.log10(abs(loss))) if loss and math.isfinite(loss) else 0
+    return QLocale().toString(float(loss), "f", min(6, max(3, min(4, 2 - size), -size)))
+
+
+def rate_words(rate: float) -> str:
+    """A learning rate as everybody writes it: 2e-4."""
+    if not rate:
+        return QLocale().toString(0)
+    mantissa, exponent = f"{rate:.2e}".split("e")
+    return f"{QLocale().toString(float(mantissa), 'g', 3)}e{int(exponent)}"
+
+
+def pace_words(tokens: float) -> str:
+    """Tokens a second, without a unit."""
+    return QLocale().toString(round(tokens))
 
 
 def held_out_words(loss: float | None) -> str:

@@ -6,7 +6,7 @@ It is imported when the first of them is shown, and not before: pyqtgraph and nu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -223,8 +223,17 @@ class CurveChart(_Plot):
 class LineChart(_Plot):
     """Figures over steps. Under the mouse, or where the arrow keys lead, their values stand above."""
 
-    def __init__(self, session: Session, title: str, axis: str, height: int = CURVE) -> None:
+    def __init__(
+        self,
+        session: Session,
+        title: str,
+        axis: str,
+        height: int = CURVE,
+        words: Callable[[float], str] | None = None,
+    ) -> None:
+        """`words` says a value; with it the axis begins at zero."""
         self._lines: list[Line] = []
+        self._words = words
         self._axis_name = axis
         self._at: float | None = None  # the step that is looked at
         self._cross: Any = None
@@ -235,6 +244,10 @@ class LineChart(_Plot):
         assert isinstance(layout, QVBoxLayout)
         layout.insertWidget(2, self._values)
         self._pages.setFixedHeight(height)
+        if words is not None:
+            axis_left = self._axis("left")
+            axis_left.enableAutoSIPrefix(False)
+            axis_left.tickStrings = lambda values, scale, spacing: [words(value * scale) for value in values]
         self._item.showGrid(y=True, alpha=0.15)
         scene: Any = self._view.scene()
         scene.sigMouseMoved.connect(self._point_at)
@@ -278,6 +291,9 @@ class LineChart(_Plot):
         self._axis("bottom").setTicks([[(n, str(n)) for n in range(round(steps[-1]) + 1)]] if few else None)
         for one in self._lines:
             self._add_line(one, ink.colour(one.ink))
+        values = [value for one in self._lines for _, value in one.points]
+        if self._words is not None and max(values, default=0) > 0:
+            self._item.setYRange(0, 1.05 * max(values), padding=0)
         self._cross = pg.InfiniteLine(0, 90, pen=pg.mkPen(ink.colour("quiet"), style=Qt.PenStyle.DashLine))
         self._item.addItem(self._cross, ignoreBounds=True)
         if ink.printed:
@@ -315,10 +331,13 @@ class LineChart(_Plot):
         parts = [f"{self._axis_name} {QLocale().toString(float(at), 'g', 6)}"]
         for one in self._lines:
             before = [value for step, value in one.points if step <= at]
-            value = QLocale().toString(float(before[-1]), "g", 4) if before else ""
+            value = self._say(before[-1]) if before else ""
             parts += [f"{one.name} {value}" if len(self._lines) > 1 else value] if before else []
         self._values.setText(" · ".join(parts))
         self._values.setToolTip(tooltip(self._values.text()))
+
+    def _say(self, value: float) -> str:
+        return self._words(value) if self._words is not None else QLocale().toString(float(value), "g", 4)
 
     def _point_at(self, place: QPointF) -> None:
         box = self._item.getViewBox()

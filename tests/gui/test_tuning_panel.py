@@ -51,7 +51,7 @@ from gui.session import Session
 from gui.tune_dialog import TuneDialog
 from gui.tuning_overview import TrainingPage
 from gui.tuning_samples import SamplesPage
-from gui.tuning_words import join_prompts, split_prompts
+from gui.tuning_words import join_prompts, loss_words, rate_words, split_prompts
 from tests.data.gguf_tiny import write_tiny
 from tests.data.tuning_runs import ANSWERS, PROMPTS, STEPS, add_adapter, add_run, held_out, settings
 
@@ -245,6 +245,23 @@ def test_the_samples_of_the_step_that_is_kept_are_shown_first(qtbot: QtBot) -> N
     assert page.steps.currentData() == 100  # the user's choice
 
 
+def test_small_figures_keep_their_digits() -> None:
+    assert [loss_words(loss) for loss in (2.3, 0.52, 0.0123, 0.00012, 0.00003, 0.0)] == [
+        "2.300", "0.520", "0.0123", "0.0001", "0.00003", "0.000",
+    ]  # fmt: skip
+    assert [rate_words(rate) for rate in (2e-4, 1e-4, 5e-5, 1.25e-5, 9.999e-5, 0.0)] == [
+        "2e-4", "1e-4", "5e-5", "1.25e-5", "1e-4", "0",
+    ]  # fmt: skip
+
+
+def test_rates_and_paces_are_written_in_one_way_from_zero(panel: TuningPanel, qtbot: QtBot) -> None:
+    page = choose(panel, qtbot, "adapter", 1)
+    page.rate.look_at(18)
+    assert page.rate._values.text().endswith(" · 2e-4")
+    assert page.rate._axis("left").tickStrings([0, 1e-4, 5e-5], 1, 5e-5) == ["0", "1e-4", "5e-5"]
+    assert page.speed._item.getViewBox().viewRange()[1][0] == 0
+
+
 def test_words_that_changed_are_found() -> None:
     assert changed("a b c d", "a x c d e") == [(2, 3), (8, 9)]
     assert changed("the same", "the same") == []
@@ -294,6 +311,10 @@ def test_without_torch_all_but_tuning_works(
     choose(panel, qtbot, "adapter", 1)
     assert panel.missing.isVisible()
     assert extra.missing() in words(panel.missing)
+    said: list[str] = []
+    session.offer_made.connect(lambda text, *_: said.append(text))
+    panel.tune()
+    assert said == []  # it stands there already
     assert not panel.tune_button.isEnabled()
     assert panel._chat.isEnabled()
     assert panel._gguf.isEnabled()
@@ -535,6 +556,7 @@ def test_a_run_is_followed_stopped_and_offered_to_go_on(
     assert not panel.tune_button.isEnabled()
     qtbot.waitUntil(lambda: jobs.active[0].status.text.startswith("Tuning · step "), timeout=LONG)
     assert "1,000 tokens/s" in jobs.active[0].status.detail or "1000 tokens/s" in jobs.active[0].status.detail
+    assert jobs.active[0].stop_words == "Stop and keep"
     panel._stop.trigger()
     qtbot.waitUntil(lambda: not jobs.active, timeout=LONG)
     assert said[-1].startswith("Stopped tuning on “run 7, 240 rows” at step ")
@@ -569,6 +591,8 @@ def test_the_simple_choices_are_recipes(session: Session, jobs: Jobs, qtbot: QtB
     assert recipe.recipe == Recipe()
     assert dialog.choices["standard"].isChecked()
     recipe.fields["context"].setValue(512)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    assert dialog.choices["standard"].accessibleDescription().startswith("Rank 16, up to 3 passes, learning rate 2e-4.")
+    assert dialog.choices["light"].accessibleDescription().startswith("Rank 8, 1 pass, learning rate 2e-4.")
     dialog.choices["thorough"].click()
     assert recipe.recipe == Recipe(rank=32, alpha=64, epochs=6, context=512)
     recipe.fields["rank"].setValue(5)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
