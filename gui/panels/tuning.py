@@ -164,7 +164,7 @@ class TuningPanel(Panel):
         for action, name in ((self._rename, self.tr("Rename")), (self._remove, self.tr("Remove"))):
             tool = QToolButton(autoRaise=True)
             tool.setDefaultAction(action)
-            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             tool.setIconSize(QSize(18, 18))
             tool.setAccessibleName(name)
             row.addWidget(tool)
@@ -347,7 +347,7 @@ class TuningPanel(Panel):
     def tune(self) -> None:
         """Asks what to tune and how, and begins."""
         if self._missing:
-            self.session.notify(self._missing, self.tr("Copy the command"), self.copy_command)
+            self.take_focus()  # the panel says it already
             return
         if not self.tuning.allowed():
             return
