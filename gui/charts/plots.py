@@ -293,7 +293,7 @@ class LineChart(_Plot):
             self._add_line(one, ink.colour(one.ink))
         values = [value for one in self._lines for _, value in one.points]
         if self._words is not None and max(values, default=0) > 0:
-            self._item.setYRange(0, 1.05 * max(values), padding=0)
+            self._item.setYRange(0, max(values), padding=0.1)  # whose ends have room for their numbers
         self._cross = pg.InfiniteLine(0, 90, pen=pg.mkPen(ink.colour("quiet"), style=Qt.PenStyle.DashLine))
         self._item.addItem(self._cross, ignoreBounds=True)
         if ink.printed:

@@ -259,7 +259,7 @@ def test_rates_and_paces_are_written_in_one_way_from_zero(panel: TuningPanel, qt
     page.rate.look_at(18)
     assert page.rate._values.text().endswith(" · 2e-4")
     assert page.rate._axis("left").tickStrings([0, 1e-4, 5e-5], 1, 5e-5) == ["0", "1e-4", "5e-5"]
-    assert page.speed._item.getViewBox().viewRange()[1][0] == 0
+    assert page.speed._item.getViewBox().viewRange()[1][0] <= 0
 
 
 def test_words_that_changed_are_found() -> None:
