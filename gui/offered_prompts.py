@@ -19,7 +19,8 @@ def offered_prompts(project: Project, rows: Sequence[DatasetRow]) -> list[str]:
 
     Of countering examples most have a user who is wrong: where the user is right, a sycophant answers alike.
     """
-    rows = sorted(rows, key=lambda row: not row.held_out)[:LOOKED_AT]
+    whole = [row for row in rows if all(role != "assistant" for role, _ in row.messages)]  # what is asked stands alone
+    rows = sorted(whole or rows, key=lambda row: not row.held_out)[:LOOKED_AT]
     examples = {one.id: one for one in project.examples_by_id([row.example_id for row in rows if row.example_id])}
     wrong = [row for row in rows if _is_user_wrong(examples.get(row.example_id or 0))]
     others = [row for row in rows if row not in wrong]
