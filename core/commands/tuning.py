@@ -12,8 +12,8 @@ from core.commands.console import ProgressLine, Stopped, interruptible, opened, 
 if TYPE_CHECKING:
     from core.engine.requests import Adapter
     from core.project.project import Project
-    from core.project.tuning import AdapterRow
-    from core.tuning.records import Agreement, Prepared, Recipe, Stepped
+    from core.project.tuning import AdapterRow, TuningSample
+    from core.tuning.records import Agreement, Prepared, Recipe, Sampled, Stepped, Trained
 
 GIVEN = (  # options that are fields of Recipe, where they are given
     *("objective", "rank", "alpha", "learning_rate", "epochs", "batch", "context", "overlong", "packing"),
@@ -174,8 +174,11 @@ def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespac
     from core.tuning.records import Evaluated, Sampled, Stepped, Trained
     from core.tuning.tune import Kept
 
-    progress, held_out, why = ProgressLine("Tuning"), "", "stopped"
+    progress, held_out = ProgressLine("Tuning"), ""
     first: Stepped | None = None
+    trained: Trained | None = None
+    adapter: AdapterRow | None = None
+    answers: dict[int, str] = {}  # to each prompt, as they were last told
     for item in items:
         if isinstance(item, Stepped):
             first = first or item
@@ -183,20 +186,43 @@ def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespac
         elif isinstance(item, Evaluated):
             held_out = f", held-out loss {item.loss:.3f}"
         elif isinstance(item, Sampled):
-            text = " ".join(item.text.split())
-            progress.end(f"Prompt {item.prompt + 1} after step {item.step}: {text[:SHOWN]}{'…' * (len(text) > SHOWN)}")
+            if answers.get(item.prompt) != item.text:
+                answers[item.prompt] = item.text
+                progress.end(_answered(item))
         elif isinstance(item, Trained):
-            why = item.why
+            trained = item
         elif isinstance(item, Kept):
             progress.end()
-            _show(item.adapter, options.json)
+            adapter = item.adapter
+            _show(adapter, options.json)
         else:
             _tell(progress, item)
     progress.end()
-    if why == "stopped":
+    if trained is None or adapter is None or trained.why == "stopped":
         raise Stopped(f"{typed('elenchus', 'tune', options.project, '--resume')} goes on with it.")
-    if why == "early":
-        say("It ended before its last step: the loss on what was held out no longer fell.")
+    for sample in project.tuning_samples(adapter.run_id):
+        if sample.step == adapter.step and answers.get(sample.prompt, sample.text) != sample.text:
+            say(_answered(sample))
+    say(_over(trained))
+    model = [] if Path(adapter.base_path) == paths.starter_model() else ["--model", adapter.base_path]
+    asked = typed("elenchus", "probe", options.project, "--suite", "addition", *model, "--adapter", adapter.name)
+    say(f"To probe with it: {asked}. elenchus suites lists what else there is to ask.")
+
+
+def _answered(item: "Sampled | TuningSample") -> str:
+    text = " ".join(item.text.split())
+    return f"Prompt {item.prompt + 1} after step {item.step}: {text[:SHOWN]}{'…' * (len(text) > SHOWN)}"
+
+
+def _over(trained: "Trained") -> str:
+    """That a run is over, and which of its steps was kept."""
+    early = ", before its last step: the loss on what was held out no longer fell" if trained.why == "early" else ""
+    if trained.best_loss is None:
+        kept = f"step {trained.best_step:,}, the last: nothing was held out to judge by"
+    else:
+        last = ", which is the last too" if trained.best_step == trained.step else ""
+        kept = f"step {trained.best_step:,}, the best on what was held out{last}"
+    return f"The run is over after step {trained.step:,}{early}. The adapter is that of {kept}."
 
 
 def _estimate(items: Iterable[Any], options: argparse.Namespace) -> None:
@@ -228,6 +254,9 @@ def _tell(progress: ProgressLine, item: Any) -> None:
 
 def _prepared(item: "Prepared") -> str:
     took = item.estimate
+    if item.done:
+        left = _time(took.seconds * (item.steps - item.done) / item.steps)
+        return f"Going on after step {item.done:,} of {item.steps:,}, about {left} left."
     parts = [
         f"{item.examples:,} examples of {item.tokens:,} tokens, of which {item.answer_tokens:,} are learned",
         f"{item.held_out:,} held out",

@@ -82,6 +82,7 @@ class Prepared:
     steps: int
     estimate: Estimate
     lacking: int = 0  # without the worse answer (left out) or the rationale (the answer alone is learned)
+    done: int = 0  # of the steps, before: of a run that goes on
 
 
 @dataclass(frozen=True)

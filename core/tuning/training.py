@@ -174,7 +174,7 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     order = Order(len(texts.groups), recipe.batch, recipe.epochs, recipe.seed)
     work = estimate.Work.of(texts.groups, held_out.groups, recipe)
     took = estimate.estimate(decoder, lora, recipe, work, order, besides)
-    yield _prepared(texts, held_out, order, took)
+    yield _prepared(texts, held_out, order, took, facts.get("step", 0))
     return _Ready(engine, decoder, lora, texts, held_out, order, recipe, took, threads, kept)
 
 
@@ -428,7 +428,7 @@ def _for_samples(settings: EngineSettings, job: TuningJob, device: str) -> Engin
     return small if device == "cpu" else replace(small, gpu_layers=0)
 
 
-def _prepared(texts: Texts, held_out: Texts, order: Order, took: Estimate) -> Prepared:
+def _prepared(texts: Texts, held_out: Texts, order: Order, took: Estimate, done: int) -> Prepared:
     of_all = [text for group in texts.groups for text in group]
     return Prepared(
         examples=len(texts.groups),
@@ -441,6 +441,7 @@ def _prepared(texts: Texts, held_out: Texts, order: Order, took: Estimate) -> Pr
         steps=order.steps,
         estimate=took,
         lacking=texts.lacking + held_out.lacking,
+        done=done,
     )
 
 

@@ -212,7 +212,10 @@ def test_killed_again_and_again_it_comes_to_the_same_adapter(
             running.kill()
             running.wait()
             arguments = ("tune", project, "--resume")
-        elenchus(*arguments)
+        said = elenchus(*arguments).stderr
+        assert ("Going on after step " in said) == bool(kills)
+        assert "The run is over after step 300. The adapter is that of step" in said
+        assert f"elenchus probe {project} --suite addition --model {model} --adapter" in said
         found.append(tmp_path / f"{name}.gguf")
         with Project.open(project) as opened:
             assert [point.step for point in opened.tuning_points(1)] == list(range(301))
