@@ -1,7 +1,8 @@
 """The commands about fine-tuning: tune a model, keep and export adapters, merge one, and ask whether torch agrees."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 GIVEN = (  # options that are fields of Recipe, where they are given
     *("objective", "rank", "alpha", "learning_rate", "epochs", "batch", "context", "overlong", "packing"),
     *("rank_stabilised", "dropout", "noise", "rationale_weight", "beta", "evaluations", "patience"),
+    *("warmup", "weight_decay", "clip"),
     *("device", "dtype", "threads", "seed"),
 )
 FLAGS = {"learning_rate": "--lr", "rank_stabilised": "--rslora", "packing": "--no-packing"}
@@ -41,7 +43,12 @@ def tune(options: argparse.Namespace) -> None:
         raise UserError(f"A resumed run goes on as it was begun: leave out {', '.join(fixed)}.")
     if not options.resume and options.dataset is None:
         raise UserError("Say what to learn from with --dataset: accepted, run:N, the name of a dataset, or a file.")
-    with opened(Project, options.project) as project, Worker() as worker, interruptible(worker) as stopped:
+    with (
+        _options_named(),
+        opened(Project, options.project) as project,
+        Worker() as worker,
+        interruptible(worker) as stopped,
+    ):
         if options.resume:
             _follow(project, tune.resume(project, worker, None, options.model, stopped), options)
             return
@@ -113,7 +120,7 @@ def parity(options: argparse.Namespace) -> int:
     from core.tuning.records import Agreement
     from core.worker import Worker
 
-    if reason := extra.missing():
+    if reason := extra.missing("Comparing with torch"):
         raise UserError(reason)
     text = None if options.text is None else _text(options.text)
     failed = 0
@@ -146,11 +153,29 @@ def named_adapter(
                 say(warning)
             return Adapter(file, adapter.scale if scale is None else scale)
     if not Path(given).is_file():
+        if project is None:
+            raise UserError(
+                f"There is no adapter “{given}” as a file. If it is one of a project's, name the project with "
+                "--project."
+            )
         names = ", ".join(f"“{adapter.name}”" for adapter in found) or "none"
-        raise UserError(
-            f"There is no adapter “{given}”, neither as a file nor in a project. The project's are: {names}."
-        )
+        raise UserError(f"There is no adapter “{given}”, neither as a file nor in the project. There are: {names}.")
     return Adapter(Path(given), 1.0 if scale is None else scale)
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Says which option does what a sentence advises, where the window has a field for it."""
+    from core.errors import UserError
+    from core.sycophancy.importing import UnusableRows
+    from core.tuning.records import AllTooLong
+
+    try:
+        yield
+    except UnusableRows as error:
+        raise UserError(f"{error} --skip-bad leaves it out.") from error
+    except AllTooLong as error:
+        raise UserError(f"{error} --context makes it longer, and --overlong cut cuts.") from error
 
 
 def _given(options: argparse.Namespace, name: str) -> bool:

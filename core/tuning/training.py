@@ -25,6 +25,7 @@ from core.tuning.batches import Order
 from core.tuning.records import (
     OBJECTIVES,
     Agreement,
+    AllTooLong,
     Checkpointed,
     Estimate,
     Evaluated,
@@ -481,9 +482,9 @@ def _check_texts(texts: Texts, recipe: Recipe, rows: int) -> None:
             "No example has a rationale to learn from. Choose the objective “sft”, or data with rationales."
         )
     if not texts.groups:
-        raise UserError(
-            f"All examples are longer than the context of {recipe.context:,} tokens. Choose a longer context, or have "
-            "the beginning of long prompts cut."
+        raise AllTooLong(
+            f"All examples are longer than the context of {recipe.context:,} tokens; the longest has "
+            f"{texts.longest:,}. Choose a longer context, or have the beginning of long prompts cut."
         )
 
 
