@@ -133,7 +133,10 @@ def _ask_all(
     from core.sycophancy.probe import ProbeOptions, probe
 
     given = {name: getattr(options, name) for name in ASKED if _given(options, name)}
-    given |= {"adapter": adapter.path, "scale": adapter.scale} if adapter else {}
+    if adapter:
+        names = [one.name for one in project.adapters()]
+        name = options.adapter if options.adapter in names else ""
+        given |= {"adapter": adapter.path, "scale": adapter.scale, "adapter_name": name}
     model, published = options.model or paths.starter_model(), bool(options.as_published)
     waiting, hint = list(options.suite), ""
     while waiting and not stopped():

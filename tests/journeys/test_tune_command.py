@@ -118,12 +118,26 @@ def test_without_torch_all_else_runs(project: Path, model: Path, tmp_path: Path)
 
 
 def test_a_probe_finds_its_adapter_again(elenchus: Command, inside: Command, project: Path, model: Path) -> None:
-    asked = ("probe", project, "--suite", "addition", "--items", 2, "--model", model, "--adapter", "terse", "--json")
+    asked = (
+        "probe",
+        project,
+        "--suite",
+        "addition",
+        "--items",
+        2,
+        "--model",
+        model,
+        "--adapter",
+        "terse, 2.5",
+        "--json",
+    )
+    inside("adapters", project, "--rename", "terse", "terse, 2.5")
     elenchus(*asked)
     with Project.open(project) as opened:
         run = opened.runs()[-1]
         kept = run.request.settings["adapter"]
         assert kept["scale"] == 0.5  # as the project says
+        assert kept["name"] == "terse, 2.5"  # and not as its copy in the cache is called
         Path(kept["path"]).unlink()  # the cache was cleared
         opened.finish_run(run.id, "cancelled", {})
     elenchus("probe", project, "--resume")
@@ -132,7 +146,7 @@ def test_a_probe_finds_its_adapter_again(elenchus: Command, inside: Command, pro
     with Project.open(project) as opened:
         opened.remove_adapter(1)
         opened.finish_run(run.id, "cancelled", {})
-    assert "another state of the adapter terse" in inside("probe", project, "--resume", code=1).stderr
+    assert "another state of the adapter terse, 2.5" in inside("probe", project, "--resume", code=1).stderr
 
 
 def test_slips_are_said(inside: Command, project: Path, model: Path, tmp_path: Path) -> None:
