@@ -37,6 +37,7 @@ READERS = (
     probes.compare,
     models.models,
     models.devices,
+    tuning.adapters,
     tuning.parity,
 )
 
@@ -201,19 +202,26 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--rank", type=_number(1, 1024), help="of the adapter (default 16)")
     sub.add_argument("--alpha", type=_number(0.001, 1e6), help="it counts alpha/rank (default 32)")
     rate = "learning rate (default 2e-4, for dpo 5e-6)"
-    sub.add_argument("--lr", dest="learning_rate", type=_number(1e-12, 1e6), metavar="RATE", help=rate)
+    sub.add_argument("--lr", dest="learning_rate", type=_number(1e-12, 1.0), metavar="RATE", help=rate)
     sub.add_argument("--epochs", type=_number(0.001, 10_000.0), help="default 3")
     sub.add_argument("--batch", type=_number(1, 4096), help="examples a step (default 8)")
     sub.add_argument("--context", type=_number(8, 1_000_000), help="tokens of the longest example (default 1024)")
     sub.add_argument("--overlong", choices=OVERLONG, help="what becomes of longer ones (default drop)")
     sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds give equal adapters on a processor")
     sub.add_argument("--held-out", type=_number(0.0, 0.9), metavar="SHARE", help="not trained on (default 0.1)")
-    sub.add_argument("--evaluations", type=_number(0, 1000), help="of the held-out loss, an epoch (default 4)")
+    sub.add_argument("--evaluations", type=_number(0, 1000), help="looks at the held-out loss an epoch (default 4)")
     sub.add_argument(
-        "--patience", type=_number(0, 1000), help="of those without a better one (default 3; 0: never ends)"
+        "--patience",
+        type=_number(0, 1000),
+        help="looks without a better loss after which it ends (default 3; 0: never)",
     )
     sub.add_argument("--rslora", dest="rank_stabilised", action="store_const", const=True, help="count alpha/√rank")
     sub.add_argument("--dropout", type=_number(0.0, 0.99), help="of the adapter's input (default 0)")
+    sub.add_argument(
+        "--warmup", type=_number(0.0, 1.0), help="share of the steps in which the rate rises (default 0.06)"
+    )
+    sub.add_argument("--weight-decay", type=_number(0.0, 100.0), help="default 0")
+    sub.add_argument("--clip", type=_number(0.0, 1e6), help="longest gradient (default 1; 0: any)")
     sub.add_argument("--noise", type=_number(0.0, 1000.0), help="NEFTune's alpha (default 0)")
     sub.add_argument("--rationale-weight", type=_number(0.0, 100.0), help="of two-task (default 0.5)")
     sub.add_argument("--beta", type=_number(0.0001, 100.0), help="of dpo (default 0.1)")

@@ -91,7 +91,8 @@ def select(project: Project, what: str, held_out: float = 0.1, seed: int = 0, sk
 def describe(chosen: Selection) -> list[str]:
     """What there is to say of it, in sentences."""
     recipe, held_out = chosen.recipe, sum(row.held_out for row in chosen.rows)
-    said = [f"“{chosen.name}” has {len(chosen.rows):,} rows, of which {held_out:,} are held out"]
+    verb = "is" if held_out == 1 else "are"
+    said = [f"“{chosen.name}” has {len(chosen.rows):,} rows, of which {held_out:,} {verb} held out"]
     ways = {
         "source": "so that no document, no stem and no question is on both sides",
         "passage": "by passage, for no document is small enough to be held out whole",
@@ -223,9 +224,15 @@ def _shape(table: Table) -> Callable[[dict[str, Any]], DatasetRow]:
     raise UserError(f"{table.path.name} is not of a known shape: its columns are {there}. Known are: {known}.")
 
 
+def _needed(shape: Callable[[dict[str, Any]], DatasetRow]) -> set[str]:
+    return next(needed for needed, one in _SHAPES if one is shape)
+
+
 def _from_row(row: Row, shape: Callable[[dict[str, Any]], DatasetRow]) -> _Candidate:
     if row.fault:
         raise _Unusable(row.fault)
+    if lacking := sorted(_needed(shape) - row.cells.keys()):
+        raise _Unusable(f"it lacks {' and '.join(f'“{column}”' for column in lacking)}")
     made = shape(row.cells)
     if not made.answer:
         raise _Unusable("its answer is empty")

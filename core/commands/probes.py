@@ -133,7 +133,10 @@ def _ask_all(
     from core.sycophancy.probe import ProbeOptions, probe
 
     given = {name: getattr(options, name) for name in ASKED if _given(options, name)}
-    given |= {"adapter": adapter.path, "scale": adapter.scale} if adapter else {}
+    if adapter:
+        names = [one.name for one in project.adapters()]
+        name = options.adapter if options.adapter in names else ""
+        given |= {"adapter": adapter.path, "scale": adapter.scale, "adapter_name": name}
     model, published = options.model or paths.starter_model(), bool(options.as_published)
     waiting, hint = list(options.suite), ""
     while waiting and not stopped():
@@ -221,12 +224,12 @@ def counter(options: argparse.Namespace) -> None:
                 progress.show(f"{item.known} of {item.wanted}, {item.asked} asked")
             elif isinstance(item, Countered):
                 progress.end()
-                _tell(item, options)
+                _tell(project, item, options)
             else:
                 _tell_of_model(progress, item)
 
 
-def _tell(made: Any, options: argparse.Namespace) -> None:
+def _tell(project: "Project", made: Any, options: argparse.Namespace) -> None:
     if options.json:
         print_json({**vars(made), "complete": made.made == made.wanted})
         return
@@ -240,6 +243,10 @@ def _tell(made: Any, options: argparse.Namespace) -> None:
         f"Review them with elenchus show, then: elenchus export {options.project} --run {made.run_id} "
         "--state draft --format messages --out FILE"
     )
+    path = project.run(made.run_id).request.model_path
+    model = [] if path == str(paths.starter_model()) else ["--model", path]
+    tune = typed("elenchus", "tune", options.project, "--dataset", f"run:{made.run_id}", *model)
+    say(f"Or train the model on them as they are, which needs no review: {tune}")
 
 
 def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespace) -> str:

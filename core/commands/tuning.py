@@ -1,7 +1,8 @@
 """The commands about fine-tuning: tune a model, keep and export adapters, merge one, and ask whether torch agrees."""
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ from core.commands.console import ProgressLine, Stopped, interruptible, opened, 
 if TYPE_CHECKING:
     from core.engine.requests import Adapter
     from core.project.project import Project
-    from core.project.tuning import AdapterRow
-    from core.tuning.records import Agreement, Prepared, Recipe, Stepped
+    from core.project.tuning import AdapterRow, TuningSample
+    from core.tuning.records import Agreement, Prepared, Recipe, Sampled, Stepped, Trained
 
 GIVEN = (  # options that are fields of Recipe, where they are given
     *("objective", "rank", "alpha", "learning_rate", "epochs", "batch", "context", "overlong", "packing"),
     *("rank_stabilised", "dropout", "noise", "rationale_weight", "beta", "evaluations", "patience"),
+    *("warmup", "weight_decay", "clip"),
     *("device", "dtype", "threads", "seed"),
 )
 FLAGS = {"learning_rate": "--lr", "rank_stabilised": "--rslora", "packing": "--no-packing"}
@@ -41,7 +43,12 @@ def tune(options: argparse.Namespace) -> None:
         raise UserError(f"A resumed run goes on as it was begun: leave out {', '.join(fixed)}.")
     if not options.resume and options.dataset is None:
         raise UserError("Say what to learn from with --dataset: accepted, run:N, the name of a dataset, or a file.")
-    with opened(Project, options.project) as project, Worker() as worker, interruptible(worker) as stopped:
+    with (
+        _options_named(),
+        opened(Project, options.project) as project,
+        Worker() as worker,
+        interruptible(worker) as stopped,
+    ):
         if options.resume:
             _follow(project, tune.resume(project, worker, None, options.model, stopped), options)
             return
@@ -113,7 +120,7 @@ def parity(options: argparse.Namespace) -> int:
     from core.tuning.records import Agreement
     from core.worker import Worker
 
-    if reason := extra.missing():
+    if reason := extra.missing("Comparing with torch"):
         raise UserError(reason)
     text = None if options.text is None else _text(options.text)
     failed = 0
@@ -146,11 +153,29 @@ def named_adapter(
                 say(warning)
             return Adapter(file, adapter.scale if scale is None else scale)
     if not Path(given).is_file():
+        if project is None:
+            raise UserError(
+                f"There is no adapter “{given}” as a file. If it is one of a project's, name the project with "
+                "--project."
+            )
         names = ", ".join(f"“{adapter.name}”" for adapter in found) or "none"
-        raise UserError(
-            f"There is no adapter “{given}”, neither as a file nor in a project. The project's are: {names}."
-        )
+        raise UserError(f"There is no adapter “{given}”, neither as a file nor in the project. There are: {names}.")
     return Adapter(Path(given), 1.0 if scale is None else scale)
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Says which option does what a sentence advises, where the window has a field for it."""
+    from core.errors import UserError
+    from core.sycophancy.importing import UnusableRows
+    from core.tuning.records import AllTooLong
+
+    try:
+        yield
+    except UnusableRows as error:
+        raise UserError(f"{error} --skip-bad leaves it out.") from error
+    except AllTooLong as error:
+        raise UserError(f"{error} --context makes it longer, and --overlong cut cuts.") from error
 
 
 def _given(options: argparse.Namespace, name: str) -> bool:
@@ -174,8 +199,11 @@ def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespac
     from core.tuning.records import Evaluated, Sampled, Stepped, Trained
     from core.tuning.tune import Kept
 
-    progress, held_out, why = ProgressLine("Tuning"), "", "stopped"
+    progress, held_out = ProgressLine("Tuning"), ""
     first: Stepped | None = None
+    trained: Trained | None = None
+    adapter: AdapterRow | None = None
+    answers: dict[int, str] = {}  # to each prompt, as they were last told
     for item in items:
         if isinstance(item, Stepped):
             first = first or item
@@ -183,20 +211,43 @@ def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespac
         elif isinstance(item, Evaluated):
             held_out = f", held-out loss {item.loss:.3f}"
         elif isinstance(item, Sampled):
-            text = " ".join(item.text.split())
-            progress.end(f"Prompt {item.prompt + 1} after step {item.step}: {text[:SHOWN]}{'…' * (len(text) > SHOWN)}")
+            if answers.get(item.prompt) != item.text:
+                answers[item.prompt] = item.text
+                progress.end(_answered(item))
         elif isinstance(item, Trained):
-            why = item.why
+            trained = item
         elif isinstance(item, Kept):
             progress.end()
-            _show(item.adapter, options.json)
+            adapter = item.adapter
+            _show(adapter, options.json)
         else:
             _tell(progress, item)
     progress.end()
-    if why == "stopped":
+    if trained is None or adapter is None or trained.why == "stopped":
         raise Stopped(f"{typed('elenchus', 'tune', options.project, '--resume')} goes on with it.")
-    if why == "early":
-        say("It ended before its last step: the loss on what was held out no longer fell.")
+    for sample in project.tuning_samples(adapter.run_id):
+        if sample.step == adapter.step and answers.get(sample.prompt, sample.text) != sample.text:
+            say(_answered(sample))
+    say(_over(trained))
+    model = [] if Path(adapter.base_path) == paths.starter_model() else ["--model", adapter.base_path]
+    asked = typed("elenchus", "probe", options.project, "--suite", "addition", *model, "--adapter", adapter.name)
+    say(f"To probe with it: {asked}. elenchus suites lists what else there is to ask.")
+
+
+def _answered(item: "Sampled | TuningSample") -> str:
+    text = " ".join(item.text.split())
+    return f"Prompt {item.prompt + 1} after step {item.step}: {text[:SHOWN]}{'…' * (len(text) > SHOWN)}"
+
+
+def _over(trained: "Trained") -> str:
+    """That a run is over, and which of its steps was kept."""
+    early = ", before its last step: the loss on what was held out no longer fell" if trained.why == "early" else ""
+    if trained.best_loss is None:
+        kept = f"step {trained.best_step:,}, the last: nothing was held out to judge by"
+    else:
+        last = ", which is the last too" if trained.best_step == trained.step else ""
+        kept = f"step {trained.best_step:,}, the best on what was held out{last}"
+    return f"The run is over after step {trained.step:,}{early}. The adapter is that of {kept}."
 
 
 def _estimate(items: Iterable[Any], options: argparse.Namespace) -> None:
@@ -228,6 +279,9 @@ def _tell(progress: ProgressLine, item: Any) -> None:
 
 def _prepared(item: "Prepared") -> str:
     took = item.estimate
+    if item.done:
+        left = _time(took.seconds * (item.steps - item.done) / item.steps)
+        return f"Going on after step {item.done:,} of {item.steps:,}, about {left} left."
     parts = [
         f"{item.examples:,} examples of {item.tokens:,} tokens, of which {item.answer_tokens:,} are learned",
         f"{item.held_out:,} held out",

@@ -35,6 +35,7 @@ class ProbeOptions:
     published: bool = False  # as SycoBench was published: greedy, at most 4 tokens, the first wrong letter suggested
     adapter: Path | None = None
     scale: float = 1.0
+    adapter_name: str = ""  # as the project calls it; empty: as its file is called
     engine: EngineSettings = field(default_factory=EngineSettings)
 
 
@@ -79,7 +80,7 @@ def probe(
         "language": options.language,
         "method": "grammar" if options.published else options.method,
         "published": options.published,
-        "adapter": adapter_settings(options.adapter, options.scale, cancelled),
+        "adapter": adapter_settings(options.adapter, options.scale, cancelled, options.adapter_name),
         "engine": asdict(options.engine),
     }
     texts = {f"{words.code}.toml": words.source}
@@ -147,12 +148,14 @@ def chat_model(path: Path) -> ModelFile:
     return model
 
 
-def adapter_settings(path: Path | None, scale: float, cancelled: Callable[[], bool]) -> dict[str, Any] | None:
+def adapter_settings(
+    path: Path | None, scale: float, cancelled: Callable[[], bool], name: str = ""
+) -> dict[str, Any] | None:
     """What a run keeps of its adapter. Raises UserError when the file cannot be read, and Cancelled."""
     if path is None:
         return None
     whole = path.resolve()
-    return {"path": str(whole), "name": path.stem, "sha256": sha256(whole, cancelled), "scale": scale}
+    return {"path": str(whole), "name": name or path.stem, "sha256": sha256(whole, cancelled), "scale": scale}
 
 
 def found_adapter(

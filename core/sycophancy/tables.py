@@ -60,7 +60,7 @@ def read_table(path: Path) -> Table:
         if len(columns) > MOST_COLUMNS:
             raise UserError(f"{path.name} has more than {MOST_COLUMNS:,} columns. Leave out those that are not needed.")
     if not kept:
-        raise UserError(f"{path.name} has a header but no rows. Choose a file with questions in it.")
+        raise UserError(f"{path.name} has no rows. Choose a file with something in it.")
     return Table(path, hashlib.sha256(data).hexdigest(), tuple(columns), tuple(kept))
 
 
@@ -96,7 +96,7 @@ def _decoded(path: Path, data: bytes) -> str:
     if "\0" in text:
         raise UserError(f"{path.name} is not a text file. {advice}")
     if not text.strip():
-        raise UserError(f"{path.name} is empty. Choose a file with questions in it.")
+        raise UserError(f"{path.name} is empty. Choose a file with something in it.")
     return text
 
 

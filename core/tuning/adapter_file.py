@@ -157,7 +157,7 @@ def export_peft(adapter: AdapterFile, folder: Path) -> None:
     Raises UserError where the adapter's names are not those of a language model's matrices, where safetensors is not
     installed, or where the folder is not empty, and OSError.
     """
-    if reason := extra.missing():
+    if reason := extra.missing("Export for PEFT"):
         raise UserError(reason)
     from safetensors.numpy import save
 

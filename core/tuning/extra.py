@@ -6,12 +6,19 @@ from importlib.util import find_spec
 NEEDED = ("torch", "gguf", "safetensors")
 
 
-def missing() -> str:
-    """A sentence that says what is not installed and how to add it, else nothing. Imports none of it."""
+def missing(what: str = "Fine-tuning") -> str:
+    """A sentence that says what `what` needs and is not installed, and how to add it, else nothing. Imports none."""
     lacking = [name for name in NEEDED if find_spec(name) is None]
     if not lacking:
         return ""
+    verb, them = ("are", "them") if len(lacking) > 1 else ("is", "it")
+    room = ": torch takes some gigabytes on the disk" if "torch" in lacking else ""
     return (
-        f"Fine-tuning needs {' and '.join(lacking)} beside Elenchus, which is large and not installed. "
-        f"Add it with “{sys.executable} -m pip install {' '.join(lacking)}”, then start Elenchus anew."
+        f"{what} needs {_listed(lacking)}, which {verb} not installed{room}. "
+        f"Add {them} with “{sys.executable} -m pip install {' '.join(lacking)}”, then start Elenchus anew."
     )
+
+
+def _listed(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import worker
+from core.engine.fit import size as in_words
 from core.engine.requests import Loading
 from core.errors import Cancelled, UserError
 from core.models.checksum import sha256
@@ -145,7 +146,7 @@ def _check_place(model: ModelFile, out: Path, kind: str) -> None:
     free = shutil.disk_usage(out.parent).free
     if free < needed:
         raise UserError(
-            f"Merging needs {needed / 1e9:.1f} GB of room in {out.parent}, and {free / 1e9:.1f} GB are free. "
+            f"Merging needs {in_words(needed)} of room in {out.parent}, and {in_words(free)} are free. "
             "Free some, or choose another folder."
         )
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from core.errors import UserError
+
 OBJECTIVES = ("sft", "two-task", "dpo")
 LEARNING_RATES = {"sft": 2e-4, "two-task": 2e-4, "dpo": 5e-6}
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -36,6 +38,10 @@ class Recipe:
     dtype: str = "auto"
     threads: int = 0  # 0: as many as there are cores
     seed: int = 0
+
+
+class AllTooLong(UserError):
+    """No example is within the context."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Prepared:
     steps: int
     estimate: Estimate
     lacking: int = 0  # without the worse answer (left out) or the rationale (the answer alone is learned)
+    done: int = 0  # of the steps, before: of a run that goes on
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Texts:
     dropped: int = 0  # longer than the context
     cut: int = 0
     lacking: int = 0  # without the worse answer (left out) or the rationale (taught the answer alone)
+    longest: int = 0  # tokens of the longest, before any was dropped or cut
 
 
 class Reader:
@@ -56,16 +57,17 @@ class Reader:
     def read(self, rows: Sequence[TrainingRow]) -> Texts:
         """The texts of all rows that can be used. Raises UserError when the template fails."""
         groups: list[Group] = []
-        dropped = cut = lacking = 0
+        dropped = cut = lacking = longest = 0
         for row in rows:
             group = self._group(row)
             lacking += len(group) < (1 if self._recipe.objective == "sft" else 2)
+            longest = max(longest, *(len(text.tokens) for text in group), 0)
             fitting = self._fitted(group)
             dropped += bool(group) and not fitting
             cut += bool(fitting) and fitting != group
             if fitting:
                 groups.append(fitting)
-        return Texts(tuple(groups), dropped, cut, lacking)
+        return Texts(tuple(groups), dropped, cut, lacking, longest)
 
     def _group(self, row: TrainingRow) -> Group:
         objective, answer = self._recipe.objective, self._text(row.messages, row.answer)

@@ -25,6 +25,7 @@ from core.tuning.batches import Order
 from core.tuning.records import (
     OBJECTIVES,
     Agreement,
+    AllTooLong,
     Checkpointed,
     Estimate,
     Evaluated,
@@ -174,7 +175,7 @@ def _prepare(model: Path, settings: EngineSettings, job: TuningJob) -> Generator
     order = Order(len(texts.groups), recipe.batch, recipe.epochs, recipe.seed)
     work = estimate.Work.of(texts.groups, held_out.groups, recipe)
     took = estimate.estimate(decoder, lora, recipe, work, order, besides)
-    yield _prepared(texts, held_out, order, took)
+    yield _prepared(texts, held_out, order, took, facts.get("step", 0))
     return _Ready(engine, decoder, lora, texts, held_out, order, recipe, took, threads, kept)
 
 
@@ -428,7 +429,7 @@ def _for_samples(settings: EngineSettings, job: TuningJob, device: str) -> Engin
     return small if device == "cpu" else replace(small, gpu_layers=0)
 
 
-def _prepared(texts: Texts, held_out: Texts, order: Order, took: Estimate) -> Prepared:
+def _prepared(texts: Texts, held_out: Texts, order: Order, took: Estimate, done: int) -> Prepared:
     of_all = [text for group in texts.groups for text in group]
     return Prepared(
         examples=len(texts.groups),
@@ -441,6 +442,7 @@ def _prepared(texts: Texts, held_out: Texts, order: Order, took: Estimate) -> Pr
         steps=order.steps,
         estimate=took,
         lacking=texts.lacking + held_out.lacking,
+        done=done,
     )
 
 
@@ -480,9 +482,9 @@ def _check_texts(texts: Texts, recipe: Recipe, rows: int) -> None:
             "No example has a rationale to learn from. Choose the objective “sft”, or data with rationales."
         )
     if not texts.groups:
-        raise UserError(
-            f"All examples are longer than the context of {recipe.context:,} tokens. Choose a longer context, or have "
-            "the beginning of long prompts cut."
+        raise AllTooLong(
+            f"All examples are longer than the context of {recipe.context:,} tokens; the longest has "
+            f"{texts.longest:,}. Choose a longer context, or have the beginning of long prompts cut."
         )
 
 

@@ -201,6 +201,8 @@ class _Tuning:
             self.project.finish_run(self.run_id, state, {}, reason)
         if state == "finished":
             shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # there are other runs that may go on
+            self.folder.parent.rmdir()
 
     def _train(self) -> Iterator[TuneItem]:
         from core.tuning.training import train_job

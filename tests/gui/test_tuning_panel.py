@@ -734,7 +734,7 @@ def test_a_tiny_model_is_tuned_from_the_dialog_to_the_adapter(
     assert dialog.estimate.text().startswith("11 examples to learn from, 1 held out · 6 steps · ")
     assert dialog.start.isEnabled()
     assert isinstance(loaded[-1], Loaded)
-    assert "“sums.jsonl” has 12 rows, of which 1 are held out" in dialog.advice.text()
+    assert "“sums.jsonl” has 12 rows, of which 1 is held out" in dialog.advice.text()
     assert session.project.datasets() == []  # nothing is kept before it starts
     first = split_prompts(dialog.prompts.toPlainText())[0]
     dialog.prompts.setPlainText("What is 3 + 1?")

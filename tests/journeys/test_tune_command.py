@@ -95,10 +95,11 @@ def test_without_torch_all_else_runs(project: Path, model: Path, tmp_path: Path)
             cwd=ROOT, env=environment, input=said, capture_output=True, encoding="utf-8", timeout=120, check=False,
         )  # fmt: skip
 
-    for command in (("tune", project, "--dataset", "accepted"), ("parity", model)):
+    tune = ("tune", project, "--dataset", "accepted")
+    for command, what in ((tune, "Fine-tuning"), (("parity", model), "Comparing with torch")):
         refused = run(*command)
         assert refused.returncode == 1
-        assert refused.stderr.startswith("Fine-tuning needs torch and gguf and safetensors beside Elenchus, which is")
+        assert refused.stderr.startswith(f"{what} needs torch, gguf and safetensors, which are not installed: torch")
         assert refused.stderr.count("\n") == 1
     out = tmp_path / "merged.gguf"
     merged = run("merge", project, "terse", "--out", out, "--json")
@@ -112,16 +113,31 @@ def test_without_torch_all_else_runs(project: Path, model: Path, tmp_path: Path)
     assert named.returncode == 0, named.stderr
     assert named.stdout == run("chat", "--model", out, *common[2:], said="Why?\n").stdout
     nobody = run("chat", *common, "--adapter", "terse", said="Why?\n")
-    assert "There is no adapter “terse”, neither as a file nor in a project." in nobody.stderr
+    assert "There is no adapter “terse” as a file" in nobody.stderr
+    assert "name the project with --project" in nobody.stderr
 
 
 def test_a_probe_finds_its_adapter_again(elenchus: Command, inside: Command, project: Path, model: Path) -> None:
-    asked = ("probe", project, "--suite", "addition", "--items", 2, "--model", model, "--adapter", "terse", "--json")
+    asked = (
+        "probe",
+        project,
+        "--suite",
+        "addition",
+        "--items",
+        2,
+        "--model",
+        model,
+        "--adapter",
+        "terse, 2.5",
+        "--json",
+    )
+    inside("adapters", project, "--rename", "terse", "terse, 2.5")
     elenchus(*asked)
     with Project.open(project) as opened:
         run = opened.runs()[-1]
         kept = run.request.settings["adapter"]
         assert kept["scale"] == 0.5  # as the project says
+        assert kept["name"] == "terse, 2.5"  # and not as its copy in the cache is called
         Path(kept["path"]).unlink()  # the cache was cleared
         opened.finish_run(run.id, "cancelled", {})
     elenchus("probe", project, "--resume")
@@ -130,7 +146,7 @@ def test_a_probe_finds_its_adapter_again(elenchus: Command, inside: Command, pro
     with Project.open(project) as opened:
         opened.remove_adapter(1)
         opened.finish_run(run.id, "cancelled", {})
-    assert "another state of the adapter terse" in inside("probe", project, "--resume", code=1).stderr
+    assert "another state of the adapter terse, 2.5" in inside("probe", project, "--resume", code=1).stderr
 
 
 def test_slips_are_said(inside: Command, project: Path, model: Path, tmp_path: Path) -> None:
@@ -141,6 +157,10 @@ def test_slips_are_said(inside: Command, project: Path, model: Path, tmp_path: P
     assert "leave out --skip-bad, --estimate." in both.stderr
     assert "There is no tuning that stopped" in inside("tune", project, "--resume", code=1).stderr
     assert "nothing to train on" in inside("tune", project, "--dataset", "accepted", code=1).stderr
+    for bad, said in (('{"prompt": "?", "completion": ""}', "--skip-bad leaves it out"), ("[]", "has no rows")):
+        (tmp_path / "bad.jsonl").write_text(bad)
+        refused = inside("tune", project, "--dataset", tmp_path / "bad.jsonl", "--model", model, code=1)
+        assert said in refused.stderr
     other = write_tiny(tmp_path / "other.gguf", width=32)
     wrong = inside("merge", project, "terse", "--out", tmp_path / "x.gguf", "--model", other, code=1)
     assert "The adapter does not fit “other.gguf”" in wrong.stderr
@@ -212,7 +232,10 @@ def test_killed_again_and_again_it_comes_to_the_same_adapter(
             running.kill()
             running.wait()
             arguments = ("tune", project, "--resume")
-        elenchus(*arguments)
+        said = elenchus(*arguments).stderr
+        assert ("Going on after step " in said) == bool(kills)
+        assert "The run is over after step 300. The adapter is that of step" in said
+        assert f"elenchus probe {project} --suite addition --model {model} --adapter" in said
         found.append(tmp_path / f"{name}.gguf")
         with Project.open(project) as opened:
             assert [point.step for point in opened.tuning_points(1)] == list(range(301))

@@ -141,7 +141,7 @@ def test_what_cannot_be_merged_is_said(
     refused("is in several files", tmp_path / "split-00001-of-00002.gguf", adapter, out)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(merging.shutil, "disk_usage", lambda _: usage(10, 9, 1))
-    refused(r"needs 0\.1 GB of room", base, adapter, out)
+    refused(r"needs \d+ MB of room", base, adapter, out)
     out.write_bytes(b"mine")
     with pytest.raises(UserError, match="exists already"):
         list(merge(worker, base, adapter, out))

@@ -271,7 +271,7 @@ def test_what_is_said_without_the_extra(
     project: Project, worker: Worker, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tune.extra, "NEEDED", ("torch_of_another_world",))
-    with pytest.raises(UserError, match=r"Fine-tuning needs torch_of_another_world .* pip install"):
+    with pytest.raises(UserError, match=r"Fine-tuning needs torch_of_another_world, which is .* pip install"):
         next(tune.tune(project, worker, options(model)))
     assert project.runs() == []
 
@@ -303,7 +303,7 @@ def test_the_commands_from_a_file_to_an_exported_adapter(
     adapter = json.loads(done.out)
     assert (adapter["name"], adapter["rank"], adapter["base_name"]) == ("terse", 4, "tiny-random")
     for said in (
-        "“rows.jsonl” has 10 rows, of which 1 are held out",
+        "“rows.jsonl” has 10 rows, of which 1 is held out",
         "1 could not be used and were left out.",
         "torch and llama.cpp agree: KL ",
         "9 examples of ",
