@@ -82,6 +82,7 @@ class ProbeDialog(QDialog):
         """The runs, in their order."""
         chosen = self.adapter.currentData() if self.adapter.isEnabled() else ""
         adapter = self._files[chosen] if isinstance(chosen, int) else Path(chosen) if chosen else None
+        name = next((own.name for own in self._own if own.id == chosen), "")
         adapters = [None, adapter] if adapter and self.both.isChecked() else [adapter]
         return [
             ProbeOptions(
@@ -93,6 +94,7 @@ class ProbeDialog(QDialog):
                 method=self.method.currentData(),
                 published=self.published.isChecked() and about.protocol == "branches",
                 adapter=one,
+                adapter_name=name if one else "",
                 scale=round(self.scale.value(), 2),
             )
             for model in self.chosen_models()

@@ -5,15 +5,14 @@ import random
 import generator
 import pytest
 
-torch = pytest.importorskip("torch", reason="torch is only needed to train the starter model")
+torch = pytest.importorskip("torch")
+tokenizers = pytest.importorskip("tokenizers", reason="it is only needed to train the starter model")
 
 
 def test_a_task_in_the_tree_has_the_logits_it_has_alone() -> None:
     from model import Config, Starter
-    from train import Packer
-
-    tokenizers = pytest.importorskip("tokenizers")
     from tokenizer import new_tokenizer
+    from train import Packer
 
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     tokenizer = new_tokenizer({c: i for i, c in enumerate(alphabet)}, [])
