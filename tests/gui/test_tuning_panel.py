@@ -191,9 +191,14 @@ def test_values_can_be_read_by_mouse_and_keys(panel: TuningPanel, qtbot: QtBot) 
     chart = choose(panel, qtbot, "adapter", 1).losses
     assert chart._values.text().startswith("Step 300 · ")
     box = chart._item.getViewBox()
-    chart._point_at(box.mapViewToScene(QPointF(50.3, 1)))
+
+    def points_at_50() -> bool:
+        """Once the axes have found their ranges."""
+        chart._point_at(box.mapViewToScene(QPointF(50.3, 1)))
+        return chart._values.text().startswith("Step 50 · ")
+
+    qtbot.waitUntil(points_at_50)
     assert chart._values.text().endswith(f"Held out {held_out(50):.4g}")
-    assert chart._values.text().startswith("Step 50 · ")
     qtbot.keyClick(chart, Qt.Key.Key_Right)
     assert chart._values.text().startswith("Step 51 · ")
     qtbot.keyClick(chart, Qt.Key.Key_Home)
