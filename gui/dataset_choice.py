@@ -20,6 +20,8 @@ from gui.session import Session
 from gui.tuning_words import dataset_of
 from gui.words import local_time, run_words, tooltip
 
+MOST_COMPARED = 2_000  # rows of a source: to read more would hold up the window
+
 _SOURCE = Qt.ItemDataRole.UserRole
 translate = QCoreApplication.translate
 
@@ -34,6 +36,7 @@ class Source:
     why_not: str = ""  # it cannot be used
     kind: str = ""  # of the run that made it: "counter" or "control"
     frozen: bool = False  # what is held out of it was chosen when it was kept
+    size: int = 0  # examples, where that is known
 
 
 def sources(project: Project) -> list[Source]:
@@ -45,6 +48,7 @@ def sources(project: Project) -> list[Source]:
             translate("DatasetChoice", "Accepted questions"),
             translate("DatasetChoice", "{} examples").format(number(accepted)),
             "" if accepted else translate("DatasetChoice", "none yet: accept some in Questions"),
+            size=accepted,
         )
     ]
     for run in reversed(project.runs()):
@@ -57,8 +61,8 @@ def sources(project: Project) -> list[Source]:
         name = translate("DatasetChoice", "Run {}: {}").format(run.id, run_words(run.request.kind))
         why_not = "" if usable else translate("DatasetChoice", "all of them are rejected")
         about += f" · {local_time(run.started_at)}"
-        found.append(Source(f"run:{run.id}", name, about, why_not, run.request.kind))
-    offered = {source.what for source in found if not source.why_not}
+        found.append(Source(f"run:{run.id}", name, about, why_not, run.request.kind, size=usable))
+    offered = {source.what for source in found if not source.why_not and source.size <= MOST_COMPARED}
     for dataset in reversed(project.datasets()):
         if dataset.recipe.get("what") in offered and _is_unchanged(project, dataset):
             continue
