@@ -189,7 +189,7 @@ def test_stopped_from_outside_it_keeps_and_goes_on(elenchus: Command, model: Pat
     estimated: dict[str, Any] = json.loads(elenchus("tune", project, *common, "--estimate", "--json").stdout)
     assert estimated["fits"]
     assert estimated["steps"] == 15
-    command = [sys.executable, "-m", "core.cli", "tune", project, *common, "--epochs", 4000, "--json"]
+    command = [sys.executable, "-m", "core.cli", "tune", project, *common, "--epochs", 4000, "--patience", 0, "--json"]
     running = subprocess.Popen(
         list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     )
