@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QObject
-
 from core.engine.requests import Loaded, Loading
 from core.project.project import Project
 from core.project.records import Discard, Example
@@ -13,9 +11,10 @@ from core.questions import ask as questions
 from core.questions.ask import AskItem, AskOptions, Progress, Replaced
 from core.retrying import Restarted
 from gui.jobs import Job, Status
+from gui.running import ModelWork
 
 
-class AskRun(QObject):
+class AskRun(ModelWork):
     """With options a new run, without them the rest of the last one; `again`: another question in place of that one."""
 
     def __init__(self, project: Project, options: AskOptions | None, again: int | None = None) -> None:
@@ -27,14 +26,9 @@ class AskRun(QObject):
         self.replaced: Replaced | None = None
         self._first: Progress | None = None
 
-    def __call__(self, job: Job) -> None:
-        job.say(Status(self.tr("Checking the model file")))
-        try:
-            for item in self._items(job):
-                self._take(job, item)
-        finally:
-            if job.worker is not None and not job.worker.alive:
-                job.report(None)  # the model went with the child
+    def _do(self, job: Job) -> None:
+        for item in self._items(job):
+            self._take(job, item)
 
     def _items(self, job: Job) -> Iterator[AskItem]:
         assert job.worker is not None

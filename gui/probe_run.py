@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from PySide6.QtCore import QLocale, QObject
+from PySide6.QtCore import QLocale
 
 from core.engine.requests import Loaded, Loading
 from core.project.project import Project
@@ -14,9 +14,10 @@ from core.sycophancy import probe as probes
 from core.sycophancy.probe import ProbeItem, ProbeOptions, Progress
 from gui.jobs import Job, Status
 from gui.probe_words import suite_title
+from gui.running import ModelWork
 
 
-class ProbeRun(QObject):
+class ProbeRun(ModelWork):
     """With options new runs, in their order; or the rest of one that stopped."""
 
     def __init__(self, project: Project, options: Sequence[ProbeOptions], resumes: int | None = None) -> None:
@@ -28,18 +29,13 @@ class ProbeRun(QObject):
         self._title = ""
         self._first: tuple[float, int] | None = None  # when the present run was first heard of, and how far it was
 
-    def __call__(self, job: Job) -> None:
-        job.say(Status(self.tr("Checking the model file")))
-        try:
-            for place, one in enumerate(self._all(job), 1):
-                self._first = None
-                for item in one:
-                    self._take(job, item, place)
-                if job.cancelled():
-                    return
-        finally:
-            if job.worker is not None and not job.worker.alive:
-                job.report(None)  # the model went with the child
+    def _do(self, job: Job) -> None:
+        for place, one in enumerate(self._all(job), 1):
+            self._first = None
+            for item in one:
+                self._take(job, item, place)
+            if job.cancelled():
+                return
 
     def _all(self, job: Job) -> Iterator[Iterator[ProbeItem]]:
         assert job.worker is not None

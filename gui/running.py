@@ -1,4 +1,4 @@
-"""The one piece of work with a model that a panel may have going: starts its job, and knows whether it goes on."""
+"""The one piece of work with a model that a panel may have going: what its job does, and whether it goes on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,24 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Signal
 
 from core.retrying import Restarted
-from gui.jobs import Job, Jobs
+from gui.jobs import Job, Jobs, Status
 from gui.session import Session
+
+
+class ModelWork(QObject):
+    """The work of a job that runs a model in its child; who inherits says in `_do` what is done."""
+
+    def __call__(self, job: Job) -> None:
+        job.say(Status(self.tr("Checking the model file")))
+        try:
+            self._do(job)
+        finally:
+            if job.worker is not None and not job.worker.alive:
+                job.report(None)  # the model went with the child
+
+    def _do(self, job: Job) -> None:
+        """Drives the generators of `core` to their end."""
+        raise NotImplementedError
 
 
 class Running(QObject):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QLocale, QObject
+from PySide6.QtCore import QLocale
 
 from core.engine.requests import Loaded, Loading
 from core.project.project import Project
@@ -13,10 +13,11 @@ from core.tuning import tune as tuning
 from core.tuning.records import Agreement, Prepared, Stepped, Trained
 from core.tuning.tune import Kept, TuneItem, TuneOptions
 from gui.jobs import Job, Status
+from gui.running import ModelWork
 from gui.tuning_words import loss_words
 
 
-class TuneRun(QObject):
+class TuneRun(ModelWork):
     """With options a new run, else the rest of one that stopped. Reports Loading once, Loaded, Restarted and Kept."""
 
     def __init__(self, project: Project, options: TuneOptions | None, resumes: int | None = None) -> None:
@@ -25,14 +26,9 @@ class TuneRun(QObject):
         self.begun = options is None  # whether there is a run
         self._first: int | None = None  # the step before the first of this job
 
-    def __call__(self, job: Job) -> None:
-        job.say(Status(self.tr("Checking the model file")))
-        try:
-            for item in self._items(job):
-                self._take(job, item)
-        finally:
-            if job.worker is not None and not job.worker.alive:
-                job.report(None)  # the model went with the child
+    def _do(self, job: Job) -> None:
+        for item in self._items(job):
+            self._take(job, item)
 
     def _items(self, job: Job) -> Iterator[TuneItem]:
         assert job.worker is not None

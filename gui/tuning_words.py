@@ -13,7 +13,7 @@ from core.project.project import Project
 from core.project.records import Run
 from core.project.tuning import Dataset, TuningPoint
 from core.tuning.records import Agreement, Estimate, Prepared, Recipe
-from gui.words import run_words, size_words
+from gui.words import size_words
 
 translate = QCoreApplication.translate
 
@@ -154,12 +154,6 @@ def best_point(points: Sequence[TuningPoint]) -> TuningPoint | None:
     """The step after which what was held out was known best; of several the first."""
     known = [(point.held_out, point) for point in points if point.step and point.held_out is not None]
     return min(known, key=lambda pair: pair[0])[1] if known else None
-
-
-def source_words(run: Run, examples: int) -> str:
-    """A run whose examples can be learned from."""
-    words = translate("Tuning", "Run {}: {}").format(run.id, run_words(run.request.kind))
-    return translate("Tuning", "{} ({} examples)").format(words, QLocale().toString(examples))
 
 
 def memory_words(estimate: Estimate) -> str:

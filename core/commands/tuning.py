@@ -278,6 +278,8 @@ def _tell(progress: ProgressLine, item: Any) -> None:
 
 
 def _prepared(item: "Prepared") -> str:
+    from core.engine.fit import size as in_words
+
     took = item.estimate
     if item.done:
         left = _time(took.seconds * (item.steps - item.done) / item.steps)
@@ -292,8 +294,8 @@ def _prepared(item: "Prepared") -> str:
     fits = "" if took.fits else ", which is more than is free"
     return (
         f"{', '.join(filter(None, parts))}. {item.steps:,} steps take about {_time(took.seconds)} on {took.device} in "
-        f"{took.dtype} ({took.tokens_per_second:,.0f} tokens/s), and {_size(took.memory)} of memory{fits} "
-        f"({_size(took.available)} are free)."
+        f"{took.dtype} ({took.tokens_per_second:,.0f} tokens/s), and {in_words(took.memory)} of memory{fits} "
+        f"({in_words(took.available)} are free)."
     )
 
 
@@ -304,13 +306,15 @@ def _how_far(item: "Stepped", first: "Stepped", held_out: str) -> str:
 
 
 def _show(adapter: "AdapterRow", as_json: bool) -> None:
+    from core.engine.fit import size as in_words
+
     if as_json:
         print_json(asdict(adapter))
         return
     loss = "" if adapter.best_loss is None else f", held-out loss {adapter.best_loss:.3f}"
     scale = "" if adapter.scale == 1.0 else f", used × {adapter.scale:g}"
     print(
-        f"{adapter.name}  rank {adapter.rank}, step {adapter.step}{loss}{scale}, {_size(adapter.size)}, "
+        f"{adapter.name}  rank {adapter.rank}, step {adapter.step}{loss}{scale}, {in_words(adapter.size)}, "
         f"for {adapter.base_name}, run {adapter.run_id}"
     )
 
@@ -336,14 +340,16 @@ def _export(project: "Project", options: argparse.Namespace) -> None:
 
 
 def _tell_merged(item: Any, as_json: bool) -> None:
+    from core.engine.fit import size as in_words
+
     if as_json:
         print_json({**vars(item), "path": str(item.path)})
         return
     print(item.path)
     say(
-        f"{item.quantisation}, {_size(item.size)}; {item.adapted} weights changed. On {item.tokens} tokens the adapter "
-        f"changes the model by KL {item.effect:.3g} nats a token, and the merged model differs from base + adapter by "
-        f"{item.kl:.3g} (the likeliest token is the same in {item.top1:.0%})."
+        f"{item.quantisation}, {in_words(item.size)}; {item.adapted} weights changed. On {item.tokens} tokens the "
+        f"adapter changes the model by KL {item.effect:.3g} nats a token, and the merged model differs from "
+        f"base + adapter by {item.kl:.3g} (the likeliest token is the same in {item.top1:.0%})."
     )
 
 
@@ -373,7 +379,3 @@ def _time(seconds: float) -> str:
     if minutes < 1:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 90 else f"{seconds / 3600:.1f} h"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
