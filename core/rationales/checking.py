@@ -37,9 +37,7 @@ def answer_alone(subject: Subject, prompts: Prompts) -> Asking:
     return _ask(_messages(subject, prompts, "rationale_alone"), subject.answer)
 
 
-def verdict(
-    subject: Subject, steps: Sequence[str], alone: Answer, prompts: Prompts
-) -> Generator[Any, Any, Verdict]:
+def verdict(subject: Subject, steps: Sequence[str], alone: Answer, prompts: Prompts) -> Generator[Any, Any, Verdict]:
     """Where question and steps, without the passage, lead the model; `alone` is where the question does.
 
     The answer is generated greedily and compared as the round trip of questions is. The gain is the difference of the

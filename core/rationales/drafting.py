@@ -37,13 +37,9 @@ class Plan:
     steps: int = 5  # at most
     check: bool = True
     language: str = ""  # empty: that of the passage or question
-    instruction: str = ""  # the steps that there are, are written anew after it
+    instruction: str = ""  # after which the present steps are written anew; empty: there are none
     before: tuple[str, ...] = ()  # steps of another example, shown with what became of them
     after: tuple[str, ...] = ()
-
-    @property
-    def rewrites(self) -> bool:
-        return bool(self.instruction or self.after)
 
 
 class _Unusable(Exception):
@@ -54,9 +50,7 @@ Asking = Generator[Any, Any, str]
 Steps = Generator[Any, Any, tuple[Said, ...]]
 
 
-def draft(
-    subject: Subject, prompts: Prompts, plan: Plan, seed: int
-) -> Generator[Any, Any, Drafted | NothingDrafted]:
+def draft(subject: Subject, prompts: Prompts, plan: Plan, seed: int) -> Generator[Any, Any, Drafted | NothingDrafted]:
     """The task that explains an example: its candidates, those that fail fewest checks and add most first."""
     alone = (yield from checking.answer_alone(subject, prompts)) if plan.check else None
     found: list[Candidate] = []
@@ -171,9 +165,9 @@ class _Attempt:
 
     def _wish(self) -> str:
         """What the researcher wants of steps that are written anew; empty where they are new."""
-        if not self.plan.rewrites:
+        if not self.plan.instruction:
             return ""
-        values = {"present": _listed(self.subject.present) or NO_STEPS, "instruction": self.plan.instruction or "–"}
+        values = {"present": _listed(self.subject.present) or NO_STEPS, "instruction": self.plan.instruction}
         if self.plan.after:
             values |= {"before": _listed(self.plan.before), "after": _listed(self.plan.after)}
         task = "rationale_repair" if self.plan.after else "rationale_wish"
@@ -212,7 +206,7 @@ def _listed_turns(subject: Subject) -> str:
 
 
 def _sentences(text: str) -> dict[str, tuple[int, int]]:
-    """The sentences of a text that have words, where they first stand; what runs over the end of a page is cut there."""
+    """The sentences of a text that have words, where they first stand; what runs over a page's end is cut."""
     span = spans.whole_sentences(text)
     found: dict[str, tuple[int, int]] = {}
     for start, end in zip(span.starts, span.ends, strict=True):

@@ -2,8 +2,8 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from core.errors import Cancelled, UserError
 from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
-from core.project.records import Evidence, Example, ExampleFilter, Rationale, Run, Step
+from core.project.records import Evidence, Example, ExampleFilter, Rationale, Run, ScoreRow, Step
 from core.questions import spans
 from core.questions.prompts import REWRITES, WITHOUT_TEXT, Prompts, load_prompts
 from core.rationales import checking
@@ -25,6 +25,7 @@ from core.worker import Worker
 
 DRAFTS, CHECKS = "rationales", "rationale_check"  # kinds of runs
 NEEDED = {"examples", "engine"}  # of either
+SAME_WAY = "Change it in the same way."  # the instruction where a repair has none
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ def draft_rationales(
     """
     model, prompts = _model(options.model)
     repair = options.repair
-    instruction = options.instruction or (repair.instruction if repair else "")
+    instruction = options.instruction or (repair.instruction or SAME_WAY if repair else "")
     if options.candidates < 1 or options.steps < 1:
         raise UserError("At least one candidate of at least one step must be asked for.")
-    if (instruction or repair) and not prompts.has(REWRITES):
+    if instruction and not prompts.has(REWRITES):
         raise UserError(f"{model.name} follows no instructions. Choose a model that was tuned for chat.")
     if options.language and not prompts.writes_any_language:
         raise UserError("This model writes in one language only. Name no language, or choose another model.")
-    examples = _to_explain(project, prompts, options, rewrites=bool(instruction or repair))
+    examples = _to_explain(project, prompts, options, rewrites=bool(instruction))
     plan = Plan(
         candidates=options.candidates,
         steps=options.steps,
@@ -302,9 +303,10 @@ class _Run(Filling[int]):
             if key not in found:
                 yield self._give_up(key, "The example is no longer in the project.")
         subjects = [subject_of(self.project, found[key]) for key in keys if key in found]
+        asked = {one.example_id: one for one in subjects}
         for item in self._from_child(subjects) if subjects else ():
             if isinstance(item, Drafted | Judged):
-                yield from self._commit({one.example_id: one for one in subjects}[item.example_id], item)
+                yield from self._commit(asked[item.example_id], item)
                 self.finished.add(item.example_id)
                 self.retries.made()
             elif isinstance(item, NothingDrafted):
@@ -336,3 +338,91 @@ class _Run(Filling[int]):
 
     @abstractmethod
     def _commit(self, subject: Subject, item: Any) -> Iterator[RationaleItem]: ...
+
+
+class _Drafting(_Run):
+    """Makes candidates; the best is committed last, and becomes the example's where it has no steps."""
+
+    def _made_before(self) -> int:
+        return len(self.project.rationales_of_run(self.run_id))
+
+    def _from_child(self, subjects: list[Subject]) -> Iterator[Any]:
+        return self.from_child(draft_job, subjects, self.prompts, _plan(self.settings), self.seed)
+
+    def _commit(self, subject: Subject, item: Drafted) -> Iterator[Rationale]:
+        example, best = self.project.example(subject.example_id), item.candidates[0]
+        drafts = [[self._step(example, one) for one in candidate.steps] for candidate in item.candidates]
+        adopted = not example.rationale and not self.settings["instruction"]
+        if adopted:
+            _keep_verdict(self.project, self.run_id, replace(example, rationale=tuple(drafts[0])), best.verdict)
+        for slot in reversed(range(len(drafts))):
+            said, adopt = self.settings["instruction"], adopted and slot == 0
+            yield self.project.add_rationale(self.run_id, example.id, slot, drafts[slot], said, adopt)
+            self.made += 1
+
+    def _step(self, example: Example, said: Said) -> Step:
+        """A step with the place on a page that it cites."""
+        if said.cited is None or example.passage_id is None:
+            return Step(said.text)
+        passage = self.project.passage(example.passage_id)
+        place = spans.locate(passage.parts, *said.cited)
+        if place is None:
+            return Step(said.text)
+        text = self.project.page_text(passage.document_id, place[0])[place[1] : place[2]]
+        return Step(said.text, Evidence(*place, text))
+
+
+class _Checking(_Run):
+    """Checks the steps that examples have, and keeps what it finds beside them."""
+
+    def _made_before(self) -> int:
+        return len(self.finished)
+
+    def _from_child(self, subjects: list[Subject]) -> Iterator[Any]:
+        return self.from_child(check_job, subjects, self.prompts)
+
+    def _commit(self, subject: Subject, item: Judged) -> Iterator[Checked]:
+        example, verdict = self.project.example(subject.example_id), item.verdict
+        if subject.present != tuple(step.text for step in example.rationale):
+            return  # it was edited meanwhile: what was found is about other steps
+        scores = _keep_verdict(self.project, self.run_id, example, verdict)
+        self.made += 1
+        yield Checked(example.id, verdict.leads, verdict.alone, verdict.gain, scores)
+
+
+def _keep_verdict(project: Project, run_id: int, example: Example, verdict: Verdict | None) -> tuple[ScoreRow, ...]:
+    """Commits what the checks of an example's steps show; without a verdict, those that need no model."""
+    texts = [step.text for step in example.rationale]
+    cited = sum(step.cited is not None for step in example.rationale)
+    checks = [checking.last_step(texts, example.answer)]
+    checks.append(checking.citations(misplaced(project, example), cited, len(texts)))
+    scores = checking.scores(example.id, verdict) if verdict else ()
+    if verdict:
+        checks.append(checking.leads(verdict))
+        project.add_scores(run_id, scores)
+    project.set_checks({example.id: checks})
+    return scores
+
+
+def _plan(settings: dict[str, Any]) -> Plan:
+    """How a run's rationales are drafted, out of what is kept of it."""
+    kept: dict[str, Any] = {one.name: settings[one.name] for one in fields(Plan)}
+    return Plan(**{**kept, "before": tuple(kept["before"]), "after": tuple(kept["after"])})
+
+
+def draft_job(
+    model: Path, settings: EngineSettings, subjects: list[Subject], prompts: Prompts, plan: Plan, seed: int
+) -> Iterator[Loading | Loaded | Drafted | NothingDrafted | Usage]:
+    """The child's part: loads the model, or finds it warm, and explains the examples, many at a time."""
+    from core.engine import run_tasks
+
+    yield from run_tasks(model, settings, lambda _: (draft(one, prompts, plan, seed) for one in subjects))
+
+
+def check_job(
+    model: Path, settings: EngineSettings, subjects: list[Subject], prompts: Prompts
+) -> Iterator[Loading | Loaded | Judged | Usage]:
+    """The child's part: checks the steps that examples have, many at a time."""
+    from core.engine import run_tasks
+
+    yield from run_tasks(model, settings, lambda _: (checking.judge(one, prompts) for one in subjects))

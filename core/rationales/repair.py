@@ -1,4 +1,4 @@
-"""What a person changed in one rationale, found in others: which are like it, what would become of them, and doing it."""
+"""What a person changed in one rationale, done to others: which are alike, what would become of them, applying it."""
 
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -46,7 +46,7 @@ class Proposal:
 
 
 def changes(before: Sequence[Step], after: Sequence[Step]) -> Changes:
-    """What was replaced and dropped between two lists of steps. Steps that were added or moved say nothing of others."""
+    """What was replaced and dropped between two lists of steps; what was added or moved says nothing of others."""
     replaced: list[tuple[str, str]] = []
     dropped: list[str] = []
     old, new = [step.text for step in before], [step.text for step in after]
@@ -91,7 +91,7 @@ def apply(project: Project, proposals: Sequence[Proposal], label: str = "Repair 
     now = {one.id: one.rationale for one in project.examples_by_id([one.example_id for one in proposals])}
     if stale := [str(one.example_id) for one in proposals if now.get(one.example_id) != one.before]:
         raise UserError(
-            f"The rationale of example {', '.join(stale)} was changed since this was proposed. Look at the proposal anew."
+            f"The rationale of question {', '.join(stale)} was changed since this was proposed. Propose it anew."
         )
     changed = {one.example_id: (one.after, one.draft_id) for one in proposals}
     return project.set_rationales(changed, label) if changed else 0
@@ -119,8 +119,8 @@ def similar(
     if not others:
         return []
     wanted, *vectors = yield from embed(project, worker, model, texts, cancelled)
-    found = sorted(((float(vector @ wanted), -one.id) for one, vector in zip(others, vectors, strict=True)), reverse=True)
-    return [(-id, likeness) for likeness, id in found[:limit]]
+    found = [(one.id, float(vector @ wanted)) for one, vector in zip(others, vectors, strict=True)]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
 
 def _paired(old: list[str], new: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
