@@ -146,6 +146,11 @@ def show(options: argparse.Namespace) -> None:
             for choice in example.choices:
                 _print_indented("      - ", choice)
             _print_indented("    → ", example.answer)
+            for number, step in enumerate(example.rationale, 1):
+                _print_indented(f"      {number}. ", step.text)
+                _print_indented(
+                    "         ", f"p. {step.cited.page}: “{step.cited.text}”" if step.cited else "(inference)"
+                )
         if not count:
             say("There are no such examples yet. elenchus ask makes some.")
 

@@ -328,7 +328,8 @@ class _Run(Filling[int]):
         return NothingDrafted(key, reason)
 
     def _progress(self) -> Progress:
-        return Progress(len(self.finished), len(self.settings["examples"]), self.made, len(self.nothing), self.usage)
+        done, total = len(self.finished), len(self.settings["examples"])
+        return Progress(self.run_id, done, total, self.made, len(self.nothing), self.usage)
 
     @abstractmethod
     def _made_before(self) -> int: ...
