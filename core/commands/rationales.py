@@ -1,4 +1,4 @@
-"""The command about rationales: draft the steps to answers, check those there are, take those that were drafted anew."""
+"""The command about rationales: draft the steps to answers, check those there are, take those drafted anew."""
 
 import argparse
 from collections.abc import Iterable
@@ -18,27 +18,23 @@ BEGUN = (*DRAFTING, "examples", "seed")  # that a run has from its beginning
 def rationales(options: argparse.Namespace) -> None:
     """`elenchus rationales`: one run, which prints what it commits where JSON is asked for, and sums up."""
     from core.project.project import Project
-    from core.rationales.drafts import (
-        CHECKS,
-        DRAFTS,
-        CheckOptions,
-        RationaleOptions,
-        check_rationales,
-        draft_rationales,
-        resume_rationales,
-    )
+    from core.rationales.checks import CheckOptions, check_rationales, resume_checks
+    from core.rationales.drafts import RationaleOptions, draft_rationales, resume_rationales
+    from core.rationales.running import DRAFTS
     from core.worker import Worker
 
     _refuse_contradictions(options)
     if options.take is not None:
-        return _take(options)
+        _take(options)
+        return
     given = {name: getattr(options, name) for name in BEGUN if getattr(options, name) is not None}
     if "examples" in given:
         given["examples"] = tuple(given["examples"])
-    model, kind = options.model or paths.starter_model(), CHECKS if options.check else DRAFTS
+    model = options.model or paths.starter_model()
     with opened(Project, options.project) as project, Worker() as worker, interruptible(worker) as stopped:
         if options.resume:
-            items = resume_rationales(project, worker, options.model, stopped, kind)
+            resume = resume_checks if options.check else resume_rationales
+            items = resume(project, worker, options.model, stopped)
         elif options.check:
             items = check_rationales(project, worker, CheckOptions(model, **given), stopped)
         else:
@@ -107,16 +103,14 @@ def _sum_up(project: "Project", run_id: int) -> None:
     found: dict[str, list[float]] = {}
     for score in project.scores_of_run(run_id):
         found.setdefault(score.name, []).append(score.value)
-    drafts = project.rationales_of_run(run_id)
-    if drafts:
-        say(
-            f"{len(drafts)} rationales of {_questions(len({draft.example_id for draft in drafts}))} are kept as drafts."
-        )
+    if drafts := project.rationales_of_run(run_id):
+        of = _questions(len({draft.example_id for draft in drafts}))
+        say(f"{len(drafts)} drafts of rationales, of {of}, are kept.")
     if leads := found.get("rationale_leads"):
         alone = sum(found.get("question_alone", ()))
         say(
-            f"Checked: {sum(leads):.0f} of {len(leads)} lead the model to the answer; {alone:.0f} of the questions do so "
-            "by themselves."
+            f"Checked: {sum(leads):.0f} of {len(leads)} lead the model to the answer; "
+            f"{alone:.0f} of the questions do so by themselves."
         )
     if gains := found.get("rationale_gain"):
         say(f"The steps make the answer likelier by {sum(gains) / len(gains):.2f} nats a token in the mean.")
