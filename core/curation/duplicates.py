@@ -10,13 +10,13 @@ from core.curation.links import Links
 from core.curation.near import NEAR, Block, near_blocks
 from core.curation.quality import quality
 from core.curation.reckoning import Reckoned, answer, handed_over, received
-from core.curation.vectors import BLOCK, Vectors, asked, meaning
+from core.curation.vectors import BLOCK, Vectors, asked, each_example, meaning
 from core.engine.requests import EngineSettings, Loading
 from core.errors import UserError
 from core.project.embedding import Progress, embed
 from core.project.folding import fold
-from core.project.project import CHUNK, Project
-from core.project.records import Example, ExampleFilter
+from core.project.project import Project
+from core.project.records import ExampleFilter
 from core.worker import Worker
 
 SEMANTIC = 0.95  # cosine from which on two examples are taken to mean the same
@@ -76,7 +76,8 @@ def find(
     Two examples are duplicates when they ask the same, answers aside: exactly (but for case, spaces and diacritics),
     nearly (3-word shingles), or in meaning (question with answer). Nothing is changed. Raises UserError and Cancelled.
     """
-    rows = [_Row(one.id, asked(one), meaning(one)) for one in _compared(project, options.examples)]
+    ids = _looked_at(project) if options.examples is None else options.examples
+    rows = [_Row(one.id, asked(one), meaning(one)) for one in each_example(project, ids)]
     vectors = None
     if options.model is not None:
         texts = [row.meaning for row in rows]
@@ -181,12 +182,8 @@ def _told(strength: float) -> tuple[str, float]:
 # In the parent
 
 
-def _compared(project: Project, ids: Sequence[int] | None) -> Iterator[Example]:
-    """The examples that are looked at, by id."""
-    if ids is None:
-        ids = sorted(id for state in STATES for id in project.example_ids(ExampleFilter(state=state)))
-    for start in range(0, len(ids), CHUNK):
-        yield from project.examples_by_id(ids[start : start + CHUNK])
+def _looked_at(project: Project) -> list[int]:
+    return sorted(id for state in STATES for id in project.example_ids(ExampleFilter(state=state)))
 
 
 @dataclass(frozen=True)
@@ -216,7 +213,7 @@ def _verdicts(project: Project, ids: Sequence[int]) -> dict[int, _Verdict]:
         one.id: _Verdict(
             one.id, one.rating or 0, one.state == "accepted", value, one.evidence is not None, len(one.answer)
         )
-        for one, value in zip(_compared(project, ids), values, strict=True)
+        for one, value in zip(each_example(project, ids), values, strict=True)
     }
 
 

@@ -1,13 +1,22 @@
 """What of an example is compared: what it asks, what it means, and its vector as seen from the mean of all."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from core.project.project import CHUNK, Project
 from core.project.records import Example
 
 Vectors = NDArray[np.float32]
 
 BLOCK = 4_096  # rows that are reckoned with at once, where all would be too many
+
+
+def each_example(project: Project, ids: Sequence[int]) -> Iterator[Example]:
+    """The examples with these ids, however many, in this order."""
+    for start in range(0, len(ids), CHUNK):
+        yield from project.examples_by_id(ids[start : start + CHUNK])
 
 
 def meaning(example: Example) -> str:
