@@ -12,9 +12,8 @@ from core.errors import UserError
 from core.exchange.export import mixture
 from core.exchange.formats import prompt_and_answer
 from core.project.project import Project
-from core.project.records import GENERATING_RUNS, Example, ExampleFilter
+from core.project.records import FRESH, GENERATING_RUNS, Example, ExampleFilter
 from core.project.tuning import ROLES, Dataset, DatasetRow
-from core.sycophancy.counter import FRESH
 from core.tables import Fault, Row, Table, UnusableRows, cell_text, read_table
 
 ACCEPTED, RUN = "accepted", "run:"
