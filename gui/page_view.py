@@ -30,6 +30,7 @@ from gui.session import Session
 SMALLEST, LARGEST = 0.25, 6.0  # logical pixels a point
 ZOOM_STEP = 1.2
 SCALE_STEP = 32  # scales are multiples of 1/32 device pixel a point, so that the same pictures are asked for again
+REVEALED = ("citation", "evidence")  # meanings of what is scrolled to: the first that there is
 SETTLE = 60  # milliseconds that the size must stay before a picture is asked for
 
 
@@ -99,10 +100,11 @@ class PageView(QWidget):
         self._of.clear()
 
     def set_marks(self, marks: Sequence[Mark], reveal: bool = True) -> None:
-        """Draws these over the page that is shown; scrolls the first evidence into view."""
+        """Draws these over the page that is shown; scrolls the first citation or evidence into view."""
         self._canvas.set_marks(marks)
         if reveal:
-            self._canvas.reveal(next((mark for mark in marks if mark.meaning == "evidence"), None))
+            wanted = (mark for meaning in REVEALED for mark in marks if mark.meaning == meaning)
+            self._canvas.reveal(next(wanted, None))
 
     def refresh_marks(self) -> None:
         """Asks anew what to draw over the page."""
