@@ -11,7 +11,8 @@ from core.documents.passages import rectangles
 from core.documents.records import Page
 from core.errors import UserError
 from core.project.records import Evidence, Example
-from gui.page_view import Mark, PageView
+from gui.page_canvas import Mark, PageCanvas
+from gui.page_view import PageView
 from gui.pictures import Pictures
 from gui.reading import ask_password
 from gui.session import Session
@@ -22,8 +23,8 @@ SETTLE = 50  # milliseconds that a row must stay before its page is drawn: a hel
 class ExamplePage(PageView):
     """Turns to the evidence of the example, or to the citation of a step of its rationale."""
 
-    def __init__(self, session: Session, pictures: Pictures) -> None:
-        super().__init__(session, pictures, self.marks)
+    def __init__(self, session: Session, pictures: Pictures, canvas: PageCanvas | None = None) -> None:
+        super().__init__(session, pictures, self.marks, canvas)
         self._example: Example | None = None
         self._parts: tuple[tuple[int, int, int], ...] = ()  # of its passage: (page, start, end)
         self._cited: Evidence | None = None

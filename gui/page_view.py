@@ -41,9 +41,14 @@ class PageView(QWidget):
     password_wanted = Signal(str)  # the path of the document
 
     def __init__(
-        self, session: Session, pictures: Pictures, marks: Callable[[int, Page], Sequence[Mark]] | None = None
+        self,
+        session: Session,
+        pictures: Pictures,
+        marks: Callable[[int, Page], Sequence[Mark]] | None = None,
+        canvas: PageCanvas | None = None,
     ) -> None:
         super().__init__()
+        self._canvas = canvas or PageCanvas()
         self._session, self._pictures, self._marks = session, pictures, marks
         self._document: DocumentRow | None = None
         self._page: Page | None = None
@@ -186,7 +191,6 @@ class PageView(QWidget):
         row.addWidget(self._reason, 1)
         row.addWidget(self._remedy)
 
-        self._canvas = PageCanvas()
         self._canvas.setAccessibleName(self.tr("Page of the document"))
         self._sentence = quiet()
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
