@@ -8,10 +8,8 @@ from typing import Any
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFrame,
     QHBoxLayout,
     QRadioButton,
-    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -20,10 +18,9 @@ from PySide6.QtWidgets import (
 from core import language
 from core.project.records import Example
 from gui import style
-from gui.chat_transcript import Transcript, Turn
 from gui.detail import Detail
 from gui.edit_field import EditField
-from gui.example_page import ExamplePage
+from gui.example_source import ExampleSource
 from gui.flow import Flow
 from gui.labels import Badge, caption, plain, quiet, tint
 from gui.pictures import Pictures
@@ -44,24 +41,21 @@ class ExampleDetail(Detail):
         super().__init__(session)
         self._choices: list[_Choice] = []
         self._writable = True
-        self.page = ExamplePage(session, pictures)
-        self._source = QStackedWidget()  # where the question comes from
-        self._source.addWidget(self.page)
-        self._source.addWidget(self._build_conversation())
-        self._arrange(self._build_form(), self._source)
+        self.source = ExampleSource(session, pictures)
+        self._arrange(self._build_form(), self.source)
         self._connect()
         self.show_example(None)
 
     # What it shows
 
     def _show(self, example: Example | None, same: bool) -> None:
-        self.page.show_example(example, same)
+        self.source.show_example(example, same)
         if example is not None:
             self._show_head(example)
             self._show_texts(example, same)
             self._show_checks(example)
             self._show_draft(example)
-            self._show_context(example)
+            self._again.setHidden(example.passage_id is None)
             self.why.show_example(example)
 
     def _commit(self) -> None:
@@ -88,20 +82,6 @@ class ExampleDetail(Detail):
         self._again.setEnabled(askable and self._writable)
 
     # Building
-
-    def _build_conversation(self) -> QWidget:
-        self.conversation = Transcript()
-        self.conversation.show_thoughts(True)
-        self.conversation.setAccessibleName(self.tr("What was said before the question"))
-        self.conversation.setFrameShape(QFrame.Shape.NoFrame)
-        self.conversation.viewport().setAutoFillBackground(False)  # nothing can be written in it
-        self.conversation.document().setDocumentMargin(0)
-        box = QWidget()
-        column = QVBoxLayout(box)
-        style.spaced(column, style.DOUBLE, style.HALF)
-        column.addWidget(caption(self.tr("Said before the question"), self.conversation))
-        column.addWidget(self.conversation)
-        return box
 
     def _build_form(self) -> QWidget:
         self._head = quiet()
@@ -291,17 +271,6 @@ class ExampleDetail(Detail):
         self._evidence.setText(f"“{' '.join(text.split())}”" if text else self.tr("None: the text does not answer it."))
         for label in (self._evidence_label, self._evidence):
             label.setVisible(example.passage_id is not None)
-
-    def _show_context(self, example: Example) -> None:
-        """What was said before the question, in place of the page of one that comes from none."""
-        said = [text for _, text in example.context]
-        pairs = zip(said[::2], said[1::2], strict=True)
-        user, model = self.tr("User"), self.tr("Model")
-        self.conversation.show_turns([Turn(question, model, answer, asker=user) for question, answer in pairs])
-        generated = example.passage_id is None
-        self._again.setHidden(generated)
-        self._source.setCurrentIndex(int(generated))
-        self._source.setHidden(generated and not said)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -26,6 +26,11 @@ class SelectingCanvas(PageCanvas):
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
 
     @property
+    def page(self) -> Page | None:
+        """The page that is shown."""
+        return self._page
+
+    @property
     def span(self) -> tuple[int, int] | None:
         """What is selected: characters of the page's text, from … to before."""
         return self._span

@@ -14,6 +14,7 @@ from core.project.records import Evidence, Step
 from core.rationales import edits
 from gui import style
 from gui.step_row import StepRow
+from gui.word_diff import units
 
 Steps = tuple[Step, ...]
 BLANK = Step("")  # one that is being written: the project hears of it when it has words
@@ -49,6 +50,11 @@ class StepList(QWidget):
     def steps(self) -> Steps:
         """Those that have words, with what is being written in them."""
         return _worded(self._written())
+
+    @property
+    def writing(self) -> bool:
+        """Whether the cursor is in one of them."""
+        return any(row.field.hasFocus() for row in self.rows)
 
     @property
     def current(self) -> int:
@@ -97,6 +103,12 @@ class StepList(QWidget):
         else:
             self._write_in(self._current)
 
+    def write(self, row: int, text: str) -> None:
+        """Puts the cursor into a step with this text, which is not kept yet."""
+        if row < len(self.rows):
+            self.rows[row].field.setPlainText(text)
+            self._write_in(row)
+
     # What is done to the steps
 
     def choose(self, row: int) -> None:
@@ -120,9 +132,9 @@ class StepList(QWidget):
     def merge(self) -> None:
         """Joins the current step to the one above."""
         if self._current > 0:
-            self._change(lambda steps, at: edits.merge(steps, at - 1), self._current - 1)
+            self._change(_joined, self._current - 1)
 
-    def move(self, by: int) -> None:
+    def shift(self, by: int) -> None:
         """Takes the current step up (-1) or down (1)."""
         if 0 <= (to := self._current + by) < len(self._steps):
             self._change(lambda steps, at: edits.move(steps, at, to), to)
@@ -156,7 +168,7 @@ class StepList(QWidget):
     def _change(self, edit: Callable[[Steps, int], Steps], follow: int) -> None:
         """Does something to the current step, with what is being written in it."""
         if self._writable and self.current_step is not None:
-            writing = self._field_in_use()
+            writing = self.writing
             try:
                 steps = edit(self._written(), self._current)
             except UserError as error:
@@ -167,33 +179,30 @@ class StepList(QWidget):
                 self._write_in(self._current)
 
     def _divide(self, row: int, offset: int) -> None:
-        steps = self._written()
-        text, at_end = self.rows[row].field.text, not self.rows[row].field.text[offset:].strip()
-        if not text.strip():
-            return  # Enter in a step without words begins no other
-        if at_end:
-            self._put((*steps[: row + 1], BLANK, *steps[row + 1 :]), row + 1)
+        """Enter in a step: another above it, one of its second half, or another below."""
+        steps, text = self._written(), self.rows[row].field.text
+        before, after = " ".join(text[:offset].split()), text[offset:].strip()
+        if not before and not after:
+            return  # one without words is followed by no other
+        if before and after:
+            steps = edits.split(steps, row, len(before))
         else:
-            lead = len(text) - len(text.lstrip())
-            squeezed = len(" ".join(text[lead:offset].split())) + (text[lead:offset][-1:].isspace())
-            try:
-                self._put(edits.split(steps, row, squeezed), row + 1)
-            except UserError as error:
-                self.refused.emit(str(error))
-                return
-        self._write_in(row + 1, at_end=False)
+            at = row + 1 if before else row
+            steps = (*steps[:at], BLANK, *steps[at:])
+        self._put(steps, row + 1 if before else row)
+        self._write_in(self._current, at_end=False)
 
     def _join(self, row: int) -> None:
         """Backspace at the start of a step: joins it to the one above, with the cursor where they meet."""
         if row == 0 or not self._writable:
             return
-        steps, above = self._written(), len(self.rows[row - 1].field.text)
-        merged = edits.merge(steps, row - 1) if steps[row].text else edits.remove(steps, row)
-        self._put(merged, row - 1)
+        steps, field = self._written(), self.rows[row - 1].field
+        above = units(field.text, len(steps[row - 1].text))
+        self._put(_joined(steps, row), row - 1)
         self._write_in(row - 1)
-        cursor = self.rows[row - 1].field.textCursor()
-        cursor.setPosition(min(above, len(self.rows[row - 1].field.text)))
-        self.rows[row - 1].field.setTextCursor(cursor)
+        cursor = field.textCursor()
+        cursor.setPosition(above)
+        field.setTextCursor(cursor)
 
     # Rows
 
@@ -234,7 +243,7 @@ class StepList(QWidget):
         row.field.committed.connect(lambda _: self.commit())
         row.field.leaving.connect(partial(self._drop_blank, place))
         row.field.left.connect(self.setFocus)
-        row.field.dropped.connect(partial(self.dropped.emit, place))
+        row.field.dropped.connect(lambda text: self.dropped.emit(place, text))
         self.rows.append(row)
         self._column.addWidget(row)
 
@@ -267,9 +276,6 @@ class StepList(QWidget):
         if place < len(self._steps) and not self._steps[place].text and not self.rows[place].field.text.strip():
             self._put(edits.remove(self._written(), place), self._current - (place < self._current))
 
-    def _field_in_use(self) -> bool:
-        return any(row.field.hasFocus() for row in self.rows)
-
     # Qt's own
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -291,12 +297,21 @@ class StepList(QWidget):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self.current_changed.emit()
+        self.update()  # and with it the steps: the current one says where the focus is
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.update()
 
 
 def _with_text(step: Step, text: str) -> Step:
     words = " ".join(text.split())
     return step if words == step.text else Step(words, step.cited, step.accepted)
+
+
+def _joined(steps: Steps, at: int) -> Steps:
+    """A step and the one above as one; a step without words goes."""
+    return edits.merge(steps, at - 1) if steps[at].text else edits.remove(steps, at)
 
 
 def _worded(steps: Steps) -> Steps:

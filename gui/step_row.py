@@ -12,6 +12,7 @@ from gui.labels import line, quiet
 from gui.step_field import StepField
 
 LONGEST = 160  # characters of a citation that are shown; its page has them all
+CHOSEN, FOCUSED = 22, 56  # how strong the ground behind it is, of 255
 EDGE = 3  # pixels of the bar beside the step that is chosen
 
 
@@ -24,7 +25,8 @@ class StepRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._chosen = False
-        self.tick = QToolButton(autoRaise=True, checkable=True)
+        self.tick = QToolButton(autoRaise=True)
+        self.tick.setCheckable(True)
         self.tick.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Space and A do it from the list
         self.tick.clicked.connect(lambda _: self.ticked.emit())
         self.number = line()
@@ -70,7 +72,8 @@ class StepRow(QWidget):
         if self._chosen:
             painter, ground = QPainter(self), style.colour("accent")
             painter.fillRect(0, 0, EDGE, self.height(), ground)
-            ground.setAlpha(22)
+            around = self.parentWidget()
+            ground.setAlpha(FOCUSED if around is not None and around.hasFocus() else CHOSEN)
             painter.fillRect(EDGE, 0, self.width() - EDGE, self.height(), ground)
             painter.end()
 

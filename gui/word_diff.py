@@ -46,14 +46,14 @@ def mark_words(field: QPlainTextEdit, spans: Sequence[tuple[int, int]]) -> None:
     for start, end in spans:
         mark = QTextEdit.ExtraSelection()
         mark.cursor = QTextCursor(field.document())  # pyright: ignore[reportAttributeAccessIssue]
-        mark.cursor.setPosition(_units(text, start))  # pyright: ignore[reportAttributeAccessIssue]
-        mark.cursor.setPosition(_units(text, end), KEEP)  # pyright: ignore[reportAttributeAccessIssue]
+        mark.cursor.setPosition(units(text, start))  # pyright: ignore[reportAttributeAccessIssue]
+        mark.cursor.setPosition(units(text, end), KEEP)  # pyright: ignore[reportAttributeAccessIssue]
         mark.format.setBackground(ground)  # pyright: ignore[reportAttributeAccessIssue]
         mark.format.setFontUnderline(True)  # pyright: ignore[reportAttributeAccessIssue]
         drawn.append(mark)
     field.setExtraSelections(drawn)
 
 
-def _units(text: str, place: int) -> int:
+def units(text: str, place: int) -> int:
     """A place in a text as Qt counts: a letter beyond the first 65,536 is two."""
     return len(text[:place].encode("utf-16-le", "surrogatepass")) // 2

@@ -548,10 +548,10 @@ def test_what_was_said_before_a_question_stands_in_place_of_its_page(
     detail, again = panel.detail, next(action for action in panel.writing if action.text() == "Ask again")
     said = notices(panel)
     panel.select_row(panel.model.row_of(generated))
-    assert detail.conversation.isVisible()
-    assert not detail.page.isVisible()
-    assert detail.conversation.toPlainText().split() == ["User", "2", "+", "2?", "Model", *HOSTILE.split()]
-    assert detail.conversation.isReadOnly()
+    assert detail.source.conversation.isVisible()
+    assert not detail.source.page.isVisible()
+    assert detail.source.conversation.toPlainText().split() == ["User", "2", "+", "2?", "Model", *HOSTILE.split()]
+    assert detail.source.conversation.isReadOnly()
     assert not detail._again.isVisible()
     assert not detail._evidence.isVisible()
     press(panel, qtbot, "G")
@@ -564,10 +564,10 @@ def test_what_was_said_before_a_question_stands_in_place_of_its_page(
     assert (example.rating, example.question) == (5, "I still say 5.")
     assert said == []
     panel.select_row(panel.model.row_of(generated + 1))
-    assert not detail.conversation.isVisible()
-    assert not detail.page.isVisible()
+    assert not detail.source.conversation.isVisible()
+    assert not detail.source.page.isVisible()
     panel.select_row(0)
-    qtbot.waitUntil(lambda: detail.page.isVisible() and detail.page.number > 0)
+    qtbot.waitUntil(lambda: detail.source.page.isVisible() and detail.source.page.number > 0)
     assert detail._again.isVisible()
     assert again.isEnabled()
 
@@ -598,9 +598,9 @@ def test_the_evidence_is_marked_on_its_page(panel: QuestionsPanel, qtbot: QtBot)
     panel.select_row(5)
     evidence = panel.detail.example and panel.detail.example.evidence
     assert evidence is not None
-    qtbot.waitUntil(lambda: panel.detail.page.number == evidence.page)
+    qtbot.waitUntil(lambda: panel.detail.source.page.number == evidence.page)
     page = panel.session.project.page(1, evidence.page)
-    marks = {mark.meaning: mark.rectangles for mark in panel.detail.page.marks(1, page)}
+    marks = {mark.meaning: mark.rectangles for mark in panel.detail.source.page.marks(1, page)}
     assert marks["evidence"] == evidence.rectangles
     assert "outline" in marks
 
