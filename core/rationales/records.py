@@ -90,6 +90,7 @@ class Checked:
 class Progress:
     """How far a run is: examples done of all, rationales committed, examples that nothing was made for."""
 
+    run_id: int
     done: int
     total: int
     made: int

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from core.questions.checks import normalise, token_f1
 from core.worker import Worker
 
 SAME_STEP = 0.8  # F1 of shared words, from which on a step is one that was dropped elsewhere
-SHORT = 2  # words that a replacement takes at least: “is” alone would change what nobody meant
-_PIECES = re.compile(r"\w+|\s+|[^\w\s]")
+REWORDED = 0.3  # from which on one step became another by other words, and not by other thoughts
+SHORT = 2  # words or marks that a replacement takes at least: “is” alone would change what nobody meant
+_PIECES = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,12 @@ def changes(before: Sequence[Step], after: Sequence[Step]) -> Changes:
     dropped: list[str] = []
     old, new = [step.text for step in before], [step.text for step in after]
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        pairs, alone = _paired(old[a:b], new[c:d]) if tag == "replace" else ([], old[a:b] if tag == "delete" else [])
-        dropped += [text for text in alone if text not in new]
-        for pair in pairs:
-            replaced += _replacements(*pair)
+        if tag in ("equal", "insert") or normalise(" ".join(old[a:b])) == normalise(" ".join(new[c:d])):
+            continue  # cutting a step in two, or joining two, changes no words
+        pairs = _paired(old[a:b], new[c:d])
+        dropped += [text for text in old[a:b] if text not in pairs and text not in new]
+        for text, instead in pairs.items():
+            replaced += _replacements(text, instead) if token_f1(text, instead) >= REWORDED else []
     return Changes(tuple(dict.fromkeys(replaced)), tuple(dropped))
 
 
@@ -123,47 +127,45 @@ def similar(
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
 
-def _paired(old: list[str], new: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """Which of the new texts each old one became, by their words in order; and those that became none."""
-    pairs: list[tuple[str, str]] = []
-    alone: list[str] = []
-    start = 0
-    for text in old:
-        likely = [(token_f1(text, other), -place) for place, other in enumerate(new[start:], start)]
-        best, place = max(likely, default=(0.0, 0))
-        if best == 0.0:
-            alone.append(text)
-            continue
-        pairs.append((text, new[-place]))
-        start = 1 - place
-    return pairs, alone
+def _paired(old: list[str], new: list[str]) -> dict[str, str]:
+    """What each old text became: those that are most alike first, until there are no more of one side."""
+    pairs: dict[str, str] = {}
+    likely = sorted(product(old, new), key=lambda pair: -token_f1(*pair))
+    for text, instead in likely:
+        if text not in pairs and instead not in pairs.values():
+            pairs[text] = instead
+    return pairs
 
 
 def _replacements(old: str, new: str) -> list[tuple[str, str]]:
     """The stretches of words that differ between two texts, each with so much around it that it is told apart."""
-    a, b = _PIECES.findall(old), _PIECES.findall(new)
+    a, b = list(_PIECES.finditer(old)), list(_PIECES.finditer(new))
+    words, instead = [piece[0] for piece in a], [piece[0] for piece in b]
     found: list[tuple[str, str]] = []
-    for tag, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+    for tag, i, j, k, m in SequenceMatcher(None, words, instead, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
-        while len(normalise("".join(a[i:j]))) < SHORT and (_alike(a, b, i, k) or _alike(a, b, j + 1, m + 1)):
-            if _alike(a, b, i, k):
+        while j - i < SHORT and (i > 0 or j < len(a)):
+            if i > 0 and k > 0 and words[i - 1] == instead[k - 1]:
                 i, k = i - 1, k - 1
-            else:
+            elif j < len(a) and m < len(b) and words[j] == instead[m]:
                 j, m = j + 1, m + 1
-        if text := "".join(a[i:j]).strip():
-            found.append((text, "".join(b[k:m]).strip()))
+            else:
+                break
+        if j > i:
+            found.append((old[a[i].start() : a[j - 1].end()], new[b[k].start() : b[m - 1].end()] if m > k else ""))
     return found
-
-
-def _alike(a: list[str], b: list[str], i: int, k: int) -> bool:
-    """Whether the pieces before these places are the same."""
-    return 0 < i <= len(a) and 0 < k <= len(b) and a[i - 1] == b[k - 1]
 
 
 def _replace(step: Step, replaced: Sequence[tuple[str, str]]) -> Step:
     text = step.text
     for old, new in replaced:
-        text = re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _, new=new: new, text)
+        text = re.sub(_whole(old), lambda _, new=new: new, text)
     text = re.sub(r"\s+([,.;:!?])", r"\1", " ".join(text.split()))
     return step if text == step.text or not text else replace(step, text=text, accepted=False)
+
+
+def _whole(text: str) -> str:
+    """A pattern that finds a text where no word is cut."""
+    before, after = (r"(?<!\w)" if text[0].isalnum() else ""), (r"(?!\w)" if text[-1].isalnum() else "")
+    return before + re.escape(text) + after
