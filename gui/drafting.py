@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from core.rationales.drafts import CHECKS, DRAFTS, how_far
+from core.rationales.running import CHECKS, DRAFTS, how_far
 from gui.jobs import Jobs
 from gui.rationale_run import Options, RationaleRun
 from gui.rationale_words import verdict_words

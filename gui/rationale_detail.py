@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from core.project.records import Evidence, Example, Step
@@ -261,6 +261,8 @@ class RationaleDetail(Detail):
 def _tool(action: QAction) -> QToolButton:
     """A button for an action, that leaves the cursor where it is when it is clicked."""
     button = QToolButton(autoRaise=True)
+    if key := action.shortcut().toString(QKeySequence.SequenceFormat.NativeText):
+        action.setToolTip(f"{action.text()} ({key})")
     button.setDefaultAction(action)
     button.setAccessibleName(action.text())
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)

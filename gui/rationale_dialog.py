@@ -21,7 +21,7 @@ from core import paths
 from core.errors import UserError
 from core.project.records import Example, Run
 from core.questions.prompts import Prompts, load_prompts
-from core.rationales.drafts import DRAFTS, how_far
+from core.rationales.running import DRAFTS, how_far
 from gui import style
 from gui.ask_dialog import duration
 from gui.labels import plain

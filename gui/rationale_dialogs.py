@@ -8,7 +8,9 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QPlainTextEdit, QSpinBox
 
 from core.project.records import Example, ExampleFilter
 from core.questions.prompts import REWRITES, Prompts
-from core.rationales.drafts import CHECKS, CheckOptions, RationaleOptions
+from core.rationales.checks import CheckOptions
+from core.rationales.drafts import RationaleOptions
+from core.rationales.running import CHECKS
 from gui.ask_dialog import MOST_SEEDS, left
 from gui.labels import quiet
 from gui.rationale_dialog import RationaleDialog

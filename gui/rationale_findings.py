@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.project.project import Project
 from core.project.records import Example
-from core.rationales.drafts import CHECKS, DRAFTS
+from core.rationales.running import CHECKS, DRAFTS
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from core.engine.requests import Loaded, Loading
 from core.project.project import Project
 from core.project.records import Rationale
-from core.rationales import drafts
-from core.rationales.drafts import CHECKS, DRAFTS, CheckOptions, RationaleItem, RationaleOptions
+from core.rationales import checks, drafts
+from core.rationales.checks import CheckOptions
+from core.rationales.drafts import RationaleOptions
 from core.rationales.records import Checked, NothingDrafted, Progress
+from core.rationales.running import CHECKS, DRAFTS, RationaleItem
 from core.retrying import Restarted
 from gui.jobs import Job, Status
 from gui.running import ModelWork
@@ -42,9 +44,10 @@ class RationaleRun(ModelWork):
     def _items(self, job: Job) -> Iterator[RationaleItem]:
         assert job.worker is not None
         if self.options is None:
-            return drafts.resume_rationales(self.project, job.worker, cancelled=job.cancelled, kind=self.kind)
+            resume = checks.resume_checks if self.kind == CHECKS else drafts.resume_rationales
+            return resume(self.project, job.worker, cancelled=job.cancelled)
         if isinstance(self.options, CheckOptions):
-            return drafts.check_rationales(self.project, job.worker, self.options, job.cancelled)
+            return checks.check_rationales(self.project, job.worker, self.options, job.cancelled)
         return drafts.draft_rationales(self.project, job.worker, self.options, job.cancelled)
 
     def _take(self, job: Job, item: RationaleItem) -> None:

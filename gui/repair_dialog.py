@@ -73,7 +73,7 @@ class RepairDialog(QDialog):
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE)
         changes = repair.changes(self._before, self._example.rationale)
-        same = bool(changes.replaced or changes.dropped)
+        self._any_change = same = bool(changes.replaced or changes.dropped)
         self.same_words = QRadioButton(self.tr("The &same words: what I changed here, where it stands in others"))
         self.by_model = QRadioButton(self.tr("Let a &model do it, as this example shows"))
         self.same_words.setEnabled(same)
@@ -87,7 +87,7 @@ class RepairDialog(QDialog):
         self.most.setRange(1, MOST)
         self.most.setValue(20)
         self.most.setAccessibleName(self.tr("Rows at most"))
-        self.find = QPushButton(self.tr("&Find similar rows"))
+        self.look = QPushButton(self.tr("&Find similar rows"))
         form = QFormLayout()
         form.setHorizontalSpacing(style.DOUBLE)
         form.addRow(self.tr("M&odel"), self.model)
@@ -100,7 +100,7 @@ class RepairDialog(QDialog):
         self.progress = QProgressBar()
         self.progress.setAccessibleName(self.tr("How far the search is"))
         self.state = plain()
-        row.addWidget(self.find)
+        row.addWidget(self.look)
         row.addWidget(self.progress, 1)
         column.addLayout(row)
         column.addWidget(self.state)
@@ -127,7 +127,7 @@ class RepairDialog(QDialog):
         return self.results
 
     def _connect(self) -> None:
-        self.find.clicked.connect(self._find)
+        self.look.clicked.connect(self._look)
         self.model.changed.connect(self._show_state)
         self.same_words.toggled.connect(self._show_state)
         self.instruction.textChanged.connect(self._show_state)
@@ -148,7 +148,7 @@ class RepairDialog(QDialog):
         said = " ".join(self.instruction.text().split()) if self.by_model.isChecked() else ""
         return Repair(self._before, self._example.rationale, said)
 
-    def _find(self) -> None:
+    def _look(self) -> None:
         if self._job is not None:
             self._job.cancel()
             return
@@ -156,7 +156,14 @@ class RepairDialog(QDialog):
         if model is None:
             return
         self._show_found(Found())
-        search = RepairSearch(self._session.project, model.path, self._example.id, self._repair(), self.most.value())
+        search = RepairSearch(
+            self._session.project,
+            model.path,
+            self._example.id,
+            self._repair(),
+            self.most.value(),
+            writes=self.by_model.isChecked(),
+        )
         self._job = job = self._jobs.start("model", self.tr("Looking for similar rows"), search, in_bar=False)
         job.status_changed.connect(self._show_progress)
         job.ended.connect(lambda state: self._end(search, job, state))
@@ -187,7 +194,8 @@ class RepairDialog(QDialog):
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             item.setCheckState(0, Qt.CheckState.Checked)
             self.list.addTopLevelItem(item)
-        self.list.setCurrentItem(self.list.topLevelItem(0))
+        if (first := self.list.topLevelItem(0)) is not None:
+            self.list.setCurrentItem(first)
         if not found.proposals:
             self.state.setText(self.tr("No other rationale would change.") if self._job is None else "")
         self._show_state()
@@ -199,14 +207,14 @@ class RepairDialog(QDialog):
         by_model = self.by_model.isChecked()
         self._changes.setVisible(not by_model)
         self.instruction.setVisible(by_model)
-        lacking = by_model and not self.instruction.text().strip()
-        self.find.setText(self.tr("S&top") if searching else self.tr("&Find similar rows"))
-        self.find.setEnabled(searching or (self.model.model is not None and not lacking))
-        self.find.setDefault(not found)
+        lacking = not self._any_change and not self.instruction.text().strip()
+        self.look.setText(self.tr("S&top") if searching else self.tr("&Find similar rows"))
+        self.look.setEnabled(searching or (self.model.model is not None and not lacking))
+        self.look.setDefault(not found)
         self.progress.setVisible(searching)
         for widget in (self.model, self.most, self.same_words, self.by_model, self.instruction):
             widget.setEnabled(not searching)
-        self.same_words.setEnabled(not searching and bool(self._changes.text()))
+        self.same_words.setEnabled(not searching and self._any_change)
         self.results.setVisible(found)
         self._show_ticked()
 
@@ -219,7 +227,7 @@ class RepairDialog(QDialog):
             self.state.setText(words.format(count, len(self._found.proposals)))
 
     def _show_preview(self) -> None:
-        place = self.list.indexOfTopLevelItem(self.list.currentItem()) if self.list.currentItem() else -1
+        place = self.list.currentIndex().row()
         if 0 <= place < len(self._found.proposals):
             one = self._found.proposals[place]
             self.preview.show_steps(one.before, one.after)

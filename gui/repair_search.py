@@ -29,11 +29,12 @@ class Found:
 
 
 class RepairSearch(ModelWork):
-    """Words are changed where they stand. With an instruction, a model writes the most similar ones anew."""
+    """Words are changed where they stand, or where it `writes`, the model does the same to the most similar ones."""
 
-    def __init__(self, project: Project, model: Path, example_id: int, wanted: Repair, most: int) -> None:
+    def __init__(self, project: Project, model: Path, example_id: int, wanted: Repair, most: int, writes: bool) -> None:
         super().__init__()
         self.project, self.model, self.example_id, self.wanted, self.most = project, model, example_id, wanted, most
+        self.writes = writes
         self.found = Found()
 
     def _do(self, job: Job) -> None:
@@ -43,15 +44,14 @@ class RepairSearch(ModelWork):
     def _search(self, job: Job) -> Iterator[Any]:
         assert job.worker is not None
         others = [id for id in self.project.example_ids(ExampleFilter(rationale=True)) if id != self.example_id]
-        writes = bool(self.wanted.instruction)
-        changed = {} if writes else self._literal(job, others)
-        among = others if writes else list(changed)
+        changed = {} if self.writes else self._literal(job, others)
+        among = others if self.writes else list(changed)
         if not among:
             return
         near = yield from repair.similar(
             self.project, job.worker, self.model, self.example_id, among, self.most, job.cancelled
         )
-        if writes and near:
+        if self.writes and near:
             changed = yield from self._write(job, [id for id, _ in near])
         there = [(changed[id], likeness) for id, likeness in near if id in changed]
         self.found = Found(tuple(one for one, _ in there), tuple(likeness for _, likeness in there))
