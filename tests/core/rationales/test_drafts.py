@@ -36,7 +36,7 @@ from core.runs import CRASHED
 from core.worker import Worker
 from tests.data.gguf_tiny import write_tiny
 
-STARTER = RationaleOptions(paths.starter_model(), engine=EngineSettings(sequences=4))
+STARTER = RationaleOptions(paths.starter_model(), engine=EngineSettings(sequences=4, threads=1))
 LOADED = Loaded("starter", "CPU", 0, 2, 4096, 16, "starter")
 GOOD = Verdict(True, False, 1.0, "said", "nothing", 2.5, None)
 BAD = Verdict(False, False, 0.0, "wrong", "nothing", 0.5, None)
@@ -107,7 +107,9 @@ def test_equal_seeds_give_equal_rationales_and_the_checks_agree_with_those_made_
     assert steps_of(project, asked) == first
     drafted = project.scores("rationale_gain")
     checked = [
-        item for item in check_rationales(project, worker, CheckOptions(STARTER.model)) if isinstance(item, Checked)
+        item
+        for item in check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
+        if isinstance(item, Checked)
     ]
     assert {item.example_id for item in checked} == set(asked)
     for item in checked:
@@ -239,7 +241,7 @@ def test_a_check_is_kept_beside_the_steps_and_goes_on(
     monkeypatch.setattr(checks, "check_job", judging_job)
     early = (Step("It was 1902."), Step("So 1902."))
     project.set_rationales(dict.fromkeys(asked, (early, 0)))
-    job = check_rationales(project, worker, CheckOptions(STARTER.model))
+    job = check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
     next(item for item in job if isinstance(item, Checked))
     job.close()
     assert project.scored(project.runs()[-1].id) == {asked[0]}
@@ -255,7 +257,7 @@ def test_what_was_found_of_steps_that_were_edited_meanwhile_is_not_kept(
 ) -> None:
     monkeypatch.setattr(checks, "check_job", judging_job)
     project.set_rationales({id: ((Step("So 1902."),), 0) for id in asked})
-    job = check_rationales(project, worker, CheckOptions(STARTER.model))
+    job = check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
     next(item for item in job if isinstance(item, Loaded))
     project.set_rationales({asked[0]: ((Step("Other."),), 0)})
     assert [item.example_id for item in job if isinstance(item, Checked)] == asked[1:]
@@ -308,7 +310,7 @@ def test_a_model_that_needs_a_passage_is_given_none_without(project: Project, wo
     with pytest.raises(UserError, match="No accepted question"):
         list(draft_rationales(project, worker, STARTER))
     with pytest.raises(UserError, match="no rationale to check"):
-        list(check_rationales(project, worker, CheckOptions(STARTER.model)))
+        list(check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine)))
 
 
 def test_a_style_without_prompts_for_it_is_refused(
