@@ -20,6 +20,7 @@ from core.rationales.running import (
     keep_verdict,
     model_and_prompts,
     resumed,
+    same,
     start,
 )
 from core.retrying import Retries
@@ -75,7 +76,7 @@ class _Checking(RationaleRun):
 
     def _commit(self, subject: Subject, item: Judged) -> Iterator[Checked]:
         example, verdict = self.project.example(subject.example_id), item.verdict
-        if subject.present != tuple(step.text for step in example.rationale):
+        if not same(subject, example):
             return  # it was edited meanwhile: what was found is about other steps
         scores = keep_verdict(self.project, self.run_id, example, verdict)
         self.made += 1

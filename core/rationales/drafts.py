@@ -25,6 +25,7 @@ from core.rationales.running import (
     keep_verdict,
     model_and_prompts,
     resumed,
+    same,
     start,
 )
 from core.retrying import Retries
@@ -144,7 +145,7 @@ class _Drafting(RationaleRun):
     def _commit(self, subject: Subject, item: Drafted) -> Iterator[Rationale]:
         example, best = self.project.example(subject.example_id), item.candidates[0]
         drafts = [[self._step(example, one) for one in candidate.steps] for candidate in item.candidates]
-        adopted = not example.rationale and not self.settings["instruction"]
+        adopted = same(subject, example) and not example.rationale and not self.settings["instruction"]
         if adopted:
             keep_verdict(self.project, self.run_id, replace(example, rationale=tuple(drafts[0])), best.verdict)
         for slot in reversed(range(len(drafts))):

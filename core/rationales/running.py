@@ -116,6 +116,12 @@ def subject_of(project: Project, example: Example) -> Subject:
     return Subject(example.id, question, answer, example.answer, passage, example.context, present)
 
 
+def same(subject: Subject, example: Example) -> bool:
+    """Whether question, answer and steps are still those that the model was shown."""
+    present = tuple(step.text for step in example.rationale)
+    return (subject.question, subject.answer, subject.present) == (*prompt_and_answer(example), present)
+
+
 def misplaced(project: Project, example: Example) -> list[int]:
     """The steps, counted from 1, whose citation does not stand at its place in the document."""
     return [

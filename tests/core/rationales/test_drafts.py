@@ -150,6 +150,17 @@ def test_steps_that_are_there_are_left_as_they_are(
     assert project.scores("rationale_gain").keys() == set(asked[1:])
 
 
+def test_steps_to_an_answer_that_was_changed_meanwhile_stay_drafts(
+    project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "draft_job", fake_job)
+    job = draft_rationales(project, worker, STARTER)
+    next(item for item in job if isinstance(item, Rationale))
+    project.edit_example(asked[2], answer="Lanrick")
+    assert (asked[2], 0) in made(job)
+    assert project.example(asked[2]).rationale == ()
+
+
 def test_a_run_goes_on_with_what_is_left_and_only_that(
     project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
