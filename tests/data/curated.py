@@ -55,6 +55,8 @@ def add_topics(project: Project, model: Path, each: int, width: int = 64, seed: 
     for number, (topic, (question, answer)) in enumerate(TOPICS.items()):
         rows = [(f"{question} ({topic} {place})", f"{answer} {place}") for place in range(each)]
         some = add_rows(project, rows, document=topic)
-        give_vectors(project, model, some, (middles[number] + 0.1 * chance.standard_normal((each, width))).astype("f4"))
+        give_vectors(
+            project, model, some, (middles[number] + 0.02 * chance.standard_normal((each, width))).astype("f4")
+        )
         ids += some
     return ids

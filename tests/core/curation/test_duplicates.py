@@ -9,7 +9,7 @@ import pytest
 
 from core.curation import duplicates
 from core.curation.duplicates import Duplicates, duplicates_job, find, keep_best, semantic_blocks
-from core.curation.leaks import HeldOut, leaks, of_dataset
+from core.curation.leaks import HeldOut, leaks, of_dataset, of_file
 from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import ExampleDraft
@@ -18,7 +18,8 @@ from core.worker import Worker
 from tests.data.curated import add_rows, give_vectors
 from tests.data.gguf_tiny import write_tiny
 
-LONG = "the captain of the river boat who watches from the northern shore while his sailors mend their old white sails"  # 17 words without articles
+# 17 words without articles, with 15 shingles.
+LONG = "the captain of the river boat who watches from the northern shore while his sailors mend their old white sails"
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +175,20 @@ def test_the_rows_of_a_dataset_that_are_not_trained_on_are_held_out(project: Pro
     assert [(leak.example_id, leak.kind) for leak in found] == [(ids[2], "near")]  # punctuation aside
     with pytest.raises(UserError, match="There is no dataset “none”"):
         of_dataset(project, "none")
+
+
+def test_the_rows_of_a_file_are_held_out_whatever_its_columns(tmp_path: Path) -> None:
+    file = tmp_path / "quiz.jsonl"
+    file.write_text('{"question": "What is ice?", "answer": "Water."}\n{"question": "Why?", "answer": ""}\n', "utf-8")
+    assert of_file(file) == [HeldOut(1, "What is ice?", "What is ice? Water."), HeldOut(2, "Why?")]
+    file.write_text('{"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Ice?"}, '
+                    '{"role": "assistant", "content": "Water."}]}\n', "utf-8")  # fmt: skip
+    assert of_file(file) == [HeldOut(1, "Ice?", "Ice? Water.")]
+    file.write_text("code,said\n7,What is ice?\n", "utf-8")
+    assert of_file(file) == [HeldOut(2, "7\nWhat is ice?")]
+    file.write_text('{"question": "What is ice?"}\n{"question": \n', "utf-8")
+    with pytest.raises(UserError, match=r"1 of 2 rows of quiz.jsonl cannot be read, the first on line 2: .* Correct"):
+        of_file(file)
 
 
 def test_a_choice_is_compared_as_it_is_exported(project: Project) -> None:
