@@ -5,22 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QKeySequence, QTextCursor
-from PySide6.QtTest import QTest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QToolButton
 from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.documents.passages import rectangles, sentences
-from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, Evidence, ExampleDraft, RunSettings, ScoreRow, Step
-from core.rationales.checks import CheckOptions
-from core.rationales.drafts import RationaleOptions
 from core.worker import Worker
-from gui.jobs import Job, Jobs
+from gui.jobs import Jobs
 from gui.panels.rationales import RationalesPanel
 from gui.pictures import Pictures
 from gui.rationale_dialogs import CheckDialog, DraftDialog, RewriteDialog
@@ -146,8 +142,7 @@ def test_steps_are_accepted_by_keys_one_after_the_other(panel: RationalesPanel, 
     assert [step.accepted for step in project.example(1).rationale] == [True, True]
     qtbot.keyClick(steps, Qt.Key.Key_Z, CONTROL)
     assert [step.accepted for step in project.example(1).rationale] == [True, False]
-    assert steps.rows[0].tick.isChecked()
-    assert not steps.rows[1].tick.isChecked()
+    assert [row.tick.accessibleName() for row in steps.rows] == ["Step 1 is accepted", "Step 2 is not accepted yet"]
     steps.rows[1].tick.click()
     assert project.example(1).rationale[1].accepted
 
@@ -181,3 +176,310 @@ def test_enter_at_the_end_begins_a_step_and_enter_inside_splits(panel: Rationale
     assert texts(panel) == [FIRST, "In other words", SECOND]
     panel.undo()
     assert texts(panel) == [FIRST, SECOND]
+
+
+def test_steps_are_moved_merged_and_removed_by_keys(panel: RationalesPanel, qtbot: QtBot) -> None:
+    steps = panel.detail.steps
+    steps.setFocus()
+    qtbot.keyClick(steps, Qt.Key.Key_Down)
+    qtbot.keyClick(steps, Qt.Key.Key_Up, ALT)
+    assert texts(panel) == [SECOND, FIRST]
+    assert steps.current == 0
+    qtbot.keyClick(steps, Qt.Key.Key_Down, ALT)
+    assert texts(panel) == [FIRST, SECOND]
+    qtbot.keyClick(steps, "M")
+    assert texts(panel) == [f"{FIRST} {SECOND}"]
+    cited = panel.session.project.example(1).rationale[0].cited
+    assert cited == sentence(panel.session.project, 0, 1)
+    qtbot.keyClick(steps, "U")
+    assert texts(panel) == [FIRST, SECOND]
+    steps.choose(1)
+    qtbot.keyClick(steps, Qt.Key.Key_Delete)
+    assert texts(panel) == [FIRST]
+    qtbot.keyClick(steps, Qt.Key.Key_Delete)
+    assert texts(panel) == []
+    assert panel.detail.begin.isVisible()
+    panel.undo()
+    panel.undo()
+    assert texts(panel) == [FIRST, SECOND]
+    assert not panel.detail.begin.isVisible()
+
+
+def test_keys_that_move_or_remove_mean_no_row_of_the_list(panel: RationalesPanel, qtbot: QtBot) -> None:
+    qtbot.keyClick(panel.view, Qt.Key.Key_Delete)
+    qtbot.keyClick(panel.view, Qt.Key.Key_Down, ALT)
+    assert texts(panel) == [FIRST, SECOND]
+
+
+def test_no_key_fires_while_a_step_is_written(panel: RationalesPanel, qtbot: QtBot) -> None:
+    steps = panel.detail.steps
+    before = panel.session.project.example(1).rationale
+    qtbot.keyClick(panel.view, "E")
+    field = steps.rows[0].field
+    for key in "anmicwtdgpkuj[]":
+        qtbot.keyClick(field, key)
+    qtbot.keyClick(field, Qt.Key.Key_Space)
+    assert field.text == f"{FIRST}anmicwtdgpkuj[] "
+    said = notices(panel)
+    qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert field.text == FIRST
+    assert steps.hasFocus()
+    assert said == ["The change was dropped."]
+    panel.find()
+    qtbot.keyClicks(panel.filters.search, "and")
+    assert panel.filters.search.text() == "and"
+    assert panel.session.project.example(1).rationale == before
+
+
+def test_what_is_written_is_kept_when_another_question_is_chosen(panel: RationalesPanel, qtbot: QtBot) -> None:
+    qtbot.keyClick(panel.view, "N")
+    field = panel.detail.steps.rows[1].field
+    qtbot.keyClicks(field, "A step  between")
+    panel.select_row(1)
+    assert texts(panel) == [FIRST, "A step between", SECOND]
+    assert panel.detail.steps.rows[1].field.text == "So it is Answer 1."
+    qtbot.keyClick(panel.view, "N")
+    panel.view.setFocus()  # without a word in it
+    assert texts(panel, 2) == [FIRST, "So it is Answer 1."]
+    assert len(panel.detail.steps.rows) == 2
+
+
+def test_the_first_step_is_written_where_there_is_none(panel: RationalesPanel, qtbot: QtBot) -> None:
+    panel.select_row(4)
+    detail = panel.detail
+    assert detail.begin.isVisible()
+    assert not detail.verdict.isVisible()
+    detail.add.click()
+    qtbot.keyClicks(detail.steps.rows[0].field, "Because.")
+    qtbot.keyClick(detail.steps.rows[0].field, Qt.Key.Key_Return, CONTROL)
+    assert texts(panel, 5) == ["Because."]
+    assert not detail.begin.isVisible()
+    assert detail.verdict.text() == "Not checked yet."
+
+
+# Citations
+
+
+def marks(panel: RationalesPanel) -> dict[str, tuple[object, ...]]:
+    page = panel.detail.source.page
+    shown = panel.session.project.page(1, page.number)
+    return {mark.meaning: mark.rectangles for mark in page.marks(1, shown)}
+
+
+def test_the_page_marks_what_the_current_step_cites_beside_the_evidence(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, steps = panel.session.project, panel.detail.steps
+    cited = sentence(project, 0, 1)
+    page = project.page(1, cited.page)
+    qtbot.waitUntil(lambda: panel.detail.source.page.number == cited.page)
+    found = marks(panel)
+    assert found["citation"] == tuple(rectangles(page, cited.start, cited.end))
+    assert found["evidence"] == panel.session.project.example(1).evidence.rectangles  # type: ignore[union-attr]
+    steps.choose(1)
+    assert "citation" not in marks(panel)
+    assert "evidence" in marks(panel)
+    assert steps.rows[0].citation.text().startswith("“")
+    assert steps.rows[0].citation.text().endswith(f"page {cited.page}")
+    assert steps.rows[1].citation.text() == "Inference: it cites nothing"
+    assert steps.rows[1].field.accessibleDescription() == "Inference: it cites nothing"
+
+
+def test_words_selected_on_the_page_are_cited(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, detail = panel.session.project, panel.detail
+    qtbot.waitUntil(lambda: detail.source.page.number > 0)
+    canvas = detail._canvas
+    page = canvas.page
+    assert page is not None
+    first, last = (canvas._placed(page.words[n].rectangle).center().toPoint() for n in (3, 6))
+    detail.steps.choose(1)
+    qtbot.mousePress(canvas.viewport(), Qt.MouseButton.LeftButton, pos=first)
+    qtbot.mouseMove(canvas.viewport(), last)
+    qtbot.mouseRelease(canvas.viewport(), Qt.MouseButton.LeftButton, pos=last)
+    text = page.text[page.words[3].start : page.words[6].end]
+    assert detail.selection == Evidence(page.number, page.words[3].start, page.words[6].end, text)
+    canvas.setFocus()
+    qtbot.keyClick(canvas, Qt.Key.Key_C, CONTROL)
+    assert QApplication.clipboard().text() == text
+    qtbot.keyClick(canvas, "C")
+    assert project.example(1).rationale[1].cited == Evidence(
+        page.number, page.words[3].start, page.words[6].end, text
+    )
+    assert detail.selection is None
+    qtbot.keyClick(canvas, "I")
+    assert project.example(1).rationale[1].cited is None
+
+
+def test_a_sentence_of_the_passage_is_picked_by_keyboard(
+    panel: RationalesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = sentence(panel.session.project, 0, 2)
+
+    def pick(dialog: SentencePicker) -> bool:
+        assert dialog.chosen is None or dialog.chosen.text
+        qtbot.keyClicks(dialog.search, wanted.text[4:30].lower())
+        assert dialog.chosen == wanted
+        dialog.search.clear()
+        row = dialog.list.currentRow()
+        qtbot.keyClick(dialog.search, Qt.Key.Key_Up)
+        assert dialog.list.currentRow() == row - 1
+        qtbot.keyClick(dialog.search, Qt.Key.Key_Down)
+        dialog.accept()
+        return bool(dialog.result())
+
+    monkeypatch.setattr(SentencePicker, "exec", pick)
+    panel.detail.steps.choose(1)
+    panel.detail.steps.setFocus()
+    qtbot.keyClick(panel.detail.steps, "C")
+    assert panel.session.project.example(1).rationale[1].cited == wanted
+
+
+# Drafts
+
+
+def test_a_draft_stands_beside_the_steps_with_the_words_that_differ(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, detail = panel.session.project, panel.detail
+    assert not detail.draft.isVisible()
+    qtbot.keyClick(panel.view, "W")
+    assert detail.draft.isVisible()
+    assert detail.draft.title.text() == "Candidate 1 of 2"  # the best, which became the steps
+    assert not detail.draft.take.isEnabled()
+    detail.steps.edit()
+    qtbot.keyClicks(detail.steps.rows[0].field, " indeed")
+    qtbot.keyClick(detail.steps.rows[0].field, Qt.Key.Key_Return, CONTROL)
+    assert detail.steps.rows[0].field.marked == ["indeed"]
+    assert detail.draft.take.isEnabled()
+    qtbot.keyClick(detail.steps, "]")
+    assert detail.draft.title.text() == "Candidate 2 of 2"
+    assert detail.draft.draft is not None
+    assert detail.draft.draft.slot == 1
+    qtbot.keyClick(detail.steps, "T")
+    assert texts(panel) == ["Another way to see row 0.", "Thus Answer 0."]
+    assert project.example(1).rationale_draft == detail.draft.draft.id
+    panel.undo()
+    assert texts(panel) == [f"{FIRST} indeed", SECOND]
+    qtbot.keyClick(detail.steps, "W")
+    assert detail.steps.rows[0].field.marked == []
+
+
+def test_a_new_draft_comes_up_beside_the_steps(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project = panel.session.project
+    run = project.start_run(run_settings("rationales"))
+    project.add_rationale(run, 1, 0, [Step("A shorter way.")], instruction=HOSTILE)
+    qtbot.waitUntil(lambda: len(panel.detail.draft._drafts) == 3)
+    panel.drafting.rewritten.emit([1])
+    assert panel.detail.draft.isVisible()
+    assert panel.detail.draft.title.text() == "Candidate 1 of 3"
+    assert panel.detail.draft.draft is not None
+    assert panel.detail.draft.draft.steps[0].text == "A shorter way."
+    assert HOSTILE in [label.text().partition(": “")[2].rstrip("”") for label in panel.detail.draft.findChildren(QLabel)]
+
+
+# The list and what was found
+
+
+def cells(panel: RationalesPanel, row: int) -> list[str]:
+    return [panel.model.data(panel.model.index(row, column)) for column in (STEPS, CITES, LEADS, GAIN)]
+
+
+def test_the_list_says_how_many_steps_cite_and_where_they_lead(panel: RationalesPanel, qtbot: QtBot) -> None:
+    assert cells(panel, 0) == ["2", "1", "✓", "1.80"]
+    assert cells(panel, 1) == ["2", "1", "–", ""]
+    assert cells(panel, 4) == ["–", "", "", ""]
+    hint = panel.model.data(panel.model.index(0, STEPS), Qt.ItemDataRole.AccessibleTextRole)
+    assert hint == "2 steps, 1 of which cite the document and 0 are accepted"
+    panel.filters.steps.setCurrentIndex(2)
+    assert panel.model.ids == [4, 5, 6]
+    panel.filters.steps.setCurrentIndex(1)
+    assert panel.model.ids == [1, 2, 3]
+    panel.filters.search.setText("another way, plain words")
+    panel.filters.clear()
+    panel.filters.search.setText("answer 2")
+    qtbot.waitUntil(lambda: panel.model.ids == [3])
+    panel.filters.clear()
+    panel.next_without()
+    assert panel.current_id() == 4
+
+
+def test_the_verdict_is_told_in_words_until_a_word_changes(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, detail = panel.session.project, panel.detail
+    verdict = "With these steps the model answers right; without them it does not (gain 1.80 nats a token)."
+    assert detail.verdict.text() == verdict
+    assert detail.faults.text() == "✕ Answer not in the last step alone: Too early."
+    qtbot.keyClick(panel.view, "A")
+    assert detail.verdict.text() == verdict  # who accepts a step changes no word of it
+    detail.steps.setFocus()
+    qtbot.keyClick(detail.steps, "M")
+    assert detail.verdict.text() == f"{verdict} That was before the last change: check it again."
+    panel.undo()
+    assert detail.verdict.text() == verdict
+    run = project.start_run(run_settings("rationale_check"))
+    rows = [ScoreRow(1, "rationale_leads", 0), ScoreRow(1, "question_alone", 1), ScoreRow(1, "rationale_gain", -0.5)]
+    project.add_scores(run, rows)
+    qtbot.waitUntil(lambda: "answers wrong" in detail.verdict.text())
+    assert detail.verdict.text().endswith("without them it answers right (loss 0.50 nats a token).")
+    assert cells(panel, 0)[2:] == ["!", "−0.50"]
+
+
+def test_hostile_text_is_shown_as_it_is(panel: RationalesPanel, qtbot: QtBot) -> None:
+    panel.session.project.set_rationales({1: ([Step(HOSTILE)], 0)})
+    panel.session.project.edit_example(1, question=HOSTILE, answer=HOSTILE)
+    qtbot.waitUntil(lambda: panel.detail.question.text() == HOSTILE)
+    assert panel.detail.answer.text() == f"Answer: {HOSTILE}"
+    assert panel.detail.steps.rows[0].field.text == HOSTILE
+    for label in panel.findChildren(QLabel):
+        assert label.textFormat() == Qt.TextFormat.PlainText or not label.text()
+    panel.grab()
+
+
+def test_an_example_without_a_document_has_inferences_only(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, said = panel.session.project, notices(panel)
+    run = project.start_run(run_settings("import"))
+    context = (("system", "Be brief."), ("user", "2 + 2?"), ("assistant", "4."))
+    id = project.add_example(
+        run, ExampleDraft(None, 0, "imported", "And twice that?", "8", None, context=context, rationale=(Step("2·4"),))
+    )
+    qtbot.waitUntil(lambda: panel.model.row_of(id) >= 0)
+    panel.select_row(panel.model.row_of(id))
+    source = panel.detail.source
+    assert source.conversation.isVisible()
+    assert "4." in source.conversation.toPlainText()
+    assert source._told.text() == "Be brief."
+    qtbot.keyClick(panel.view, "C")
+    assert said[-1].endswith("its steps are inferences.")
+
+
+def test_a_project_that_is_only_read_lets_nothing_be_changed(panel: RationalesPanel, qtbot: QtBot) -> None:
+    path = panel.session.project.path
+    panel.session.close()
+    panel.session.open(path, read_only=True)
+    before = panel.session.project.example(1).rationale
+    for key in "ANMIT":
+        qtbot.keyClick(panel.view, key)
+    panel.detail.steps.rows[0].tick.click()
+    assert panel.session.project.example(1).rationale == before
+    assert panel.detail.steps.rows[0].field.isReadOnly()
+    assert not panel.draft_button.isEnabled()
+
+
+def test_empty_projects_say_what_to_do_first(panel: RationalesPanel, qtbot: QtBot, tmp_path: Path) -> None:
+    panel.session.project.set_rationales({id: ((), 0) for id in (1, 2, 3)})
+    panel.filters.steps.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: panel.empty.head.text() == "No steps yet")
+    assert panel.empty.button.text() == "Draft…"
+    panel.session.create(tmp_path / "empty.elenchus")
+    assert panel.empty.head.text() == "No questions yet"
+    with qtbot.waitSignal(panel.questions_wanted):
+        panel.empty.button.click()
+
+
+def test_everything_can_be_reached_and_has_a_name(panel: RationalesPanel, qtbot: QtBot) -> None:
+    for button in panel.findChildren(QToolButton):
+        assert button.accessibleName() or not button.isVisible()
+    steps = panel.detail.steps
+    for widget in (panel.view, panel.filters.search, steps, steps.rows[0].field, panel.detail.draft):
+        assert widget.accessibleName()
+    order = [panel.draft_button]
+    while (following := order[-1].nextInFocusChain()) is not panel.draft_button:
+        order.append(following)
+    wanted = (panel.filters.search, panel.view, steps, steps.rows[0].field, steps.rows[1].field, panel.detail._canvas)
+    places = [order.index(widget) for widget in wanted]
+    assert places == sorted(places)
