@@ -1,11 +1,11 @@
 """The commands that work on a project: from PDFs to examples, their review and their export."""
 
 import argparse
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from core import paths
-from core.commands.console import ProgressLine, interruptible, opened, print_json, say
+from core.commands.console import ProgressLine, followed, interruptible, opened, print_json, say
 from core.errors import Cancelled, UserError
 
 
@@ -168,21 +168,6 @@ def review(options: argparse.Namespace) -> None:
     say(f"{len(options.ids)} examples are {options.state}.")
 
 
-def export(options: argparse.Namespace) -> None:
-    from core.exchange.export import export
-    from core.project.project import Project
-
-    with opened(Project, options.project) as project:
-        progress, done = ProgressLine("Exporting"), None
-        for done in export(project, options.out, options.format, options.state, options.plain, options.of_run):
-            progress.show(f"{done.rows} of {done.total}")
-        if done:
-            mixed = f", {done.mixed} of which the run mixes in," if done.mixed else ""
-            progress.end(f"Wrote {done.rows} examples{mixed} to {done.path} and a dataset card to {done.card}.")
-        if done and done.quarantined:
-            say(f"{done.quarantined} were quarantined: their evidence was not found at its place in the document.")
-
-
 def similar(options: argparse.Namespace) -> None:
     """`elenchus similar`: what is nearest to a text by the cosine of the model's vectors, which the project keeps."""
     from core.project.embedding import embed
@@ -197,7 +182,7 @@ def similar(options: argparse.Namespace) -> None:
             rows = [(one.id, f"{one.question} {one.answer}") for one in project.iter_examples()]
         progress = ProgressLine("Making vectors")
         steps = embed(project, worker, model, [text for _, text in rows] + [options.text], stopped)
-        *vectors, wanted = _followed(steps, progress)
+        *vectors, wanted = followed(steps, progress)
         found = sorted(((float(row @ wanted), *text) for row, text in zip(vectors, rows, strict=True)), reverse=True)
     if not found:
         say(f"The project has no {options.of} yet.")
@@ -206,15 +191,3 @@ def similar(options: argparse.Namespace) -> None:
             print_json({"id": id, "similarity": likeness, "text": text})
         else:
             print(f"{likeness:.3f}  {id}  {' '.join(text.split())}")
-
-
-def _followed(steps: Generator[Any, None, Any], progress: ProgressLine) -> Any:
-    """Shows how far something is that yields `done` of `total`, or Loading; gives its result."""
-    while True:
-        try:
-            item = next(steps)
-        except StopIteration as stop:
-            progress.end()
-            return stop.value
-        loading = getattr(item, "fraction", None)
-        progress.show(f"{item.done} of {item.total}" if loading is None else f"loading the model, {loading:.0%}")

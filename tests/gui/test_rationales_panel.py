@@ -12,11 +12,14 @@ from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.documents.passages import rectangles, sentences
+from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, Evidence, ExampleDraft, RunSettings, ScoreRow, Step
+from core.rationales.checks import CheckOptions
+from core.rationales.drafts import RationaleOptions
 from core.worker import Worker
-from gui.jobs import Jobs
+from gui.jobs import Job, Jobs
 from gui.panels.rationales import RationalesPanel
 from gui.pictures import Pictures
 from gui.rationale_dialogs import CheckDialog, DraftDialog, RewriteDialog
@@ -300,9 +303,7 @@ def test_words_selected_on_the_page_are_cited(panel: RationalesPanel, qtbot: QtB
     qtbot.keyClick(canvas, Qt.Key.Key_C, CONTROL)
     assert QApplication.clipboard().text() == text
     qtbot.keyClick(canvas, "C")
-    assert project.example(1).rationale[1].cited == Evidence(
-        page.number, page.words[3].start, page.words[6].end, text
-    )
+    assert project.example(1).rationale[1].cited == Evidence(page.number, page.words[3].start, page.words[6].end, text)
     assert detail.selection is None
     qtbot.keyClick(canvas, "I")
     assert project.example(1).rationale[1].cited is None
@@ -370,7 +371,9 @@ def test_a_new_draft_comes_up_beside_the_steps(panel: RationalesPanel, qtbot: Qt
     assert panel.detail.draft.title.text() == "Candidate 1 of 3"
     assert panel.detail.draft.draft is not None
     assert panel.detail.draft.draft.steps[0].text == "A shorter way."
-    assert HOSTILE in [label.text().partition(": “")[2].rstrip("”") for label in panel.detail.draft.findChildren(QLabel)]
+    assert HOSTILE in [
+        label.text().partition(": “")[2].rstrip("”") for label in panel.detail.draft.findChildren(QLabel)
+    ]
 
 
 # The list and what was found
@@ -461,7 +464,7 @@ def test_a_project_that_is_only_read_lets_nothing_be_changed(panel: RationalesPa
 
 
 def test_empty_projects_say_what_to_do_first(panel: RationalesPanel, qtbot: QtBot, tmp_path: Path) -> None:
-    panel.session.project.set_rationales({id: ((), 0) for id in (1, 2, 3)})
+    panel.session.project.set_rationales(dict.fromkeys((1, 2, 3), ((), 0)))
     panel.filters.steps.setCurrentIndex(1)
     qtbot.waitUntil(lambda: panel.empty.head.text() == "No steps yet")
     assert panel.empty.button.text() == "Draft…"
@@ -472,7 +475,7 @@ def test_empty_projects_say_what_to_do_first(panel: RationalesPanel, qtbot: QtBo
 
 
 def test_everything_can_be_reached_and_has_a_name(panel: RationalesPanel, qtbot: QtBot) -> None:
-    for button in panel.findChildren(QToolButton):
+    for button in panel.detail.findChildren(QToolButton):
         assert button.accessibleName() or not button.isVisible()
     steps = panel.detail.steps
     for widget in (panel.view, panel.filters.search, steps, steps.rows[0].field, panel.detail.draft):
@@ -483,3 +486,191 @@ def test_everything_can_be_reached_and_has_a_name(panel: RationalesPanel, qtbot:
     wanted = (panel.filters.search, panel.view, steps, steps.rows[0].field, steps.rows[1].field, panel.detail._canvas)
     places = [order.index(widget) for widget in wanted]
     assert places == sorted(places)
+
+
+# Runs
+
+
+def running(panel: RationalesPanel) -> Job:
+    (job,) = panel.jobs.active
+    return job
+
+
+def drafting(**changes: object) -> RationaleOptions:
+    few = RationaleOptions(paths.starter_model(), candidates=1, seed=5, engine=EngineSettings(sequences=2))
+    return replace(few, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def asked(panel: RationalesPanel, qtbot: QtBot) -> list[int]:
+    """Questions that the starter model can explain: their answers stand in their evidence."""
+    project = panel.session.project
+    told = ((0, "How long is the River Tirrow?", "38 kilometres"), (1, "When was Sarnholt founded?", "1287"))
+    ids = []
+    for number, question, answer in told:
+        passage = next(one for one in project.passages() if answer in one.text)
+        number_of_page, start, end = passage.parts[0]
+        text = project.page_text(passage.document_id, number_of_page)
+        first, last = next((a, b) for a, b in sentences(text[start:end]) if answer in text[start + a : start + b])
+        page = project.page(passage.document_id, number_of_page)
+        place = (start + first, start + last)
+        found = Evidence(number_of_page, *place, text[slice(*place)], tuple(rectangles(page, *place)))
+        ids.append(project.add_example(1, ExampleDraft(passage.id, 90 + number, "factual", question, answer, found)))
+    project.set_state(ids, "accepted")
+    qtbot.waitUntil(lambda: panel.model.row_of(ids[-1]) >= 0)
+    return ids
+
+
+def test_steps_are_drafted_and_checked_by_the_starter_model(
+    panel: RationalesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, asked: list[int]
+) -> None:
+    project, said, detail = panel.session.project, notices(panel), panel.detail
+    panel.select_row(panel.model.row_of(asked[0]))
+    monkeypatch.setattr(DraftDialog, "options", lambda _: drafting(examples=tuple(asked)))
+    monkeypatch.setattr(DraftDialog, "exec", lambda dialog: dialog.done(1) or True)
+    qtbot.keyClick(panel.view, "D")
+    assert not panel.draft_button.isEnabled()
+    panel.check()
+    assert "Wait for the end" in said[-1]
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    assert said[-1] == "Steps were drafted for 2 questions."
+    qtbot.waitUntil(lambda: detail.steps.rows != [] and detail.verdict.isVisible())
+    steps = project.example(asked[0]).rationale
+    assert [row.field.text for row in detail.steps.rows] == [step.text for step in steps]
+    assert any(step.cited for step in steps)
+    assert detail.verdict.text() not in ("", "Not checked yet.")
+    qtbot.waitUntil(panel.draft_button.isEnabled)
+
+    engine = EngineSettings(sequences=2)
+    monkeypatch.setattr(
+        CheckDialog, "options", lambda dialog: CheckOptions(paths.starter_model(), dialog.examples, 0, engine)
+    )
+    monkeypatch.setattr(CheckDialog, "exec", lambda dialog: dialog.done(1) or True)
+    qtbot.keyClick(panel.view, "K")
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    qtbot.waitUntil(lambda: said[-1] == detail.verdict.text())
+    assert project.scored(project.runs()[-1].id) == {asked[0]}
+
+
+def test_a_run_that_is_cancelled_is_offered_to_be_resumed(
+    panel: RationalesPanel, qtbot: QtBot, asked: list[int]
+) -> None:
+    project, offers = panel.session.project, []
+    panel.session.offer_made.connect(lambda *offer: offers.append(offer))
+    panel.drafting.start(drafting(examples=tuple(asked), engine=EngineSettings(sequences=1)))
+    job = running(panel)
+    qtbot.waitUntil(
+        lambda: bool(project.runs()[-1].request.kind == "rationales" and project.runs()[-1].id > 2), timeout=LONG
+    )
+    with qtbot.waitSignal(job.ended, timeout=LONG):
+        job.cancel()
+    assert offers[-1][0] == "Drafting steps stopped: 0 of 2 questions are done."
+    dialog = DraftDialog(panel.session, [asked[0]], panel)
+    qtbot.addWidget(dialog)
+    assert dialog.resume.text() == "&Resume (0 of 2)"
+    dialog.resume.click()
+    assert dialog.resumes
+    offers[-1][2]()
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    assert len(project.rationales_of_run(project.runs()[-1].id)) == 2
+    assert project.last_unfinished_run("rationales") is None
+
+
+def test_an_interrupted_run_is_told_of_when_the_project_opens(panel: RationalesPanel) -> None:
+    project = panel.session.project
+    project.start_run(run_settings("rationale_check"))
+    path = project.path
+    panel.session.close()
+    said = notices(panel)
+    panel.session.open(path)
+    assert said[-1] == "Checking steps stopped: 0 of 1 rationales are done."
+
+
+def test_the_dialogs_say_what_it_comes_to(panel: RationalesPanel, qtbot: QtBot) -> None:
+    panel.view.selectAll()
+    dialog = DraftDialog(panel.session, panel.selected_ids(), panel)
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: dialog.model.model is not None)
+    assert dialog.of_selected.text() == "The &selected questions (6)"
+    assert dialog.of_others.text() == "All &accepted questions without steps (3)"
+    assert dialog.sum.text().startswith("Up to 12 drafts for 6 questions. Time: unknown")
+    dialog.of_others.setChecked(True)
+    dialog.candidates.setValue(3)
+    dialog.check.setChecked(False)
+    assert dialog.sum.text().startswith("Up to 9 drafts for 3 questions.")
+    made = dialog.options()
+    assert (made.examples, made.candidates, made.check, made.language) == ((), 3, False, "")
+    dialog.accept()
+    dialog = DraftDialog(panel.session, [], panel)
+    qtbot.addWidget(dialog)
+    assert dialog.candidates.value() == 3  # as it was left
+    assert not dialog.of_selected.isEnabled()
+    check = CheckDialog(panel.session, [1, 4], panel)
+    qtbot.addWidget(check)
+    assert check.of_selected.text() == "The &selected rationales (1)"
+    rewrite = RewriteDialog(panel.session, [1, 4], panel)
+    qtbot.addWidget(rewrite)
+    rewrite.instruction.setPlainText("Shorter.")
+    for one in (check, rewrite):
+        qtbot.waitUntil(lambda one=one: one.model.model is not None)
+    assert check.options().examples == (1,)
+    assert check.begin.isEnabled()
+    assert "follows no instructions" in rewrite.model._note.text()
+    assert not rewrite.begin.isEnabled()
+    for one in (dialog, check, rewrite):
+        one.reject()
+
+
+def test_a_repair_is_shown_and_applied_to_similar_rows_as_one_step(
+    panel: RationalesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, said = panel.session.project, notices(panel)
+    panel.detail.steps.write(0, FIRST.replace("plain words", "clear words"))
+    panel.detail.commit()
+
+    def work(dialog: RepairDialog) -> bool:
+        assert dialog.same_words.isChecked()
+        assert dialog._changes.text() == "“plain words” becomes “clear words”"
+        qtbot.waitUntil(lambda: dialog.model.model is not None)
+        dialog.look.click()
+        assert dialog.look.text() == "S&top"
+        qtbot.waitUntil(lambda: dialog.list.topLevelItemCount() == 2, timeout=LONG)
+        assert {one.example_id for one in dialog.ticked} == {2, 3}
+        assert dialog.preview.before.marks == ["plain"]
+        assert dialog.preview.after.marks == ["clear"]
+        likeness = [float(dialog.list.topLevelItem(row).text(1)) for row in (0, 1)]  # type: ignore[union-attr]
+        assert likeness == sorted(likeness, reverse=True)
+        dialog.list.topLevelItem(1).setCheckState(0, Qt.CheckState.Unchecked)  # type: ignore[union-attr]
+        assert dialog.apply.text() == "&Apply to 1 row"
+        dialog.list.topLevelItem(1).setCheckState(0, Qt.CheckState.Checked)  # type: ignore[union-attr]
+        dialog.accept()
+        return True
+
+    monkeypatch.setattr(RepairDialog, "exec", work)
+    panel.repair()
+    assert said[-1] == "2 rationales were changed."
+    for id in (2, 3):
+        assert texts(panel, id)[0] == "The page says so in clear words."
+        assert project.example(id).rationale[0].cited is not None
+    panel.undo()
+    assert [texts(panel, id)[0] for id in (1, 2, 3)] == [FIRST.replace("plain", "clear"), FIRST, FIRST]
+
+
+def test_a_repair_without_any_change_asks_for_an_instruction(panel: RationalesPanel, qtbot: QtBot) -> None:
+    example = panel.session.project.example(1)
+    dialog = RepairDialog(panel.session, panel.jobs, example, example.rationale, panel)
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: dialog.model.model is not None)
+    assert dialog.by_model.isChecked()
+    assert not dialog.same_words.isEnabled()
+    assert not dialog.look.isEnabled()
+    dialog.instruction.setText("Leave out the page.")
+    assert dialog.look.isEnabled()
+    dialog.look.click()
+    qtbot.waitUntil(lambda: dialog._job is None, timeout=LONG)
+    assert "follows no instructions" in dialog.state.text()  # which the starter model is
+    assert not dialog.apply.isEnabled()
+    dialog.reject()
