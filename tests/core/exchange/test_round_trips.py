@@ -26,7 +26,7 @@ COME_BACK = (
     "document_sha256",
 )
 SOME = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
@@ -134,7 +134,7 @@ def kept(project: Project, found: list[ExampleDraft], kind: str = "ask") -> int:
 
 
 def told(example: Example) -> dict[str, Any]:
-    return {name: getattr(example, name) for name in COME_BACK} | {"checks": [c for c in example.checks]}
+    return {name: getattr(example, name) for name in COME_BACK} | {"checks": list(example.checks)}
 
 
 @pytest.mark.parametrize("format", ONE_FILE)
