@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from core import paths
@@ -260,6 +260,24 @@ def test_the_first_step_is_written_where_there_is_none(panel: RationalesPanel, q
     assert detail.verdict.text() == "Not checked yet."
 
 
+def test_steps_that_come_while_one_is_written_take_nothing_away(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, offers = panel.session.project, []
+    panel.session.offer_made.connect(lambda *offer: offers.append(offer))
+    panel.filters.steps.setCurrentIndex(2)
+    qtbot.keyClick(panel.view, "N")
+    qtbot.keyClicks(panel.detail.steps.rows[0].field, "My own")
+    project.add_rationale(2, 4, 0, [Step("The model's.")], adopt=True)
+    qtbot.waitUntil(lambda: [row.field.text for row in panel.detail.steps.rows] == ["The model's."])
+    assert panel.current_id() == 4  # though it has steps now
+    text, label, bring_back = offers[-1]
+    assert (text, label) == ("The change was dropped.", "Bring it back")
+    bring_back()
+    panel.view.setFocus()
+    assert texts(panel, 4) == ["My own"]
+    panel.undo()
+    assert texts(panel, 4) == ["The model's."]
+
+
 # Citations
 
 
@@ -480,8 +498,9 @@ def test_everything_can_be_reached_and_has_a_name(panel: RationalesPanel, qtbot:
     steps = panel.detail.steps
     for widget in (panel.view, panel.filters.search, steps, steps.rows[0].field, panel.detail.draft):
         assert widget.accessibleName()
-    order = [panel.draft_button]
+    order: list[QWidget] = [panel.draft_button]
     while (following := order[-1].nextInFocusChain()) is not panel.draft_button:
+        assert following is not None
         order.append(following)
     wanted = (panel.filters.search, panel.view, steps, steps.rows[0].field, steps.rows[1].field, panel.detail._canvas)
     places = [order.index(widget) for widget in wanted]
@@ -559,7 +578,7 @@ def test_a_run_that_is_cancelled_is_offered_to_be_resumed(
 ) -> None:
     project, offers = panel.session.project, []
     panel.session.offer_made.connect(lambda *offer: offers.append(offer))
-    panel.drafting.start(drafting(examples=tuple(asked), engine=EngineSettings(sequences=1)))
+    panel.drafting.start(drafting(examples=tuple(asked), check=False, engine=EngineSettings(sequences=1)))
     job = running(panel)
     qtbot.waitUntil(
         lambda: bool(project.runs()[-1].request.kind == "rationales" and project.runs()[-1].id > 2), timeout=LONG
@@ -633,7 +652,7 @@ def test_a_repair_is_shown_and_applied_to_similar_rows_as_one_step(
 
     def work(dialog: RepairDialog) -> bool:
         assert dialog.same_words.isChecked()
-        assert dialog._changes.text() == "“plain words” becomes “clear words”"
+        assert dialog._changes.text() == "“in plain” becomes “in clear”"
         qtbot.waitUntil(lambda: dialog.model.model is not None)
         dialog.look.click()
         assert dialog.look.text() == "S&top"
