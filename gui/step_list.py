@@ -255,6 +255,10 @@ class StepList(QWidget):
         self._current = place
         for number, row in enumerate(self.rows):
             row.choose(number == place)
+        if place < len(self.rows):  # else who does not see it would hear nothing of where the arrows lead
+            row = self.rows[place]
+            told = (row.field.accessibleName(), row.field.text, row.citation.text(), row.tick.accessibleName())
+            self.setAccessibleDescription(". ".join(filter(None, told)))
         self.current_changed.emit()
 
     def _press(self, place: int) -> None:

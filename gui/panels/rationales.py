@@ -276,6 +276,7 @@ class RationalesPanel(ExamplePanel):
 
     def _show_rewritten(self, ids: Sequence[int]) -> None:
         if self.detail.example is not None and self.detail.example.id in ids:
+            self.detail.refresh(newest=True)
             self.beside.setChecked(True)
 
     # Qt's own
