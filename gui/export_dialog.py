@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QLocale, QObject, QSignalBlocker, QUrl
-from PySide6.QtGui import QDesktopServices, QFontDatabase, QTextCursor, QTextFormat
+from PySide6.QtCore import QEvent, QSignalBlocker
+from PySide6.QtGui import QFontDatabase, QTextCursor, QTextFormat
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -28,28 +27,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from core.errors import Cancelled
-from core.exchange.export import Exported, export, mixture, preview
-from core.project.project import Project
+from core.exchange.export import mixture, preview
 from core.project.records import GENERATING_RUNS, STATES, ExampleFilter
 from gui import style
-from gui.jobs import Job, Jobs, Status
+from gui.exporting import Wish, start_export
+from gui.jobs import Jobs
 from gui.labels import line, plain, quiet, strong
 from gui.session import Session
 from gui.words import run_words, state_name
 
 ROWS = 3  # in the preview
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be exported, and where to."""
-
-    path: Path
-    format: str
-    state: str
-    plain: bool
-    run: int | None = None  # only what this one made, with what it mixes in
 
 
 class ExportDialog(QDialog):
@@ -337,52 +324,3 @@ class ExportDialog(QDialog):
         settings.setValue("export/provenance", "false" if wish.plain else "true")
         start_export(self._session, self._jobs, wish)
         super().accept()
-
-
-def start_export(session: Session, jobs: Jobs, wish: Wish) -> Job:
-    """Writes the file in the background and says so at the end."""
-    writing = _Writing(session, wish)
-    job = jobs.start("documents", writing.tr("Exporting to {}").format(wish.path.name), writing.write)
-    job.retry = partial(start_export, session, jobs, wish)
-    job.item_arrived.connect(writing.tell)
-    job.ended.connect(writing.finish)
-    return job
-
-
-class _Writing(QObject):
-    """One export: lives until it has ended, though the dialog is gone."""
-
-    def __init__(self, session: Session, wish: Wish) -> None:
-        super().__init__(session)
-        self._session, self._wish = session, wish
-        self._project: Project = session.project
-
-    def write(self, job: Job) -> None:
-        """The work, in the thread of its lane."""
-        wish, done = self._wish, None
-        for done in export(self._project, wish.path, wish.format, wish.state, wish.plain, wish.run):
-            if job.cancelled():
-                raise Cancelled("The export was cancelled.")
-            job.say(Status(job.title, done.rows + done.quarantined, done.total))
-        job.report(done)
-
-    def tell(self, done: Exported) -> None:
-        """Says how many rows were written, and offers to show where."""
-        number = QLocale().toString
-        text = self.tr("Rows written to {}: {}. A dataset card lies beside it.").format(
-            done.path.name, number(done.rows)
-        )
-        if done.quarantined:
-            text += " " + self.tr("Quarantined, because their evidence is not in the document: {}.").format(
-                number(done.quarantined)
-            )
-        self._session.notify(text, self.tr("Show in &folder"), partial(show_in_folder, done.path))
-
-    def finish(self, _: str) -> None:
-        """Its end."""
-        self.deleteLater()
-
-
-def show_in_folder(path: Path) -> None:
-    """Opens the folder of a file in the system's own file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))

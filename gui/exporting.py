@@ -1,0 +1,76 @@
+"""An export in the background: what is to be written, and what is said when it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QLocale, QObject, QUrl
+from PySide6.QtGui import QDesktopServices
+
+from core.errors import Cancelled
+from core.exchange.export import Exported, export
+from core.project.project import Project
+from gui.jobs import Job, Jobs, Status
+from gui.session import Session
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be exported, and where to."""
+
+    path: Path
+    format: str
+    state: str
+    plain: bool
+    run: int | None = None  # only what this one made, with what it mixes in
+
+
+def start_export(session: Session, jobs: Jobs, wish: Wish) -> Job:
+    """Writes the file in the background and says so at the end."""
+    writing = _Writing(session, wish)
+    job = jobs.start("documents", writing.tr("Exporting to {}").format(wish.path.name), writing.write)
+    job.retry = partial(start_export, session, jobs, wish)
+    job.item_arrived.connect(writing.tell)
+    job.ended.connect(writing.finish)
+    return job
+
+
+class _Writing(QObject):
+    """One export: lives until it has ended, though the dialog is gone."""
+
+    def __init__(self, session: Session, wish: Wish) -> None:
+        super().__init__(session)
+        self._session, self._wish = session, wish
+        self._project: Project = session.project
+
+    def write(self, job: Job) -> None:
+        """The work, in the thread of its lane."""
+        wish, done = self._wish, None
+        for done in export(self._project, wish.path, wish.format, wish.state, wish.plain, wish.run):
+            if job.cancelled():
+                raise Cancelled("The export was cancelled.")
+            job.say(Status(job.title, done.rows + done.quarantined, done.total))
+        job.report(done)
+
+    def tell(self, done: Exported) -> None:
+        """Says how many rows were written, and offers to show where."""
+        number = QLocale().toString
+        text = self.tr("Rows written to {}: {}. A dataset card lies beside it.").format(
+            done.path.name, number(done.rows)
+        )
+        if done.quarantined:
+            text += " " + self.tr("Quarantined, because their evidence is not in the document: {}.").format(
+                number(done.quarantined)
+            )
+        self._session.notify(text, self.tr("Show in &folder"), partial(show_in_folder, done.path))
+
+    def finish(self, _: str) -> None:
+        """Its end."""
+        self.deleteLater()
+
+
+def show_in_folder(path: Path) -> None:
+    """Opens the folder of a file in the system's own file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
