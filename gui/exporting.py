@@ -13,6 +13,7 @@ from core.errors import Cancelled
 from core.exchange.export import Exported, export
 from core.project.project import Project
 from gui.jobs import Job, Jobs, Status
+from gui.row_source import Rows
 from gui.session import Session
 
 
@@ -22,9 +23,10 @@ class Wish:
 
     path: Path
     format: str
-    state: str
-    plain: bool
-    run: int | None = None  # only what this one made, with what it mixes in
+    plain: bool  # without where each row comes from
+    rows: Rows
+    guard: bool = True  # against formulas, in a CSV file
+    configs: tuple[str, ...] = ()  # training programs that get settings beside it
 
 
 def start_export(session: Session, jobs: Jobs, wish: Wish) -> Job:
@@ -48,7 +50,7 @@ class _Writing(QObject):
     def write(self, job: Job) -> None:
         """The work, in the thread of its lane."""
         wish, done = self._wish, None
-        for done in export(self._project, wish.path, wish.format, wish.state, wish.plain, wish.run):
+        for done in export(self._project, wish.path, wish.format, wish.rows.state, wish.plain, wish.rows.run):
             if job.cancelled():
                 raise Cancelled("The export was cancelled.")
             job.say(Status(job.title, done.rows + done.quarantined, done.total))

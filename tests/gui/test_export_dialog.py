@@ -49,7 +49,12 @@ def shown(qtbot: QtBot, session: Session, jobs: Jobs) -> ExportDialog:
     dialog = ExportDialog(session, jobs, None)
     qtbot.addWidget(dialog)
     dialog.show()
+    settle(qtbot, dialog)
     return dialog
+
+
+def settle(qtbot: QtBot, dialog: ExportDialog) -> None:
+    qtbot.waitUntil(lambda: dialog.idle)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -57,8 +62,9 @@ def shown(qtbot: QtBot, session: Session, jobs: Jobs) -> ExportDialog:
 def test_the_file_begins_as_the_preview_showed(
     qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog, format: str, provenance: bool
 ) -> None:
-    dialog.formats[format].setChecked(True)
+    dialog.choice.buttons[format].setChecked(True)
     dialog.provenance.setChecked(provenance)
+    settle(qtbot, dialog)
     promised = dialog.preview.toPlainText().splitlines()
     path = dialog.wish.path
     with qtbot.waitSignal(filled.offer_made):
@@ -80,14 +86,17 @@ def test_the_file_begins_as_the_preview_showed(
 def test_all_by_key(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog, tmp_path: Path) -> None:
     dialog.activateWindow()
     qtbot.waitUntil(dialog.isActiveWindow)
-    assert dialog.formats["messages"].hasFocus()
-    qtbot.keyClick(dialog.formats["messages"], Qt.Key.Key_Up)
+    assert dialog.choice.buttons["messages"].hasFocus()
+    qtbot.keyClick(dialog.choice.buttons["messages"], Qt.Key.Key_Up)
     assert dialog.format == "sharegpt"
+    settle(qtbot, dialog)
     assert "conversations" in dialog.preview.toPlainText()
-    qtbot.keyClick(dialog.state, Qt.Key.Key_Down)
-    assert dialog.state.currentData() == "draft"
+    qtbot.keyClick(dialog.rows.part, Qt.Key.Key_Down)
+    assert dialog.rows.part.currentData() == "draft"
     assert "2" in dialog.summary.text()
+    qtbot.keyClick(dialog.fold, Qt.Key.Key_Space)
     qtbot.keyClick(dialog.provenance, Qt.Key.Key_Space)
+    settle(qtbot, dialog)
     assert "elenchus" not in dialog.preview.toPlainText()
     out = tmp_path / "out.jsonl"
     dialog.path.setFocus()
@@ -116,11 +125,11 @@ def test_the_notice_says_how_many_and_shows_where(
 
 def test_the_name_follows_the_format_until_it_is_given(dialog: ExportDialog, qtbot: QtBot, tmp_path: Path) -> None:
     assert dialog.wish.path == tmp_path / "project" / "birds-messages.jsonl"
-    dialog.formats["csv"].setChecked(True)
+    dialog.choice.buttons["csv"].setChecked(True)
     assert dialog.wish.path.name == "birds-questions.csv"
     dialog.path.selectAll()
     qtbot.keyClicks(dialog.path, "mine.csv")
-    dialog.formats["alpaca"].setChecked(True)
+    dialog.choice.buttons["alpaca"].setChecked(True)
     assert dialog.path.text() == "mine.csv"
 
 
@@ -138,7 +147,7 @@ def test_a_file_that_is_there_is_not_taken_unasked(
 
 
 def test_choices_are_remembered(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog) -> None:
-    dialog.formats["alpaca"].setChecked(True)
+    dialog.choice.buttons["alpaca"].setChecked(True)
     dialog.provenance.setChecked(False)
     with qtbot.waitSignal(filled.offer_made):
         dialog.accept()
@@ -150,7 +159,7 @@ def test_what_is_left_out_is_said_with_its_reasons(dialog: ExportDialog) -> None
     text = dialog.left_out.text()
     for part in ("2", "1 × Its evidence <b>moved</b>.", "1 × put there by hand"):
         assert part in text
-    dialog.state.setCurrentIndex(dialog.state.findData("quarantined"))
+    dialog.rows.part.setCurrentIndex(dialog.rows.part.findData("quarantined"))
     assert not dialog.left_out.isVisible()
 
 
@@ -163,7 +172,7 @@ def test_nothing_to_export_says_what_to_do(qtbot: QtBot, session: Session, jobs:
     drafts = shown(qtbot, session, jobs)
     assert not drafts.button.isEnabled()
     assert "No question is accepted yet" in drafts.summary.text()
-    drafts.state.setCurrentIndex(drafts.state.findData("draft"))
+    drafts.rows.part.setCurrentIndex(drafts.rows.part.findData("draft"))
     assert drafts.button.isEnabled()
     drafts.path.selectAll()
     qtbot.keyClick(drafts.path, Qt.Key.Key_Backspace)
@@ -173,18 +182,18 @@ def test_nothing_to_export_says_what_to_do(qtbot: QtBot, session: Session, jobs:
 def test_a_countering_set_is_exported_with_its_mixture(
     qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog
 ) -> None:
-    assert not dialog.run.isVisible()  # there is no set yet
+    assert not dialog.rows.source.isVisible()  # there is no set yet
     project = filled.project
     run = project.start_run(replace(make_settings("counter"), settings={"mixed": [1, 2, 6]}))
     for slot in range(3):
         project.add_example(run, make_generated(slot))
     project.set_state([10, 11], "accepted")
     dialog = shown(qtbot, filled, jobs)
-    assert dialog.run.isVisible()
-    assert dialog.state.currentText() == "Accepted · 7"
-    dialog.run.setCurrentText(f"Run {run}: countering set with its mixture")
-    assert dialog.wish.run == run
-    assert [dialog.state.itemText(place) for place in range(2)] == ["Accepted · 2", "Draft · 1"]
+    assert dialog.rows.source.isVisible()
+    assert dialog.rows.part.currentText() == "Accepted · 7"
+    dialog.rows.source.setCurrentText(f"Run {run}: countering set with its mixture")
+    assert dialog.wish.rows.run == run
+    assert [dialog.rows.part.itemText(place) for place in range(2)] == ["Accepted · 2", "Draft · 1"]
     assert "Rows to be written: 4, 2 of which are mixed in." in dialog.summary.text()
     assert not dialog.left_out.isVisible()
     path = dialog.wish.path
@@ -250,7 +259,13 @@ def test_markup_stays_text(qtbot: QtBot, session: Session, jobs: Jobs, tmp_path:
 
 
 def test_every_control_has_a_name(dialog: ExportDialog) -> None:
-    for widget in (dialog.state, dialog.path, dialog.preview, *dialog.findChildren(QPushButton)):
+    for widget in (
+        dialog.rows.part,
+        dialog.rows.source,
+        dialog.path,
+        dialog.preview,
+        *dialog.findChildren(QPushButton),
+    ):
         assert widget.accessibleName() or getattr(widget, "text", str)()
 
 
