@@ -12,11 +12,9 @@ from core.errors import UserError
 from core.exchange.export import mixture
 from core.exchange.formats import prompt_and_answer
 from core.project.project import Project
-from core.project.records import GENERATING_RUNS, Example, ExampleFilter
+from core.project.records import FRESH, GENERATING_RUNS, Example, ExampleFilter
 from core.project.tuning import ROLES, Dataset, DatasetRow
-from core.sycophancy.counter import FRESH
-from core.sycophancy.importing import Fault, UnusableRows
-from core.sycophancy.tables import Row, Table, cell_text, read_table
+from core.tables import Fault, Row, Table, UnusableRows, cell_text, read_table
 
 ACCEPTED, RUN = "accepted", "run:"
 MOST_HELD_OUT = 1 / 3  # of the rows: a document that is more of them is not held out whole
@@ -206,7 +204,7 @@ def _of_file(path: Path, skip_bad: bool) -> tuple[list[_Candidate], dict[str, An
         except _Unusable as reason:
             faults.append(Fault(row.number, str(reason)))
     if faults and not skip_bad:
-        raise UnusableRows(table, faults)
+        raise UnusableRows(table.path.name, len(table.rows), faults)
     if not found:
         raise UserError(f"No row of {path.name} can be used. {faults[0]}")
     return found, {"file": path.name, "sha256": table.sha256, "left_out": len(faults)}

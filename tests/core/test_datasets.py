@@ -14,7 +14,7 @@ from core.exchange.export import export
 from core.project.project import Project
 from core.project.records import Check
 from core.project.tuning import Dataset, DatasetRow
-from core.sycophancy.importing import UnusableRows
+from core.tables import UnusableRows
 from tests.core.project.project_material import (
     make_document,
     make_draft,
