@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,13 +24,15 @@ from PySide6.QtWidgets import (
 
 from core.errors import UserError
 from core.exchange.export import preview
+from core.exchange.formats import PAIRS
+from core.exchange.trainers import check_tools
 from core.project.project import Project
 from gui import style
 from gui.adapters import file_name
 from gui.exporting import Wish, start_export
 from gui.facts import fold
 from gui.file_preview import FilePreview
-from gui.format_choice import FormatChoice
+from gui.format_choice import SHAPED, FormatChoice
 from gui.jobs import Jobs
 from gui.labels import line, plain, quiet, strong
 from gui.reckoner import Reckoner
@@ -39,7 +41,6 @@ from gui.session import Session
 
 ROWS = 3  # in the preview
 WIDTH = 270  # pixels of what is chosen on the left
-WITHOUT_PROVENANCE = ("csv", "parquet")  # formats whose columns have it anyway
 SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "folder": ""}  # else JSON lines
 CONFIGS = {"llama-factory": "LLaMA-Factory", "axolotl": "Axolotl"}  # training programs with settings of their own
 
@@ -66,13 +67,13 @@ class ExportDialog(QDialog):
     def wish(self) -> Wish:
         """What is chosen now."""
         path = Path(os.path.expanduser(self.path.text().strip()))  # Path's own raises where there is no such user
-        rows = self.rows.rows
         configs = tuple(name for name, tick in self.configs.items() if tick.isChecked() and tick.isEnabled())
         return Wish(
             path,
             self.format,
             not self.provenance.isChecked(),
-            rows,
+            self.rows.rows,
+            self.choice.shape,
             self.guard.isChecked(),
             configs,
         )
@@ -161,7 +162,7 @@ class ExportDialog(QDialog):
         label.setBuddy(self.path)
         self._choose_button = QPushButton(self.tr("C&hoose…"))
         self._choose_button.setAutoDefault(False)
-        self.replaced = quiet()
+        self.replaced = quiet(self.tr("It is there already and will be replaced."))
         grid = QGridLayout()
         style.spaced(grid, 0)
         grid.addWidget(label, 0, 0)
@@ -194,7 +195,8 @@ class ExportDialog(QDialog):
 
     def _restore(self) -> None:
         settings = self._session.settings
-        self.choice.choose(str(settings.value("export/format", "messages")))
+        shape = str(settings.value("export/shape", "messages"))
+        self.choice.choose(str(settings.value("export/format", "messages")), shape)
         self.choice.buttons[self.format].setFocus()
         ticks = {"provenance": self.provenance, "guard": self.guard, **self.configs}
         for name, tick in ticks.items():
@@ -207,11 +209,9 @@ class ExportDialog(QDialog):
 
     def _refresh(self) -> None:
         """Something was chosen."""
-        table = self.format in SUFFIXES
-        self.provenance.setEnabled(self.format not in WITHOUT_PROVENANCE)
         self.guard.setVisible(self.format == "csv")
-        for tick in self.configs.values():
-            tick.setEnabled(not table)
+        for name, tick in self.configs.items():
+            tick.setEnabled(_reads(name, self.choice.shape))
         if not self._named:
             self.path.setText(str(self._default_path()))
         self._show_left_out()
@@ -250,8 +250,9 @@ class ExportDialog(QDialog):
 
     def _show_target(self) -> None:
         path, count = self.wish.path, self.rows.count
-        replaced = os.path.isfile(path)  # while it is typed, it may be a place that nobody may look at
-        self.replaced.setText(self.tr("This file is there already and will be replaced.") if replaced else "")
+        replaced = (
+            os.path.isfile(path) if self.format != "folder" else os.path.isdir(path)
+        )  # while it is typed, it may be a place that nobody may look at
         self.replaced.setVisible(replaced)
         self.button.setEnabled(bool(count and self.path.text().strip()))
         self.summary.setText(self._promise(count))
@@ -262,6 +263,8 @@ class ExportDialog(QDialog):
         if count and mixed:
             text = self.tr("Rows to be written: {}, {} of which are mixed in. A dataset card is put beside the file.")
             return text.format(number(count + mixed), number(mixed))
+        if count and self.choice.shape in PAIRS:
+            return self.tr("Rows to be written: those of {} that have a worse answer.").format(number(count))
         if count and self.format == "folder":
             return self.tr("Rows to be written: {}, with a card that describes them.").format(number(count))
         if count:
@@ -304,6 +307,8 @@ class ExportDialog(QDialog):
         if not wish.path.is_absolute():  # a bare name goes where the default would have gone
             wish = replace(wish, path=self._default_path().parent / wish.path)
         settings.setValue("export/format", wish.format)
+        if wish.format in SHAPED:
+            settings.setValue("export/shape", wish.shape)
         settings.setValue("export/folder", str(wish.path.parent))
         for name, tick in {"provenance": self.provenance, "guard": self.guard, **self.configs}.items():
             settings.setValue(f"export/{name}", "true" if tick.isChecked() else "false")
@@ -316,9 +321,19 @@ class ExportDialog(QDialog):
         super().done(result)
 
 
+def _reads(tool: str, shape: str) -> bool:
+    """Whether a training program can be told how to read such rows."""
+    try:
+        check_tools((tool,), shape)
+    except UserError:
+        return False
+    return True
+
+
 def _look(project: Project, wish: Wish) -> str | UserError:
     """The beginning of what would be written; in a thread of its own."""
     try:
-        return preview(project, wish.format, wish.rows.state, wish.plain, ROWS, wish.rows.run)
+        rows = asdict(wish.rows)
+        return preview(project, wish.format, plain=wish.plain, limit=ROWS, shape=wish.shape, guard=wish.guard, **rows)
     except UserError as error:
         return error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Wish:
     format: str
     plain: bool  # without where each row comes from
     rows: Rows
+    shape: str = "messages"  # of a row, where the format leaves that open
     guard: bool = True  # against formulas, in a CSV file
     configs: tuple[str, ...] = ()  # training programs that get settings beside it
 
@@ -50,23 +51,37 @@ class _Writing(QObject):
     def write(self, job: Job) -> None:
         """The work, in the thread of its lane."""
         wish, done = self._wish, None
-        for done in export(self._project, wish.path, wish.format, wish.rows.state, wish.plain, wish.rows.run):
+        for done in export(
+            self._project,
+            wish.path,
+            wish.format,
+            plain=wish.plain,
+            shape=wish.shape,
+            guard=wish.guard,
+            configs=wish.configs,
+            **asdict(wish.rows),
+        ):
             if job.cancelled():
                 raise Cancelled("The export was cancelled.")
-            job.say(Status(job.title, done.rows + done.quarantined, done.total))
+            job.say(Status(job.title, done.rows + done.lacking + done.quarantined, done.total))
         job.report(done)
 
     def tell(self, done: Exported) -> None:
         """Says how many rows were written, and offers to show where."""
         number = QLocale().toString
-        text = self.tr("Rows written to {}: {}. A dataset card lies beside it.").format(
-            done.path.name, number(done.rows)
-        )
+        words = self.tr("Rows written to {}: {}. A dataset card lies beside it.")
+        if self._wish.format == "folder":
+            words = self.tr("Rows written to {}: {}, with a card that describes them.")
+        parts = [words.format(done.path.name, number(done.rows))]
+        if done.lacking:
+            parts.append(self.tr("Left out, for want of a worse answer: {}.").format(number(done.lacking)))
         if done.quarantined:
-            text += " " + self.tr("Quarantined, because their evidence is not in the document: {}.").format(
-                number(done.quarantined)
-            )
-        self._session.notify(text, self.tr("Show in &folder"), partial(show_in_folder, done.path))
+            reason = self.tr("Quarantined, because their evidence is not in the document: {}.")
+            parts.append(reason.format(number(done.quarantined)))
+        if done.configs:
+            names = ", ".join(path.name for path in done.configs)
+            parts.append(self.tr("To train on it: {}.").format(names))
+        self._session.notify(" ".join(parts), self.tr("Show in &folder"), partial(show_in_folder, done.path))
 
     def finish(self, _: str) -> None:
         """Its end."""

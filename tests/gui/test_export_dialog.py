@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,7 +15,9 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from core.exchange.export import preview
-from core.exchange.formats import FORMATS
+from core.exchange.formats import FORMATS, KEY
+from core.project.records import PickRow
+from core.project.tuning import SPLITS, DatasetRow
 from gui.export_dialog import ROWS, ExportDialog
 from gui.jobs import Jobs
 from gui.session import Session
@@ -45,8 +48,8 @@ def dialog(qtbot: QtBot, filled: Session, jobs: Jobs) -> ExportDialog:
     return shown(qtbot, filled, jobs)
 
 
-def shown(qtbot: QtBot, session: Session, jobs: Jobs) -> ExportDialog:
-    dialog = ExportDialog(session, jobs, None)
+def shown(qtbot: QtBot, session: Session, jobs: Jobs, dataset: str = "") -> ExportDialog:
+    dialog = ExportDialog(session, jobs, None, dataset)
     qtbot.addWidget(dialog)
     dialog.show()
     settle(qtbot, dialog)
@@ -60,8 +63,10 @@ def settle(qtbot: QtBot, dialog: ExportDialog) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("provenance", [True, False])
 def test_the_file_begins_as_the_preview_showed(
-    qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog, format: str, provenance: bool
+    qtbot: QtBot, filled: Session, jobs: Jobs, format: str, provenance: bool
 ) -> None:
+    filled.project.set_rejected({id: f"Worse {id}." for id in range(1, 6)})
+    dialog = shown(qtbot, filled, jobs)
     dialog.choice.buttons[format].setChecked(True)
     dialog.provenance.setChecked(provenance)
     settle(qtbot, dialog)
@@ -70,17 +75,105 @@ def test_the_file_begins_as_the_preview_showed(
     with qtbot.waitSignal(filled.offer_made):
         qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert not dialog.isVisible()
-    written = path.read_text(encoding="utf-8").splitlines()
-    assert written[: len(promised)] == promised
+    rows = rows_of(path, format)
+    assert len(rows) == 5
     if format == "csv":
         assert path.suffix == ".csv"
-        with open(path, encoding="utf-8", newline="") as file:
-            assert [row["id"] for row in csv.DictReader(file)] == ["1", "2", "3", "4", "5"]
+        assert path.read_text(encoding="utf-8").splitlines()[: len(promised)] == promised
+        assert all(("document_sha256" in row) == provenance for row in rows)
     else:
-        rows = [json.loads(line) for line in written]
-        assert (len(promised), len(rows)) == (ROWS, 5)
+        assert [json.loads(line) for line in promised] == rows[:ROWS]
         assert all(("elenchus" in row) == provenance for row in rows)
-    assert Path(f"{path}.card.md").exists()
+    assert (path / "README.md" if format == "folder" else Path(f"{path}.card.md")).exists()
+
+
+def rows_of(path: Path, format: str) -> list[dict[str, Any]]:
+    """What an export wrote, as whoever trains on it reads it."""
+    if format == "csv":
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    if format not in ("parquet", "folder"):
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    from pyarrow import parquet
+
+    rows = parquet.read_table(path / "data" / "train-00000-of-00001.parquet" if format == "folder" else path)
+    return [row | ({KEY: json.loads(row[KEY])} if KEY in row else {}) for row in rows.to_pylist()]
+
+
+def test_rows_of_a_pick_and_of_a_split_are_exported(qtbot: QtBot, filled: Session, jobs: Jobs, tmp_path: Path) -> None:
+    project = filled.project
+    project.add_pick("best <b>", {}, [PickRow(3), PickRow(1), PickRow(5, baseline=True)])
+    rows = [DatasetRow((("user", f"{n}?"),), "x", split=split) for n, split in enumerate(SPLITS * 2)]
+    project.add_dataset("pilot", {"what": "accepted"}, rows)
+    dialog = shown(qtbot, filled, jobs)
+    assert [dialog.rows.source.itemText(place) for place in range(3)] == [
+        "Questions of this project",
+        "Dataset “pilot”",
+        "Pick “best <b>”",
+    ]
+    dialog.rows.source.setCurrentIndex(2)
+    settle(qtbot, dialog)
+    assert dialog.summary.text().startswith("Rows to be written: 2.")
+    assert not dialog.left_out.isVisible()
+    assert [json.loads(line)[KEY]["id"] for line in dialog.preview.toPlainText().splitlines()] == [3, 1]
+    of_dataset = shown(qtbot, filled, jobs, dataset="pilot")
+    assert [of_dataset.rows.part.itemText(place) for place in range(4)] == [
+        "All rows · 6",
+        "Train · 2",
+        "Validation · 2",
+        "Test · 2",
+    ]
+    of_dataset.rows.part.setCurrentIndex(2)
+    path = of_dataset.wish.path
+    assert path.name == "pilot-validation-messages.jsonl"
+    with qtbot.waitSignal(filled.offer_made):
+        of_dataset.accept()
+    assert [row["messages"][0]["content"] for row in rows_of(path, "messages")] == ["1?", "4?"]
+
+
+def test_pairs_say_what_is_left_out(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog) -> None:
+    filled.project.set_rejected({2: "Worse."})
+    dialog.choice.buttons["dpo"].setChecked(True)
+    settle(qtbot, dialog)
+    assert "worse answer are left out" in dialog.choice.about.text()
+    assert dialog.summary.text() == "Rows to be written: those of 5 that have a worse answer."
+    with qtbot.waitSignal(filled.offer_made) as offer:
+        dialog.accept()
+    assert "Left out, for want of a worse answer: 4." in offer.args[0]  # pyright: ignore[reportOptionalSubscript]
+
+
+def test_what_is_rarely_needed_is_folded_until_it_is_used(
+    qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog
+) -> None:
+    assert not dialog.guard.isVisible()
+    dialog.fold.click()
+    assert dialog.configs["axolotl"].isVisible()
+    assert not dialog.guard.isVisible()  # only a spreadsheet runs formulas
+    dialog.configs["axolotl"].setChecked(True)
+    dialog.choice.buttons["two-task"].setChecked(True)
+    assert not dialog.configs["axolotl"].isEnabled()
+    dialog.choice.buttons["csv"].setChecked(True)
+    assert dialog.guard.isVisible()
+    dialog.choice.buttons["messages"].setChecked(True)
+    path = dialog.wish.path
+    with qtbot.waitSignal(filled.offer_made) as offer:
+        dialog.accept()
+    assert "axolotl" in offer.args[0]  # pyright: ignore[reportOptionalSubscript]
+    assert list(path.parent.glob("*axolotl*"))
+    assert shown(qtbot, filled, jobs).fold.isChecked()
+
+
+def test_formulas_are_guarded_unless_they_are_wanted(
+    qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog
+) -> None:
+    filled.project.edit_example(1, answer="=1+1")
+    dialog.choice.buttons["csv"].setChecked(True)
+    settle(qtbot, dialog)
+    assert "'=1+1" in dialog.preview.toPlainText()
+    dialog.guard.setChecked(False)
+    settle(qtbot, dialog)
+    assert "'=1+1" not in dialog.preview.toPlainText()
+    assert "=1+1" in dialog.preview.toPlainText()
 
 
 def test_all_by_key(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog, tmp_path: Path) -> None:
