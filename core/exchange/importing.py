@@ -74,7 +74,7 @@ def preview(
     """
     mapping.check(table)
     places = Places(project) if project else None
-    return [_draft_or_fault(row, mapping, table.path.name, places) for row in table.rows[:limit]]
+    return [draft_of(row, mapping, table.path.name, places) for row in table.rows[:limit]]
 
 
 def look_through(
@@ -89,7 +89,7 @@ def look_through(
     rows = restored = bad = 0
     faults: list[Fault] = []
     for row in file.rows():
-        made = _draft_or_fault(row, mapping, path.name, places)
+        made = draft_of(row, mapping, path.name, places)
         if isinstance(made, Fault):
             bad += 1
             faults += [made] if len(faults) < TOLD else []
@@ -184,7 +184,7 @@ def _chunks(project: Project, path: Path, mapping: Mapping) -> Iterator[tuple[fl
     file, places = TableFile(path), Places(project)
     drafts: list[ExampleDraft] = []
     for row in file.rows():
-        made = _draft_or_fault(row, mapping, path.name, places)
+        made = draft_of(row, mapping, path.name, places)
         if isinstance(made, Fault):
             continue
         drafts.append(made)
@@ -195,7 +195,8 @@ def _chunks(project: Project, path: Path, mapping: Mapping) -> Iterator[tuple[fl
         yield 1.0, drafts
 
 
-def _draft_or_fault(row: Row, mapping: Mapping, file: str, places: Places | None) -> ExampleDraft | Fault:
+def draft_of(row: Row, mapping: Mapping, file: str, places: Places | None = None) -> ExampleDraft | Fault:
+    """The example that a row of a file gives, or why it gives none; without places its evidence is not restored."""
     try:
         made = read(row, mapping)
     except Unusable as reason:

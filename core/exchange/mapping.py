@@ -150,7 +150,8 @@ def read(row: Row, mapping: Mapping) -> Read:
     if row.fault:
         raise Unusable(row.fault)
     cells = _Cells(row, mapping)
-    if lacking := [column for name, column in mapping.fields.items() if name in _NEEDED and column not in row.cells]:
+    needed = _NEEDED if isinstance(cells["answer"], list) else (*_NEEDED, "question")
+    if lacking := [column for name, column in mapping.fields.items() if name in needed and column not in row.cells]:
         raise Unusable(f"it lacks {' and '.join(f'“{column}”' for column in sorted(lacking))}")
     origin = _origin(row)
     messages, answer = _asked_and_answered(cells, "conversation" in mapping.fields)
@@ -169,7 +170,7 @@ def read(row: Row, mapping: Mapping) -> Read:
     return made
 
 
-_NEEDED = ("question", "answer", "conversation", "worked", "rejected")
+_NEEDED = ("answer", "conversation", "worked", "rejected")
 
 
 class _Cells:
@@ -198,13 +199,15 @@ def _origin(row: Row) -> dict[str, Any]:
 def _asked_and_answered(cells: _Cells, talks: bool) -> tuple[_Messages, str]:
     if talks:
         return _answered(_turns(cells["conversation"]))
-    asked = cells["question"]
-    if isinstance(asked, list):
+    asked, answer = cells["question"], cells["answer"]
+    if isinstance(asked, list) and asked:
         messages = _turns(asked)
+    elif not asked and isinstance(answer, list):  # of pairs, the conversation may stand in both answers
+        messages = _answered(_turns(answer))[0]
     else:
         more = cell_verbatim(cells["input"])
         messages = (("user", "\n\n".join(filter(None, (cell_verbatim(asked), more)))),)
-    return messages, _answer(cells["answer"])
+    return messages, _answer(answer)
 
 
 def _said_before(cells: _Cells) -> _Messages:
