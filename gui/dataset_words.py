@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from PySide6.QtCore import QCoreApplication, QLocale
 
@@ -32,10 +32,10 @@ def sizes(dataset: Dataset) -> dict[str, int]:
     return dict(zip(SPLITS, (rest, dataset.held_out, dataset.test), strict=True))
 
 
-def sizes_words(counts: dict[str, int]) -> str:
+def sizes_words(counts: Mapping[str, int]) -> str:
     """The same in words; a split without rows is left out."""
     number = QLocale().toString
-    return " · ".join(f"{split_name(split)} {number(count)}" for split, count in counts.items() if count)
+    return " · ".join(f"{split_name(split)} {number(counts[split])}" for split in SPLITS if counts.get(split))
 
 
 def source_words(what: str) -> str:
@@ -46,16 +46,26 @@ def source_words(what: str) -> str:
         "draft": translate("Datasets", "Drafts"),
         "run": translate("Datasets", "Run {}"),
         "pick": translate("Datasets", "Pick “{}”"),
-        "baseline": translate("Datasets", "Random baseline of “{}”"),
+        "baseline": translate("Datasets", "Random rows beside “{}”"),
     }
     return names[kind].format(which) if kind in names and bool(which) == ("{}" in names[kind]) else what
+
+
+def named(project: Project, what: str) -> str:
+    """The same with the name of a pick in place of its id, which says more in a recipe."""
+    kind, _, which = what.partition(":")
+    if kind not in ("pick", "baseline") or not which.isdecimal():
+        return what
+    name = project.pick(int(which)).name
+    return what if name.isdecimal() else f"{kind}:{name}"
 
 
 def offered(project: Project) -> list[tuple[str, str]]:
     """What a dataset can be made of: as `core.datasets.freeze` names it, and as the user reads it."""
     found = [(datasets.ACCEPTED, source_words(datasets.ACCEPTED))]
     for pick in reversed(project.picks()):
-        found += [(f"{kind}:{pick.name}", source_words(f"{kind}:{pick.name}")) for kind in ("pick", "baseline")]
+        sources = (named(project, f"{kind}:{pick.id}") for kind in ("pick", "baseline"))
+        found += [(what, source_words(what)) for what in sources]
     for run in reversed(project.runs()):
         if words := run_words(run.request.kind):
             found.append((f"run:{run.id}", f"{source_words(f'run:{run.id}')}: {words}"))
@@ -95,8 +105,3 @@ def texts_of(row: DatasetRow) -> list[Named]:
         Named(translate("Datasets", "Answer"), row.answer),
         Named(translate("Datasets", "Worse answer"), row.rejected),
     ]
-
-
-def holds(rows: Sequence[DatasetRow]) -> tuple[int, int]:
-    """How many rows have steps, and how many a worse answer."""
-    return sum(bool(row.rationale) for row in rows), sum(bool(row.rejected) for row in rows)

@@ -234,7 +234,7 @@ class ExportDialog(QDialog):
             self.preview.show_text(str(text).rstrip())
 
     def _show_left_out(self) -> None:
-        rows, count = self.rows.rows, self._reasons and sum(self._reasons.values())
+        rows, count = self.rows.rows, sum(self._reasons.values())
         if rows != Rows(rows.state) or rows.state == "quarantined" or not count:
             self.left_out.hide()
             return
