@@ -86,7 +86,7 @@ class DatasetsPage(QWidget):
     # Building
 
     def _build(self) -> None:
-        self._freeze = self._action(self.tr("&Freeze a dataset…"), self.freeze, "N", "freeze")
+        self._freeze = self._action(self.tr("&Freeze a dataset…"), self.freeze, "F", "freeze")
         self._tune = self._action(self.tr("&Tune a model on it…"), self.tune, "T", "tuning")
         self._export = self._action(self.tr("E&xport the dataset…"), self.export, "X", "export")
         self._rename = self._action(self.tr("Re&name…"), self.rename, "F2", "edit")

@@ -312,10 +312,10 @@ class MainWindow(QMainWindow):
         self.show_panel(self.sycophancy)
         self.sycophancy.probe(adapter)
 
-    def tune(self) -> None:
-        """Shows the adapters and the dialog that starts a run."""
+    def tune(self, dataset: str = "") -> None:
+        """Shows the adapters and the dialog that starts a run, on a dataset where one is named."""
         self.show_panel(self.tuning)
-        self.tuning.tune()
+        self.tuning.tune(dataset)
 
     def chat_with(self, adapter: AdapterRow) -> None:
         """Shows the chat with an adapter on the model that it was made for."""
