@@ -677,6 +677,20 @@ class Project:
         with self._read_aside() as database:
             return queries.example_ids(database, filter)
 
+    def ratings(self) -> dict[int, int]:
+        """The stars that a person gave, by example; without those that have none."""
+        with self._read():
+            return dict(self._database.execute_sql("SELECT id, rating FROM examples WHERE rating BETWEEN 1 AND 5"))
+
+    def passages_of(self, example_ids: Sequence[int]) -> dict[int, int]:
+        """The passages that examples come from, by example; without those that come from none."""
+        sql = (
+            "SELECT id, passage_id FROM examples "
+            "WHERE passage_id IS NOT NULL AND id IN (SELECT value FROM json_each(?))"
+        )
+        with self._read():
+            return dict(self._database.execute_sql(sql, (packing.pack(list(example_ids)),)))
+
     def attempts(self, example_id: int) -> int:
         """How many attempts it took to make an example. Raises UserError when it is not there."""
         with self._read():
@@ -717,16 +731,26 @@ class Project:
     # Rationales, scores, picks and marks of passages
 
     def add_rationale(
-        self, run_id: int, example_id: int, slot: int, steps: Sequence[Step], instruction: str = ""
+        self,
+        run_id: int,
+        example_id: int,
+        slot: int,
+        steps: Sequence[Step],
+        instruction: str = "",
+        adopt: bool = False,
     ) -> Rationale:
         """Keeps steps that a run drafted; what stands in this slot of the run already is left as it is.
 
-        Raises UserError where cited words do not stand in the example's document.
+        With `adopt` they become the example's where it has none: a draft, as its answer is, and no action of the
+        user's to be undone. Raises UserError where cited words do not stand in the example's document.
         """
         with self._write() as touched:
             self._refuse_citations({example_id: steps})
             id = curation.add_rationale(self._database, run_id, example_id, slot, steps, instruction)
             touched.append(("rationales", [example_id]))
+            if adopt and curation.adopt_rationale(self._database, id):
+                history.index(self._database, [example_id])
+                touched.append(("examples", [example_id]))
             return curation.rationales(self._database, RationaleTable.id == id)[0]
 
     def rationales(self, example_id: int) -> list[Rationale]:
@@ -842,6 +866,17 @@ class Project:
         if state not in STATES:
             raise ValueError(f"unknown state: {state}")
         return len(self._act(_LABELS[state], ids, {"state": state, "reason": reason}))
+
+    def set_states(self, states: Mapping[int, str], label: str) -> int:
+        """Moves each example to a state of its own, as one action that can be undone; returns how many changed.
+
+        `label` has a place ({}) for the number of questions.
+        """
+        if unknown := set(states.values()) - set(STATES):
+            raise ValueError(f"unknown state: {unknown.pop()}")
+        values = {id: {"state": state, "reason": ""} for id, state in states.items()}
+        with self._write() as touched:
+            return self._record_each(label, values, touched)
 
     def reject(self, reasons: Mapping[int, str]) -> int:
         """Rejects examples, each for a reason of its own, as one action that can be undone; returns how many."""
