@@ -55,7 +55,7 @@ class DifferencePage(QWidget):
         before, after, number = difference.before, difference.after, QLocale().toString
         self.title.setText(f"{before.name} → {after.name}")
         self.counts.setText(f"{sizes_words(sizes(before))}  →  {sizes_words(sizes(after))}")
-        chosen = [f"{key} {_said(old)} → {_said(new)}" for key, (old, new) in difference.recipe.items()]
+        chosen = [f"{_key_name(key)} {_said(old)} → {_said(new)}" for key, (old, new) in difference.recipe.items()]
         self.recipe.setText(self.tr("Made otherwise: {}.").format(", ".join(chosen)))
         self.recipe.setVisible(bool(chosen))
         self._all = [Shown(what, one.before, one.after) for what in SIGNS for one in getattr(difference, what)]
@@ -130,6 +130,19 @@ def change_name(what: str) -> str:
         "moved": translate("Datasets", "Moved"),
     }
     return names.get(what, what)
+
+
+def _key_name(key: str) -> str:
+    """What a key of a recipe is called."""
+    names = {
+        "what": translate("Datasets", "of"),
+        "share": translate("Datasets", "validation"),
+        "test": translate("Datasets", "test"),
+        "seed": translate("Datasets", "seed"),
+        "divided_by": translate("Datasets", "divided by"),
+        "duplicates": translate("Datasets", "duplicates"),
+    }
+    return names.get(key, key.replace("_", " "))
 
 
 def _said(value: object) -> str:

@@ -157,15 +157,14 @@ class ExportDialog(QDialog):
 
     def _target(self) -> QGridLayout:
         self.path = QLineEdit()
-        self.path.setAccessibleName(self.tr("File to write"))
-        label = line(self.tr("&File"))
-        label.setBuddy(self.path)
+        self._label = line()
+        self._label.setBuddy(self.path)
         self._choose_button = QPushButton(self.tr("C&hoose…"))
         self._choose_button.setAutoDefault(False)
         self.replaced = quiet(self.tr("It is there already and will be replaced."))
         grid = QGridLayout()
         style.spaced(grid, 0)
-        grid.addWidget(label, 0, 0)
+        grid.addWidget(self._label, 0, 0)
         grid.addWidget(self.path, 0, 1)
         grid.addWidget(self._choose_button, 0, 2)
         grid.addWidget(self.replaced, 1, 1)
@@ -209,6 +208,9 @@ class ExportDialog(QDialog):
 
     def _refresh(self) -> None:
         """Something was chosen."""
+        name = self.tr("Fol&der") if self.format == "folder" else self.tr("&File")
+        self._label.setText(name)
+        self.path.setAccessibleName(name.replace("&", ""))
         self.guard.setVisible(self.format == "csv")
         for name, tick in self.configs.items():
             tick.setEnabled(_reads(name, self.choice.shape))
@@ -281,7 +283,9 @@ class ExportDialog(QDialog):
         folder = folder if os.path.isdir(folder) else project.parent
         name = file_name(rows.dataset) if rows.dataset is not None else project.stem
         of = [f"run-{rows.run}"] if rows.run is not None else [f"pick-{rows.pick}"] if rows.pick is not None else []
-        stem = "-".join([name, *of, *filter(None, [rows.split]), "questions" if self.format == "csv" else self.format])
+        stem = "-".join(
+            [name, *of, *filter(None, [rows.split]), "questions" if self.format == "csv" else self.choice.shape]
+        )
         suffix = SUFFIXES.get(self.format, ".jsonl")
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(path for name in names if not os.path.exists(path := folder / f"{name}{suffix}"))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import QLocale, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QLocale, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -60,7 +60,7 @@ class FreezeDialog(QDialog):
         self._connect()
         self._fill_sources(what)
         self._change()
-        self.resize(600, 560)
+        self.resize(600, 500)
         self.name.setFocus()
 
     @property
@@ -263,8 +263,11 @@ class FreezeDialog(QDialog):
         self.counts.setVisible(bool(chosen))
         waiting = self._problem or self.tr("Looking through the rows…")
         self.said.setText("\n".join(datasets.describe(self._called(chosen))) if chosen else waiting)
-        tint(self.said, "warning" if self._problem else "quiet")
+        self._tint()
         self.button.setEnabled(chosen is not None and bool(self.name.text().strip()))
+
+    def _tint(self) -> None:
+        tint(self.said, "warning" if self._problem else "quiet")
 
     def _called(self, chosen: Selection) -> Selection:
         """With the name that the user has given it."""
@@ -290,6 +293,11 @@ class FreezeDialog(QDialog):
             self._show_state()
 
     # Qt's own
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "said"):
+            self._tint()
 
     def done(self, result: int) -> None:
         self._later.stop()

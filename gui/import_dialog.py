@@ -39,6 +39,7 @@ from gui.reckoner import Reckoner
 from gui.session import Session
 from gui.words import local_time, state_name
 
+ASKED, ANSWERED = ("question", "conversation"), ("answer", "worked", "conversation")  # columns, one of each is needed
 STATES = ("draft", "accepted")  # into which rows are imported
 SHOWN = 50  # rows in the preview
 TOLD = 3  # rows whose faults are told
@@ -243,16 +244,23 @@ class ImportDialog(QDialog):
         table, mapping = self._table, self.fields.mapping
         if table is None:
             return
-        try:
-            mapping.check(table)
-        except UserError as error:
-            self._refuse(error)
+        if self._lacking(mapping):
+            self.preview.show_rows([])
+            self._judge()
             return
         self._reckoner.want("rows", partial(_previewed, self._session.project, table, mapping))
         self._check = Check(self._session.project, table.path, mapping)
         self._check.found.connect(self._count)
         self._check.start()
         self._judge()
+
+    def _lacking(self, mapping: Mapping) -> str:
+        """What is still to be said before a row can be read."""
+        if not any(name in mapping.fields for name in ASKED):
+            return self.tr("Choose the column of the question, or of a whole conversation.")
+        if not any(name in mapping.fields for name in ANSWERED):
+            return self.tr("Choose the column of the answer.")
+        return ""
 
     def _refuse(self, error: UserError) -> None:
         """Nothing can be imported as it is chosen now."""
@@ -292,7 +300,7 @@ class ImportDialog(QDialog):
         """What there is to say, and whether anything can be imported."""
         number = self.locale().toString
         if self._problem or self._check is None:
-            return self._problem, False
+            return self._problem or (self._lacking(self.fields.mapping) if self._table else ""), False
         if not checked.over:
             words = self.tr("Looking through the rows: {} so far, {} %.")
             done = number(checked.good + checked.bad), number(round(100 * checked.share))

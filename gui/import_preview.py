@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QLocale, Qt
 from PySide6.QtWidgets import QSplitter
 
-from core.project.records import ExampleDraft, rationale_text
+from core.project.records import IMPORTED, ExampleDraft, rationale_text
 from core.tables import Fault
 from gui.dataset_words import role_name
 from gui.plain_table import Column, PlainTable, table_view
@@ -79,7 +79,7 @@ class ImportPreview(QSplitter):
             Named(self.tr("Answer"), made.answer),
             Named(self.tr("Worse answer"), made.rejected),
             Named(self.tr("Evidence"), made.evidence.text if made.evidence else ""),
-            Named(self.tr("Kind"), kind_name(made.kind)),
+            Named(self.tr("Kind"), "" if made.kind == IMPORTED else kind_name(made.kind)),
         ]
 
 

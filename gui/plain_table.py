@@ -59,12 +59,14 @@ class PlainTable(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(self.columns[section])
-        return self.columns[section].title if role == Qt.ItemDataRole.DisplayRole else None
+        return (
+            _apart(self.columns[section].title, self.columns[section]) if role == Qt.ItemDataRole.DisplayRole else None
+        )
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row, column = self.rows[index.row()], self.columns[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return " ".join(column.says(row)[: 2 * LONGEST].split())[:LONGEST]
+            return _apart(" ".join(column.says(row)[: 2 * LONGEST].split())[:LONGEST], column)
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             text = column.says(row)
             return tooltip(text) if role == Qt.ItemDataRole.ToolTipRole else text[:LONGEST]
@@ -98,6 +100,11 @@ def table_view(model: PlainTable, name: str) -> QTableView:
         else:
             header.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
     return view
+
+
+def _apart(text: str, column: Column) -> str:
+    """A number ends where the next column begins: a space keeps them apart."""
+    return f"{text}\u2002" if column.is_number else text
 
 
 def _alignment(column: Column) -> Qt.AlignmentFlag:
