@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QW
 from core.datasets import Difference
 from core.project.tuning import DatasetRow
 from gui import style
-from gui.answer_pairs import changed
 from gui.dataset_words import asked, sizes, sizes_words, split_name, texts_of
 from gui.labels import plain, quiet, strong
 from gui.plain_table import Column, PlainTable, table_view
 from gui.texts import Named, Texts
+from gui.word_diff import changed
 
 # What happened to a row → its sign and its colour: the sign alone says it too.
 SIGNS = {"added": ("+", "good"), "removed": ("−", "bad"), "changed": ("≠", "warning"), "moved": ("⇄", "accent")}

@@ -283,9 +283,8 @@ class ExportDialog(QDialog):
         folder = folder if os.path.isdir(folder) else project.parent
         name = file_name(rows.dataset) if rows.dataset is not None else project.stem
         of = [f"run-{rows.run}"] if rows.run is not None else [f"pick-{rows.pick}"] if rows.pick is not None else []
-        stem = "-".join(
-            [name, *of, *filter(None, [rows.split]), "questions" if self.format == "csv" else self.choice.shape]
-        )
+        what = "questions" if self.format == "csv" else self.choice.shape
+        stem = "-".join([name, *of, *filter(None, [rows.split]), what])
         suffix = SUFFIXES.get(self.format, ".jsonl")
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(path for name in names if not os.path.exists(path := folder / f"{name}{suffix}"))

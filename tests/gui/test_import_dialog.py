@@ -121,7 +121,7 @@ def test_columns_of_an_unknown_file_are_chosen(
         csv.writer(file).writerows([["Frage", "Antwort", "falsch", "Weg"], ["Wer?", "Ich.", "Du.", "Erst.\nDann."]])
     opened(qtbot, dialog, path)
     assert "Not a shape that is known" in dialog.found.text()
-    assert "is asked" in dialog.sum.text()
+    assert dialog.sum.text() == "Choose the column of the question, or of a whole conversation."
     assert not dialog.button.isEnabled()
     qtbot.keyClicks(dialog.fields.boxes["question"], "Fr")
     choose(dialog, "answer", "Antwort")
