@@ -124,6 +124,8 @@ def test_columns_of_an_unknown_file_are_chosen(
     assert "Not a shape that is known" in dialog.found.text()
     assert dialog.sum.text() == "Choose the column of the question, or of a whole conversation."
     assert not dialog.button.isEnabled()
+    assert dialog.head.text() == "The first row of the file"
+    assert ("Weg", "Erst.\nDann.") in dialog.preview.texts.shown
     qtbot.keyClicks(dialog.fields.boxes["question"], "Fr")
     choose(dialog, "answer", "Antwort")
     choose(dialog, "rationale", "Weg")
