@@ -18,6 +18,7 @@ FIELDS = (
     "edited_at",
 )  # fmt: skip
 SEARCHED = ("question", "answer", "choices", "rationale")
+ALONG = ("edited_at", "rationale_draft")  # what comes with a change and is none by itself
 
 
 def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
@@ -43,13 +44,16 @@ def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], v
 
 
 def record_each(database: ProjectDatabase, label: str, at: str, changes: Mapping[int, dict[str, Any]]) -> list[int]:
-    """As `record`, with values of its own for each example."""
+    """As `record`, with values of its own for each example.
+
+    Which draft steps come from is kept even where it stays: a run may give steps of its own before this is redone.
+    """
     before = _values(database, changes)
     differing = {
-        id: {name: value for name, value in values.items() if name == "edited_at" or before[id][name] != value}
+        id: {name: value for name, value in values.items() if name in ALONG or before[id][name] != value}
         for id, values in changes.items()
     }
-    differing = {id: values for id, values in differing.items() if values.keys() - {"edited_at"}}
+    differing = {id: values for id, values in differing.items() if values.keys() - set(ALONG)}
     if not differing:
         return []
     action = _new_action(database, label, at, len(differing))
@@ -86,7 +90,7 @@ def reviews(database: ProjectDatabase, example_id: int) -> list[Review]:
             ActionTable.undone,
         )
         .join(ActionTable, on=(ActionTable.id == ChangeTable.action_id))
-        .where(ChangeTable.example_id == example_id, ChangeTable.field != "edited_at")
+        .where(ChangeTable.example_id == example_id, ChangeTable.field.not_in(ALONG))
         .order_by(ActionTable.id, ChangeTable.field)
         .tuples()
     )
@@ -106,7 +110,7 @@ def index(database: ProjectDatabase, ids: Sequence[int]) -> None:
     table = ExampleTable
     columns = (table.id, table.context, table.question, table.answer, table.choices, table.rationale)
     for start in range(0, len(ids), 500):
-        some = list(ids[start : start + 500])
+        some, rows = list(ids[start : start + 500]), []
         for id, context, question, answer, choices, rationale in list(
             table.select(*columns).where(table.id.in_(some)).tuples().execute(database)
         ):
@@ -114,7 +118,8 @@ def index(database: ProjectDatabase, ids: Sequence[int]) -> None:
             steps = (step.text for step in packing.unpack_steps(rationale))
             texts = (*said, question, answer, *packing.unpack_strings(choices), *steps)
             text = storable(fold("\n".join(texts))).encode()
-            FoldedTable.replace(example_id=id, text=text).execute(database)
+            rows.append({"example_id": id, "text": text})
+        FoldedTable.replace_many(rows).execute(database)
 
 
 def questions(count: int) -> str:
