@@ -196,15 +196,24 @@ class RationaleRun(Filling[int]):
         """Works on what is open, and closes the run with how it ended."""
         return self.fill(self.settings["examples"])
 
+    def begin(self) -> Iterator[RationaleItem]:
+        yield self._progress()
+
     def open(self, key: int) -> bool:
         return key not in self.finished
+
+    def lacks(self, example: Example) -> str:
+        """What an example no longer has and is needed, as a sentence; empty where it has all."""
+        return "" if example.answer.strip() else "It has no answer."
 
     def ask(self, keys: list[int]) -> Iterator[RationaleItem]:
         found = {one.id: one for one in self.project.examples_by_id(keys)}
         for key in keys:
             if key not in found:
                 yield self._give_up(key, "It is no longer in the project.")
-        subjects = [subject_of(self.project, found[key]) for key in keys if key in found]
+            elif why := self.lacks(found[key]):
+                yield self._give_up(key, why)
+        subjects = [subject_of(self.project, found[key]) for key in keys if self.open(key)]
         asked = {one.example_id: one for one in subjects}
         for item in self._from_child(subjects) if subjects else ():
             if isinstance(item, Drafted | Judged):

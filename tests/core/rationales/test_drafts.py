@@ -275,6 +275,34 @@ def test_what_was_found_of_steps_that_were_edited_meanwhile_is_not_kept(
     assert checks_of(project, asked[0]) == {}
 
 
+def test_an_answer_or_steps_that_went_away_cost_no_other_its_check(
+    project: Project, worker: Worker, asked: list[int]
+) -> None:
+    project.set_rationales(dict.fromkeys(asked, ((Step("It says so."),), 0)))
+    job = check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
+    next(job)
+    project.edit_example(asked[1], answer=" ")
+    project.set_rationales({asked[2]: ((), 0)})
+    items = list(job)
+    assert [item.example_id for item in items if isinstance(item, Checked)] == asked[:1]
+    assert [item for item in items if isinstance(item, NothingDrafted)] == [
+        NothingDrafted(asked[1], "It has no answer."),
+        NothingDrafted(asked[2], "It has no steps."),
+    ]
+    assert checks_of(project, asked[2]) == {}
+
+
+def test_a_run_that_is_cancelled_while_the_model_loads_says_which_it_is(
+    project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "draft_job", fake_job)
+    items = draft_rationales(project, worker, STARTER)
+    first = next(items)
+    assert isinstance(first, Progress)
+    assert (first.run_id, first.done, first.total) == (project.runs()[-1].id, 0, len(asked))
+    items.close()
+
+
 def test_a_citation_that_no_longer_stands_is_found(project: Project, asked: list[int]) -> None:
     good, bad = Evidence(1, 0, 8, "The town"), Evidence(1, 0, 8, "The city")
     example = project.example(asked[0])
