@@ -9,7 +9,7 @@ from typing import Any
 
 from core.project import packing
 from core.project.folding import fold
-from core.project.records import Review, rationale_text
+from core.project.records import STEP_CHECKS, Review, rationale_text
 from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase
 from core.storable import storable
 
@@ -172,5 +172,15 @@ def _apply(database: ProjectDatabase, action: int, side: str) -> list[int]:
                 "WHERE changes.action_id = ? AND changes.field = ? AND changes.example_id = examples.id",
                 (action, field),
             )
-    index(database, sorted({id for field in SEARCHED for id in fields.get(field, ())}))
+    worded = sorted({id for field in SEARCHED for id in fields.get(field, ())})
+    index(database, worded)
+    _forget_checks(database, worded)
     return sorted({id for ids in fields.values() for id in ids})
+
+
+def _forget_checks(database: ProjectDatabase, ids: Sequence[int]) -> None:
+    """What was found of steps, their question and their answer is of other words now: nobody is to be told of it."""
+    names = json.dumps(STEP_CHECKS)
+    listed = "IN (SELECT value FROM json_each(?))"
+    sql = f"DELETE FROM checks WHERE name {listed} AND example_id {listed}"
+    database.execute_sql(sql, (names, json.dumps(ids)))

@@ -11,13 +11,13 @@ from core.project.project import Project
 from core.project.records import Example, ExampleFilter
 from core.questions.prompts import Prompts
 from core.rationales.checking import judge
+from core.rationales.findings import keep_verdict
 from core.rationales.records import Checked, Judged, Subject
 from core.rationales.running import (
     CHECKS,
     RationaleItem,
     RationaleRun,
     chosen,
-    keep_verdict,
     model_and_prompts,
     resumed,
     same,
