@@ -118,18 +118,28 @@ def passages(options: argparse.Namespace) -> None:
 def _check(project: "Project", options: argparse.Namespace, stopped: Callable[[], bool]) -> None:
     """The rules, and how many examples fail each."""
     from core.curation.rules import RULES, apply_rules
-    from core.project.records import ExampleFilter
 
+    for id in options.examples or ():
+        project.example(id)  # which says so where there is none
     progress = ProgressLine("Checking")
     for item in apply_rules(project, options.examples, stopped):
         progress.show(f"{item.done} of {item.total} questions")
     progress.end()
     for rule in RULES:
-        failed = project.count(ExampleFilter(failed_check=rule))
+        failed = _failed(project, rule, options.examples)
         if options.json and options.rules_only:
             print_json({"rule": rule, "failed": failed})
         else:
             say(f"{rule.replace('_', ' ')}: {failed:,} failed" if failed else f"{rule.replace('_', ' ')}: all passed")
+
+
+def _failed(project: "Project", rule: str, examples: list[int] | None) -> int:
+    """How many fail a rule, of those that were checked."""
+    from core.project.records import ExampleFilter
+
+    if examples:
+        return len(project.example_ids(ExampleFilter(failed_check=rule), among=examples))
+    return sum(project.count(ExampleFilter(state=state, failed_check=rule)) for state in ("draft", "accepted"))
 
 
 def _judge(project: "Project", worker: Any, options: argparse.Namespace, stopped: Callable[[], bool]) -> None:

@@ -51,6 +51,8 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
     given = [f"--{name}" for name in BEGUN if getattr(options, name) is not None]
     if options.resume and given:
         raise UserError(f"A resumed run goes on as it was begun: leave out {', '.join(given)}.")
+    if options.take is not None and (options.resume or given):
+        raise UserError(f"Nothing is drafted with --take: leave out {', '.join(given or ['--resume'])}.")
     if options.check and (wrong := [flag for flag in given if flag[2:] in DRAFTING]):
         raise UserError(f"Checking makes no steps: leave out {', '.join(wrong)}, or --check.")
     if options.instruction is not None and not options.examples:

@@ -79,6 +79,8 @@ def test_rationales_are_drafted_shown_and_checked(elenchus: Command, tmp_path: P
     [
         (["--resume"], 1, "no unfinished run of rationales"),
         (["--resume", "--seed", "3"], 1, "leave out --seed"),
+        (["--take", "1", "--resume"], 1, "leave out --resume"),
+        (["--take", "1", "--examples", "2"], 1, "leave out --examples"),
         (["--check", "--candidates", "3"], 1, "leave out --candidates"),
         (["--check"], 1, "no rationale to check"),
         (["--instruction", "Shorter."], 1, "--examples"),

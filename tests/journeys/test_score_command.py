@@ -50,6 +50,23 @@ def rows(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
+def test_the_rules_count_what_they_checked(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = str(path)
+    with Project.open(path) as project:
+        for id in (1, 2, 3):
+            project.edit_example(id, answer="As I said, it is so.")
+    assert main(["score", lab, "--rules-only"]) == 0
+    with Project.open(path) as project:
+        project.set_state([3], "rejected")
+    capsys.readouterr()
+    assert main(["score", lab, "--rules-only"]) == 0
+    assert "voice: 2 failed" in capsys.readouterr().err
+    assert main(["score", lab, "--rules-only", "--examples", "2", "4"]) == 0
+    assert "voice: 1 failed" in capsys.readouterr().err
+    assert main(["score", lab, "--rules-only", "--examples", "777"]) == 1
+    assert "no question 777" in capsys.readouterr().err
+
+
 def test_examples_are_scored_rated_calibrated_and_kept(
     path: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
