@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.project.project import Project
+from core.curation.scoring import CERTAINTY, RUBRIC, is_of
+from core.project.project import CHUNK, Project
 from core.statistics import Interval, kendall, wilson
 
 GOOD = 4  # a rating from which on an example is taken to be good
@@ -109,14 +110,22 @@ def calibrate(pairs: Sequence[tuple[float, int]]) -> Calibration:
 
 
 def calibration_of(project: Project, name: str = "rubric", run_id: int | None = None) -> Calibration:
-    """The scores of this name, those of one run or each example's newest, against a person's ratings of the same."""
+    """The scores of this name, those of one run or each example's newest, against a person's ratings of the same.
+
+    One whose question or answer was edited since it was scored does not count: the rating may be of the other words.
+    """
     if run_id is None:
-        scores = project.scores(name)
+        found = [*project.scores(name).values(), *project.scores(CERTAINTY).values()]
     else:
         found = project.scores_of_run(project.run(run_id).id)
-        scores = {score.example_id: score for score in found if score.name == name}
+    scores, judged = ({row.example_id: row for row in found if row.name == wanted} for wanted in (name, CERTAINTY))
     rated = project.ratings()
-    return calibrate([(scores[id].value, rating) for id, rating in rated.items() if id in scores])
+    both, pairs = [id for id in rated if id in scores], list[tuple[float, int]]()
+    for start in range(0, len(both), CHUNK):
+        for example in project.examples_by_id(both[start : start + CHUNK]):
+            if name != RUBRIC or is_of(judged.get(example.id), example):
+                pairs.append((scores[example.id].value, rated[example.id]))
+    return calibrate(pairs)
 
 
 def _threshold(scores: NDArray[np.float64], good: NDArray[np.bool_], score: float) -> Threshold:

@@ -31,15 +31,16 @@ from core.engine.requests import (
 from core.errors import Cancelled, UserError
 from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
-from core.project.project import Project
-from core.project.records import GENERATED_KINDS, Example, ExampleFilter, Run, ScoreRow
+from core.project.project import CHUNK, Project
+from core.project.records import GENERATED_KINDS, Example, ExampleFilter, Run, ScoreRow, wording
 from core.questions.prompts import Prompts, load_prompts
 from core.retrying import Restarted, Retries
 from core.runs import Filling, adapter_settings, found_adapter, kept_adapter, run_settings, same_model
 from core.statistics import percentiles, resampled
 from core.worker import Worker
 
-RUBRIC, CERTAINTY = "rubric", "rubric_certainty"  # names of what is kept: 1 to 5; how likely it was to say a digit
+# Names of what is kept: 1 to 5, and how likely it was to say a digit, with a fingerprint of the words that were judged.
+RUBRIC, CERTAINTY = "rubric", "rubric_certainty"
 KEEP = 4.5  # the score from which on backtranslation kept what it had scored
 NEEDED = {"examples", "adapter", "engine"}  # of a run
 RESAMPLES = 10_000
@@ -194,12 +195,28 @@ def keep_scored(project: Project, threshold: float = KEEP, ids: Sequence[int] | 
     """Accepts what scored at least `threshold` and rejects the rest, as one action that can be undone.
 
     Of these examples, or of all drafts: without being named, none that a person has decided on is touched. Those
-    without a score stay as they are. Returns how many changed.
+    without a score of their present words stay as they are. Returns how many changed.
     """
     among = project.example_ids(ExampleFilter(state="draft")) if ids is None else list(ids)
-    scores = project.scores(RUBRIC, among)
+    scores = standing(project, among)
     states = {id: "accepted" if scores[id].value >= threshold else "rejected" for id in among if id in scores}
     return project.set_states(states, f"Keep what scored {threshold:g} or more of {{}}")
+
+
+def standing(project: Project, ids: Sequence[int]) -> dict[int, ScoreRow]:
+    """The newest scores of these examples, but for those whose question or answer was edited since."""
+    scores, judged = project.scores(RUBRIC, ids), project.scores(CERTAINTY, ids)
+    found: dict[int, ScoreRow] = {}
+    for start in range(0, len(ids), CHUNK):
+        for example in project.examples_by_id(ids[start : start + CHUNK]):
+            if example.id in scores and is_of(judged.get(example.id), example):
+                found[example.id] = scores[example.id]
+    return found
+
+
+def is_of(judged: ScoreRow | None, example: Example) -> bool:
+    """Whether a score is of the example's words as they are; of one that does not say it is believed."""
+    return judged is None or judged.detail in ("", wording(example, steps=False))
 
 
 def compare_scores(project: Project, first: int, second: int) -> Compared:
@@ -314,11 +331,12 @@ class _Scoring(Filling[int]):
         for id in set(keys) - {example.id for example in examples}:
             yield self._lose(Unscored(id, "It is no longer in the project."))
         subjects = [_subject(self.project, example) for example in examples]
+        judged = {example.id: wording(example, steps=False) for example in examples}
         for item in self.from_child(score_job, kept_adapter(self.settings["adapter"]), subjects, self.prompts):
             if isinstance(item, Scored):
                 rows = [
                     ScoreRow(item.example_id, RUBRIC, item.value, item.detail),
-                    ScoreRow(item.example_id, CERTAINTY, item.certainty),
+                    ScoreRow(item.example_id, CERTAINTY, item.certainty, judged[item.example_id]),
                 ]
                 self.project.add_scores(self.run_id, rows)
                 self.finished.add(item.example_id)

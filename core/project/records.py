@@ -286,10 +286,10 @@ class Review:
     undone: bool
 
 
-def wording(example: Example) -> str:
+def wording(example: Example, steps: bool = True) -> str:
     """A fingerprint of the question, choices, answer and steps of an example: a model's verdict is of these alone."""
-    steps = [" ".join(step.text.split()) for step in example.rationale]
-    said = json.dumps([example.question, example.choices, example.answer, steps])
+    told = [" ".join(step.text.split()) for step in example.rationale] if steps else []
+    said = json.dumps([example.question, example.choices, example.answer, told])
     return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from scipy import stats
 from core import paths
 from core.curation import scoring as module
 from core.curation.calibration import calibration_of
+from core.curation.quality import quality
 from core.curation.scoring import (
     Progress,
     Scored,
@@ -27,6 +28,7 @@ from core.curation.scoring import (
     keep_scored,
     resume_scores,
     score,
+    standing,
 )
 from core.engine.requests import (
     Adapter,
@@ -228,6 +230,26 @@ def test_what_scored_enough_is_kept_as_one_action(project: Project) -> None:
     assert project.counts()["draft"] == 4
     assert keep_scored(project, 2.0, [4]) == 1
     assert project.example(4).state == "rejected"
+
+
+def test_a_score_is_of_the_words_that_were_judged(project: Project, worker: Worker, tiny: Path) -> None:
+    fill(project, 3)
+    options = ScoreOptions(tiny, (1, 2, 3), engine=SMALL)
+    items = score(project, worker, options)
+    next(item for item in items if isinstance(item, Loaded))
+    project.edit_example(2, answer="Quite another one.")  # while the model reads the old one
+    list(items)
+    project.rate_all([1, 2, 3], 3)
+    assert standing(project, [1, 2, 3]).keys() == {1, 3}
+    project.edit_example(1, question="And what is this about?")
+    assert calibration_of(project).n == calibration_of(project, run_id=project.runs()[-1].id).n == 1
+    assert np.isnan(quality(project, [1, 2, 3]).parts["rubric"]).tolist() == [True, True, False]
+    project.set_state([1, 2, 3], "draft")
+    assert keep_scored(project, 1.0) == 1
+    project.undo()
+    project.undo()
+    project.undo()
+    assert standing(project, [1, 2, 3]).keys() == {1, 3}  # an undo brings the words back that were judged
 
 
 def test_two_runs_are_compared_pair_by_pair(project: Project) -> None:
