@@ -21,11 +21,12 @@ from PySide6.QtWidgets import (
 from core import datasets
 from core.datasets import Difference
 from core.project.project import Project
-from core.project.tuning import Dataset, DatasetRow
+from core.project.tuning import Dataset
 from gui import style
 from gui.dataset_comparison import DifferencePage
 from gui.dataset_facts import DatasetFacts
 from gui.dataset_list import DatasetList, Entry
+from gui.dataset_removal import DatasetRemover
 from gui.dataset_rows import Numbered, RowsPage
 from gui.dataset_words import tuned_on
 from gui.empty_page import EmptyPage
@@ -46,15 +47,6 @@ class Shown:
     rows: list[Numbered]
 
 
-@dataclass(frozen=True)
-class Removed:
-    """A dataset that is no more, with all that brings it back."""
-
-    project: Project
-    dataset: Dataset
-    rows: list[DatasetRow]
-
-
 class DatasetsPage(QWidget):
     """One dataset is shown, or two beside each other; its actions are for the menu of the panel it is in."""
 
@@ -63,7 +55,7 @@ class DatasetsPage(QWidget):
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__()
         self.session, self.jobs = session, jobs
-        self._reckoner, self._remover = Reckoner(session), Reckoner(session)  # what is shown may change meanwhile
+        self._reckoner, self._remover = Reckoner(session), DatasetRemover(session)
         self._build()
         self._connect()
         self._show_project()
@@ -163,7 +155,6 @@ class DatasetsPage(QWidget):
     def _connect(self) -> None:
         self.list.chosen.connect(self._show_selection)
         self._reckoner.reckoned.connect(self._take)
-        self._remover.reckoned.connect(self._tell_removed)
         self.session.project_opened.connect(self._show_project)
         self.session.project_closing.connect(self._leave)
         self.session.project_closed.connect(self._show_project)
@@ -296,14 +287,7 @@ class DatasetsPage(QWidget):
         dataset = self.dataset
         if dataset is None or not self.session.may_write():
             return
-        self._remover.want("removed", partial(_removed, self.session.project, dataset))
-
-    def _tell_removed(self, _: object, removed: Removed) -> None:
-        self.session.notify(
-            self.tr("The dataset “{}” is removed.").format(removed.dataset.name),
-            self.tr("Undo"),
-            partial(_bring_back, self.session, removed),
-        )
+        self._remover.remove(dataset)
 
     # State
 
@@ -325,18 +309,3 @@ def _look(project: Project, entry: Entry) -> Shown:
     """In a thread of its own."""
     rows = project.dataset_rows(entry.dataset.id)
     return Shown(entry, [Numbered(number, row) for number, row in enumerate(rows, 1)])
-
-
-def _removed(project: Project, dataset: Dataset) -> Removed:
-    """Takes a dataset out of its project; in a thread of its own, since its rows are read for the way back."""
-    removed = Removed(project, dataset, project.dataset_rows(dataset.id))
-    project.remove_dataset(dataset.id)
-    return removed
-
-
-def _bring_back(session: Session, removed: Removed) -> None:
-    """Puts a removed dataset into its project again."""
-    dataset, project = removed.dataset, removed.project
-    if session.is_open and session.project is project:
-        with session.reporting():
-            project.add_dataset(dataset.name, dataset.recipe, removed.rows)

@@ -77,11 +77,11 @@ def test_what_it_says_is_what_is_kept(qtbot: QtBot, session: Session, dialog: Fr
 
 
 def test_shares_are_chosen_by_slider_and_number(qtbot: QtBot, dialog: FreezeDialog) -> None:
-    dialog.sliders["validation"].setValue(20)
-    assert dialog.shares["validation"].value() == 20
-    dialog.shares["test"].setValue(0)
-    assert dialog.sliders["test"].value() == 0
-    assert dialog.train.text() == "80 %"
+    dialog.splits.sliders["validation"].setValue(20)
+    assert dialog.splits.shares["validation"].value() == 20
+    dialog.splits.shares["test"].setValue(0)
+    assert dialog.splits.sliders["test"].value() == 0
+    assert dialog.splits.train.text() == "80 %"
     settle(qtbot, dialog)
     assert dialog.counts.text() == "Train 32 · Validation 8"
 
@@ -101,7 +101,7 @@ def test_its_name_is_offered_until_one_is_given(qtbot: QtBot, session: Session, 
     assert dialog.name.text() == "accepted, 40 rows"
     dialog.name.selectAll()
     qtbot.keyClicks(dialog.name, " pilot  study ")
-    dialog.shares["test"].setValue(0)
+    dialog.splits.shares["test"].setValue(0)
     settle(qtbot, dialog)
     assert kept(qtbot, dialog).name == "pilot study"
 
@@ -144,10 +144,17 @@ def test_escape_keeps_nothing(qtbot: QtBot, session: Session, dialog: FreezeDial
 
 
 def test_every_control_has_a_name_and_markup_stays_text(qtbot: QtBot, session: Session, dialog: FreezeDialog) -> None:
-    fields = (dialog.source, dialog.name, dialog.seed, *dialog.sliders.values(), *dialog.shares.values(), dialog.bar)
+    fields = (
+        dialog.source,
+        dialog.name,
+        dialog.seed,
+        *dialog.splits.sliders.values(),
+        *dialog.splits.shares.values(),
+        dialog.splits.bar,
+    )
     assert all(widget.accessibleName() for widget in fields)
     dialog.name.setText("<b>x")
-    dialog.shares["test"].setValue(0)
+    dialog.splits.shares["test"].setValue(0)
     settle(qtbot, dialog)
     dialog._named = True
     outside = [label for label in dialog.findChildren(QLabel) if "<" in label.text()]
