@@ -170,14 +170,18 @@ class Chart(QWidget):
         """Paints what is drawn into a picture."""
         raise NotImplementedError
 
+    def _read_out(self) -> list[Row]:
+        """What is said of it to who cannot see it, the head first."""
+        return self.table()[:READ_OUT]
+
     def _redraw(self) -> None:
         """After the data or the colours have changed."""
-        rows = self.table()
+        rows = self._read_out()
         self.is_empty = len(rows) < 2
         self._pages.setCurrentIndex(int(self.is_empty))
         self._button.setDisabled(self.is_empty)
         self._legend.setVisible(self._legend.is_wanted and not self.is_empty)
-        self.setAccessibleDescription("\n".join("\t".join(row) for row in rows[:READ_OUT]))
+        self.setAccessibleDescription("\n".join("\t".join(row) for row in rows))
         ink = self._today()
         self._legend.ink = ink
         self._draw(ink)
