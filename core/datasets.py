@@ -127,7 +127,9 @@ def divide(found: Sequence[_Candidate], share: float, seed: int) -> tuple[list[D
         for place in range(len(found)):
             groups.setdefault(key(place), []).append(place)
         if out := _drawn(groups, target, min(len(found) - 1, round(MOST_HELD_OUT * len(found)) or 1), seed):
-            return [replace(one.row, held_out=place in out) for place, one in enumerate(found)], way
+            return [
+                replace(one.row, split="validation" if place in out else "train") for place, one in enumerate(found)
+            ], way
     return [one.row for one in found], ""
 
 

@@ -67,7 +67,7 @@ def sources(project: Project) -> list[Source]:
         if dataset.recipe.get("what") in offered and _is_unchanged(project, dataset):
             continue
         about = translate("DatasetChoice", "frozen · {} to learn from, {} held out").format(
-            number(dataset.rows - dataset.held_out), number(dataset.held_out)
+            number(dataset.rows - dataset.held_out - dataset.test), number(dataset.held_out)
         )
         found.append(Source(dataset.name, dataset.name, f"{about} · {local_time(dataset.created_at)}", frozen=True))
     return found
@@ -102,7 +102,7 @@ def _is_unchanged(project: Project, dataset: Dataset) -> bool:
 
 
 def _texts(rows: Sequence[DatasetRow]) -> set[DatasetRow]:
-    return {replace(row, held_out=False) for row in rows}
+    return {replace(row, split="train") for row in rows}
 
 
 class DatasetChoice(QWidget):

@@ -33,10 +33,12 @@ from gui.jobs import Job, Jobs
 from gui.keys import KeysDialog
 from gui.labels import quiet
 from gui.messages import BugDialog, MessageBar
+from gui.panels.curate import CuratePanel
 from gui.panels.documents import DocumentsPanel
 from gui.panels.models import ModelsPanel
 from gui.panels.panel import Panel
 from gui.panels.questions import QuestionsPanel
+from gui.panels.rationales import RationalesPanel
 from gui.panels.sycophancy import SycophancyPanel
 from gui.panels.tuning import TuningPanel
 from gui.pictures import Pictures
@@ -57,12 +59,16 @@ class MainWindow(QMainWindow):
         self.pictures = Pictures(session.passwords)
         self.documents = DocumentsPanel(session, jobs, self.pictures)
         self.questions = QuestionsPanel(session, jobs, self.pictures)
+        self.rationales = RationalesPanel(session, jobs)
+        self.curate = CuratePanel(session, jobs)
         self.sycophancy = SycophancyPanel(session, jobs)
         self.tuning = TuningPanel(session, jobs)
         self.models = ModelsPanel(session, jobs)
         self.panels: Sequence[Panel] = (
             self.documents,
             self.questions,
+            self.rationales,
+            self.curate,
             self.sycophancy,
             self.tuning,
             self.models,
@@ -203,10 +209,10 @@ class MainWindow(QMainWindow):
         self.jobs.job_failed.connect(self._report_job)
         self.documents.ask_wanted.connect(self.ask)
         self.questions.export_wanted.connect(self.export)
-        self.questions.documents_wanted.connect(lambda: self.show_panel(0))
-        self.sycophancy.examples_wanted.connect(lambda: self.show_panel(1))
-        self.tuning.questions_wanted.connect(lambda: self.show_panel(1))
-        self.tuning.probes_wanted.connect(lambda: self.show_panel(2))
+        self.questions.documents_wanted.connect(lambda: self._go(self.documents))
+        self.sycophancy.examples_wanted.connect(lambda: self._go(self.questions))
+        self.tuning.questions_wanted.connect(lambda: self._go(self.questions))
+        self.tuning.probes_wanted.connect(lambda: self._go(self.sycophancy))
         self.tuning.chat_wanted.connect(self.chat_with)
         self.tuning.probe_wanted.connect(self.probe)
         self.tuning.files.model_made.connect(lambda path: self.models.add_files([path]))
@@ -234,7 +240,7 @@ class MainWindow(QMainWindow):
             with self.session.reporting():
                 named = path.suffix.lower() == SUFFIX  # “v1.2” has a suffix too, but not this one
                 self.session.create(path if named else path.with_name(path.name + SUFFIX))
-                self.show_panel(0)
+                self._go(self.documents)
 
     def open_project(self) -> None:
         """Asks which, and opens it."""
@@ -263,7 +269,7 @@ class MainWindow(QMainWindow):
         if self._may_leave():
             with self.session.reporting():
                 self.session.open(copy_sample())
-                self.show_panel(0)
+                self._go(self.documents)
                 if not self.session.project.documents():
                     self.documents.add_files(sample_documents())
 
@@ -284,29 +290,29 @@ class MainWindow(QMainWindow):
             if not self.session.is_open:
                 self.new_project()
             if self.session.is_open:
-                self.show_panel(0)
+                self._go(self.documents)
                 self.documents.add_files(pdfs)
         if not projects and not pdfs:
             self.message_bar.show_notice(self.tr("Only PDF files and Elenchus projects can be dropped here."))
 
     def ask(self) -> None:
         """Shows the questions and the dialog that starts a run."""
-        self.show_panel(1)
+        self._go(self.questions)
         self.questions.ask()
 
     def probe(self, adapter: AdapterRow | None = None) -> None:
         """Shows the sycophancy lab and the dialog that starts a run, of an adapter where one is given."""
-        self.show_panel(2)
+        self._go(self.sycophancy)
         self.sycophancy.probe(adapter)
 
     def tune(self) -> None:
         """Shows the adapters and the dialog that starts a run."""
-        self.show_panel(3)
+        self._go(self.tuning)
         self.tuning.tune()
 
     def chat_with(self, adapter: AdapterRow) -> None:
         """Shows the chat with an adapter on the model that it was made for."""
-        self.show_panel(4)
+        self._go(self.models)
         self.models.chat_with(adapter)
 
     def export(self) -> None:
@@ -318,14 +324,14 @@ class MainWindow(QMainWindow):
         """Puts the cursor into the search field: of a probe's items where they can be seen, else of the questions."""
         if self.stack.currentWidget() is self.sycophancy and self.sycophancy.find_items():
             return
-        self.show_panel(1)
+        self._go(self.questions)
         self.questions.find()
 
     def step(self, redo: bool) -> None:
         """Takes a change of the questions back, or makes it again, where it can be seen."""
         with self.session.reporting():
             if self.stack.currentWidget() is not self.questions and self.session.project.step_size(redo):
-                self.show_panel(1)  # else what is being written would lose the focus, and its own steps
+                self._go(self.questions)  # else what is being written would lose the focus, and its own steps
             if redo:
                 self.questions.redo()
             else:
@@ -336,6 +342,9 @@ class MainWindow(QMainWindow):
         self._bring(number)
         if self.session.is_open:
             self.panels[self.stack.currentIndex()].take_focus()
+
+    def _go(self, panel: Panel) -> None:
+        self.show_panel(self.panels.index(panel))
 
     def _bring(self, number: int) -> None:
         if number < 0 or not self.session.is_open:

@@ -35,6 +35,10 @@ class Session(QObject):
     datasets_changed = Signal(list)  # ids
     adapters_changed = Signal(list)  # ids
     tuning_changed = Signal(list)  # ids of the runs that went on to tune
+    rationales_changed = Signal(list)  # ids of the examples that steps were drafted for
+    scores_changed = Signal(list)  # ids of the runs that scored
+    picks_changed = Signal(list)  # ids
+    passages_changed = Signal(list)  # ids of those that were marked
     error_reported = Signal(object)  # a UserError to be shown
     notice_given = Signal(str)  # a sentence to be shown for a moment
     offer_made = Signal(str, str, object)  # a notice, the label of a button, and what it does
@@ -175,6 +179,10 @@ class Session(QObject):
             "datasets": self.datasets_changed,
             "adapters": self.adapters_changed,
             "tuning": self.tuning_changed,
+            "rationales": self.rationales_changed,
+            "scores": self.scores_changed,
+            "picks": self.picks_changed,
+            "passages": self.passages_changed,
         }
         if "documents" in waiting:
             self._labels.clear()

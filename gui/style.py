@@ -56,6 +56,8 @@ _GLYPHS = {
     "keys": "mdi6.keyboard-outline",
     "outline": "mdi6.format-list-bulleted",
     "sycophancy": "mdi6.scale-balance",
+    "rationales": "mdi6.format-list-numbered",
+    "curate": "mdi6.filter-outline",
     "compare": "mdi6.compare-horizontal",
     "tuning": "mdi6.tune-variant",
     "merge": "mdi6.source-merge",

@@ -4,7 +4,7 @@ An action is a group of changes of single values. Undone actions stay until a ne
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.project import packing
@@ -12,8 +12,11 @@ from core.project.folding import fold
 from core.project.records import Review
 from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase, storable
 
-FIELDS = ("state", "reason", "rating", "question", "answer", "choices", "edited_at")
-SEARCHED = ("question", "answer", "choices")
+FIELDS = (
+    "state", "reason", "rating", "question", "answer", "choices", "rationale", "rationale_draft", "rejected",
+    "edited_at",
+)  # fmt: skip
+SEARCHED = ("question", "answer", "choices", "rationale")
 
 
 def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
@@ -25,8 +28,7 @@ def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], v
     changed = _differing(database, ids, {name: value for name, value in values.items() if name != "edited_at"})
     if not changed:
         return []
-    ActionTable.delete().where(ActionTable.undone == 1).execute(database)
-    action = ActionTable.insert(at=at, label=label.format(questions(len(changed))), undone=0).execute(database)
+    action = _new_action(database, label, at, len(changed))
     for name, value in values.items():
         assert name in FIELDS
         database.execute_sql(
@@ -37,6 +39,28 @@ def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], v
         )
     _apply(database, action, "after")
     return changed
+
+
+def record_each(database: ProjectDatabase, label: str, at: str, changes: Mapping[int, dict[str, Any]]) -> list[int]:
+    """As `record`, with values of its own for each example."""
+    before = _values(database, changes)
+    differing = {
+        id: {name: value for name, value in values.items() if name == "edited_at" or before[id][name] != value}
+        for id, values in changes.items()
+    }
+    differing = {id: values for id, values in differing.items() if values.keys() - {"edited_at"}}
+    if not differing:
+        return []
+    action = _new_action(database, label, at, len(differing))
+    rows = [
+        {"action_id": action, "example_id": id, "field": name, "before": str(before[id][name]), "after": str(value)}
+        for id, values in differing.items()
+        for name, value in values.items()
+    ]
+    for start in range(0, len(rows), 500):
+        ChangeTable.insert_many(rows[start : start + 500]).execute(database)
+    _apply(database, action, "after")
+    return sorted(differing)
 
 
 def undo(database: ProjectDatabase) -> tuple[str, list[int]] | None:
@@ -74,20 +98,37 @@ def reviews(database: ProjectDatabase, example_id: int) -> list[Review]:
 def index(database: ProjectDatabase, ids: Sequence[int]) -> None:
     """Brings the folded text of these examples, which the search looks through, up to date."""
     table = ExampleTable
-    columns = (table.id, table.context, table.question, table.answer, table.choices)
+    columns = (table.id, table.context, table.question, table.answer, table.choices, table.rationale)
     for start in range(0, len(ids), 500):
         some = list(ids[start : start + 500])
-        for id, context, question, answer, choices in list(
+        for id, context, question, answer, choices, rationale in list(
             table.select(*columns).where(table.id.in_(some)).tuples().execute(database)
         ):
             said = (text for _, text in packing.unpack_context(context))
-            text = storable(fold("\n".join((*said, question, answer, *packing.unpack_strings(choices))))).encode()
+            steps = (step.text for step in packing.unpack_steps(rationale))
+            texts = (*said, question, answer, *packing.unpack_strings(choices), *steps)
+            text = storable(fold("\n".join(texts))).encode()
             FoldedTable.replace(example_id=id, text=text).execute(database)
 
 
 def questions(count: int) -> str:
     """The number of questions in words for the user."""
     return "1 question" if count == 1 else f"{count:,} questions"
+
+
+def _new_action(database: ProjectDatabase, label: str, at: str, count: int) -> int:
+    ActionTable.delete().where(ActionTable.undone == 1).execute(database)
+    return ActionTable.insert(at=at, label=label.format(questions(count)), undone=0).execute(database)
+
+
+def _values(database: ProjectDatabase, changes: Mapping[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """What the examples that are to be changed are like now, in the columns that are to be changed."""
+    names = sorted({name for values in changes.values() for name in values})
+    assert set(names) <= set(FIELDS)
+    columns = "".join(f", {name}" for name in names)
+    sql = f"SELECT id{columns} FROM examples WHERE id IN (SELECT value FROM json_each(?))"
+    found = database.execute_sql(sql, (json.dumps(list(changes)),))
+    return {id: dict(zip(names, values, strict=True)) for id, *values in found}
 
 
 def _differing(database: ProjectDatabase, ids: Sequence[int], values: dict[str, Any]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from core.documents.records import Furniture, Heading, Rectangle, Word
 from core.project.errors import Unreadable
-from core.project.records import takes_turns
+from core.project.records import Evidence, Step, takes_turns
 from core.project.schema import storable
 
 T = TypeVar("T")
@@ -45,6 +45,12 @@ def pack_furniture(furniture: Sequence[Furniture]) -> str:
 def pack_outline(outline: Sequence[Heading]) -> str:
     """A list of [title, level, page, top]."""
     return pack([[entry.title, entry.level, entry.page, entry.top] for entry in outline])
+
+
+def pack_steps(steps: Sequence[Step]) -> str:
+    """A list of [text, accepted, [page, start, end, text] or null]."""
+    cited = ([s.cited.page, s.cited.start, s.cited.end, s.cited.text] if s.cited else None for s in steps)
+    return pack([[step.text, int(step.accepted), place] for step, place in zip(steps, cited, strict=True)])
 
 
 def unpacking(function: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -113,6 +119,20 @@ def unpack_context(value: Any) -> tuple[tuple[str, str], ...]:
     if not takes_turns(context):
         raise ValueError("not said in turn")
     return context
+
+
+@unpacking
+def unpack_steps(value: Any) -> tuple[Step, ...]:
+    """The steps of a rationale."""
+    return tuple(
+        Step(_string(text), _cited(cited) if cited is not None else None, bool(accepted))
+        for text, accepted, cited in _list(json.loads(value))
+    )
+
+
+def _cited(value: Any) -> Evidence:
+    page, start, end, text = _list(value)
+    return Evidence(_integer(page), _integer(start), _integer(end), _string(text))
 
 
 @unpacking

@@ -16,25 +16,33 @@ import peewee
 
 from core.documents.records import Document, Heading, Page, Passage
 from core.errors import UserError
-from core.project import history, packing, probes, queries, rows, tuning
+from core.project import curation, history, packing, probes, queries, rows, tuning
 from core.project.backup import Backups
 from core.project.errors import ProjectReadOnly, Unreadable, plain_errors
+from core.project.names import one_line
 from core.project.opening import OpenFile, create_file, newest_version, open_file
 from core.project.probes import Answered, Item, Response, Suite
 from core.project.records import (
     ALL_KINDS,
-    GENERATED_KINDS,
     STATES,
     WITHOUT_EVIDENCE,
+    WITHOUT_PASSAGE,
+    Check,
     Discard,
     DocumentRow,
     Example,
     ExampleDraft,
     ExampleFilter,
+    PassageMark,
     PassageRow,
+    Pick,
+    PickRow,
+    Rationale,
     Review,
     Run,
     RunSettings,
+    ScoreRow,
+    Step,
     takes_turns,
 )
 from core.project.schema import (
@@ -48,7 +56,9 @@ from core.project.schema import (
     ExampleTable,
     PageTable,
     PassageTable,
+    PickTable,
     ProjectDatabase,
+    RationaleTable,
     RunTable,
     SuiteTable,
     storable,
@@ -56,9 +66,6 @@ from core.project.schema import (
 from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample
 
 CHUNK = 500  # rows read or written at a time where there may be many
-EMBEDDINGS_SINCE = 2  # the format that has them: an older one may be open to be read
-PROBES_SINCE = 3
-TUNING_SINCE = 4
 
 _LABELS = {
     "draft": "Return {} to draft",
@@ -366,22 +373,16 @@ class Project:
 
     def answered(self, run_id: int) -> list[Answered]:
         """Every item of a probe run in order, with what was answered so far."""
-        if self.version < PROBES_SINCE:
-            return []
         with self._read():
             return probes.answered(self._database, run_id)
 
     def done_items(self, run_id: int) -> set[int]:
         """The places of the items of a probe run that were answered."""
-        if self.version < PROBES_SINCE:
-            return set()
         with self._read():
             return probes.done_items(self._database, run_id)
 
     def probed_stems(self) -> set[str]:
         """The stems of all that was ever probed with in this project."""
-        if self.version < PROBES_SINCE:
-            return set()
         with self._read():
             return probes.probed_stems(self._database)
 
@@ -402,8 +403,6 @@ class Project:
 
     def suites(self) -> list[Suite]:
         """The imported suites by name."""
-        if self.version < PROBES_SINCE:
-            return []
         with self._read():
             return probes.suites(self._database)
 
@@ -424,8 +423,6 @@ class Project:
 
     def datasets(self) -> list[Dataset]:
         """All datasets, oldest first."""
-        if self.version < TUNING_SINCE:
-            return []
         with self._read():
             return tuning.datasets(self._database)
 
@@ -436,10 +433,31 @@ class Project:
             raise UserError(f"There is no dataset “{name}” in {self.path.name}. {_there_are(found)}")
         return found[name]
 
+    def rename_dataset(self, dataset_id: int, name: str) -> None:
+        """Gives a dataset another name, of one line. Raises UserError when it is taken, or empty."""
+        name = one_line(name)
+        if not name:
+            raise UserError("A dataset needs a name. Give it one.")
+        if any(dataset.name == name and dataset.id != dataset_id for dataset in self.datasets()):
+            raise UserError(f"There is a dataset called “{name}” already. Choose another name.")
+        with self._write() as touched:
+            DatasetTable.update(name=name).where(DatasetTable.id == dataset_id).execute(self._database)
+            touched.append(("datasets", [dataset_id]))
+
+    def remove_dataset(self, dataset_id: int) -> None:
+        """Removes a dataset. Raises UserError when a tuning run learned from it, which would not be known any more."""
+        for run in self.runs():
+            told = run.request.settings.get("dataset")
+            if run.request.kind == "tune" and isinstance(told, dict) and told.get("id") == dataset_id:
+                raise UserError(
+                    f"Run {run.id} was tuned on this dataset, which says what its adapter has learned from. It stays."
+                )
+        with self._write() as touched:
+            DatasetTable.delete().where(DatasetTable.id == dataset_id).execute(self._database)
+            touched.append(("datasets", [dataset_id]))
+
     def dataset_rows(self, dataset_id: int) -> list[DatasetRow]:
         """The rows of a dataset, in order."""
-        if self.version < TUNING_SINCE:
-            return []
         with self._read():
             return tuning.dataset_rows(self._database, dataset_id)
 
@@ -451,15 +469,11 @@ class Project:
 
     def tuning_points(self, run_id: int) -> list[TuningPoint]:
         """The steps of a tuning run, in order."""
-        if self.version < TUNING_SINCE:
-            return []
         with self._read():
             return tuning.points(self._database, run_id)
 
     def last_tuning_step(self, run_id: int) -> int:
         """How many steps a tuning run has made."""
-        if self.version < TUNING_SINCE:
-            return 0
         with self._read():
             return tuning.last_step(self._database, run_id)
 
@@ -471,8 +485,6 @@ class Project:
 
     def tuning_samples(self, run_id: int) -> list[TuningSample]:
         """What a run's prompts were answered, by step."""
-        if self.version < TUNING_SINCE:
-            return []
         with self._read():
             return tuning.samples(self._database, run_id)
 
@@ -495,8 +507,6 @@ class Project:
 
     def adapters(self) -> list[AdapterRow]:
         """All adapters, oldest first."""
-        if self.version < TUNING_SINCE:
-            return []
         with self._read():
             return tuning.adapters(self._database)
 
@@ -520,7 +530,7 @@ class Project:
 
     def rename_adapter(self, adapter_id: int, name: str) -> None:
         """Gives an adapter another name, of one line. Raises UserError when it is taken, or empty."""
-        name = tuning.one_line(name)
+        name = one_line(name)
         if not name:
             raise UserError("An adapter needs a name. Give it one.")
         if any(adapter.name == name and adapter.id != adapter_id for adapter in self.adapters()):
@@ -546,8 +556,6 @@ class Project:
 
     def vectors(self, model_sha256: str, text_sha256s: Sequence[str]) -> dict[str, bytes]:
         """Those that are there, by the text's SHA-256, as they were added."""
-        if self.version < EMBEDDINGS_SINCE:
-            return {}
         found: dict[str, bytes] = {}
         columns = EmbeddingTable.select(EmbeddingTable.text_sha256, EmbeddingTable.vector)
         for start in range(0, len(text_sha256s), CHUNK):
@@ -572,22 +580,32 @@ class Project:
     def add_example(self, run_id: int, draft: ExampleDraft) -> int:
         """Keeps an example and returns its id; one that is there already (run, passage, slot) is left as it is.
 
-        Evidence is compared with the page: when it is not there word for word, the example is quarantined. Only
-        GENERATED_KINDS may come from no passage, and have no evidence then.
+        Evidence, and what its steps cite, is compared with the page: when it is not there word for word, the example is
+        quarantined. Only WITHOUT_PASSAGE may come from no passage, and have no evidence then.
         """
-        _refuse_impossible(draft)
+        return self.add_examples(run_id, [draft])[0]
+
+    def add_examples(self, run_id: int, drafts: Sequence[ExampleDraft], state: str = "draft") -> list[int]:
+        """Keeps examples in one transaction, each as `add_example` does, and returns their ids in order."""
+        if state not in STATES:
+            raise ValueError(f"unknown state: {state}")
+        for draft in drafts:
+            _refuse_impossible(draft)
+        ids: list[int] = []
+        new: list[int] = []
         with self._write() as touched:
-            whence = ExampleTable.passage_id
-            same = whence.is_null() if draft.passage_id is None else whence == draft.passage_id
-            known = ExampleTable.select(ExampleTable.id).where(
-                ExampleTable.run_id == run_id, same, ExampleTable.slot == draft.slot
-            )
-            for (id,) in known.tuples().execute(self._database):
-                return id
-            passage = None if draft.passage_id is None else self._passage(draft.passage_id)
-            id = self._insert_example(run_id, draft, passage, self._evidence_fault(draft, passage))
-            touched.append(("examples", [id]))
-            return id
+            for draft in drafts:
+                id = self._known_example(run_id, draft)
+                if id is None:
+                    passage = None if draft.passage_id is None else self._passage(draft.passage_id)
+                    fault = self._evidence_fault(draft, passage) or self._citation_fault(draft, passage)
+                    id = self._insert_example(run_id, draft, passage, fault, state)
+                    new.append(id)
+                ids.append(id)
+            if new:
+                history.index(self._database, new)
+                touched.append(("examples", new))
+        return ids
 
     def add_discard(self, run_id: int, discard: Discard) -> None:
         """Keeps that a passage's slot gave nothing, and why; once."""
@@ -684,6 +702,127 @@ class Project:
                 return
             yield from found
             last = found[-1][0]
+
+    # Rationales, scores, picks and marks of passages
+
+    def add_rationale(
+        self, run_id: int, example_id: int, slot: int, steps: Sequence[Step], instruction: str = ""
+    ) -> Rationale:
+        """Keeps steps that a run drafted; what stands in this slot of the run already is left as it is.
+
+        Raises UserError where cited words do not stand in the example's document.
+        """
+        with self._write() as touched:
+            self._refuse_citations({example_id: steps})
+            id = curation.add_rationale(self._database, run_id, example_id, slot, steps, instruction)
+            touched.append(("rationales", [example_id]))
+            return curation.rationales(self._database, RationaleTable.id == id)[0]
+
+    def rationales(self, example_id: int) -> list[Rationale]:
+        """All that was drafted for an example, oldest first."""
+        with self._read():
+            return curation.rationales(self._database, RationaleTable.example_id == example_id)
+
+    def rationales_of_run(self, run_id: int) -> list[Rationale]:
+        """All that a run drafted, oldest first."""
+        with self._read():
+            return curation.rationales(self._database, RationaleTable.run_id == run_id)
+
+    def set_rationales(
+        self, changes: Mapping[int, tuple[Sequence[Step], int]], label: str = "Edit the rationale of {}"
+    ) -> int:
+        """Gives examples steps, and says which draft they come from (0: none), as one action that can be undone.
+
+        Returns how many were not so already. Raises UserError where cited words do not stand in the document.
+        """
+        at = _now()
+        with self._write() as touched:
+            self._refuse_citations({id: steps for id, (steps, _) in changes.items()})
+            values = {
+                id: {"rationale": storable(packing.pack_steps(steps)), "rationale_draft": draft, "edited_at": at}
+                for id, (steps, draft) in changes.items()
+            }
+            return self._record_each(label, values, touched)
+
+    def set_rejected(self, changes: Mapping[int, str], label: str = "Set the worse answer of {}") -> int:
+        """Says which answers are worse than those of examples, as one action that can be undone."""
+        with self._write() as touched:
+            values = {id: {"rejected": storable(text)} for id, text in changes.items()}
+            return self._record_each(label, values, touched)
+
+    def set_checks(self, checks: Mapping[int, Sequence[Check]]) -> None:
+        """Keeps results of checks of examples, in place of those of the same names."""
+        with self._write() as touched:
+            self._refuse_unknown(list(checks))
+            rows = [_check_values(id, check) for id, some in checks.items() for check in some]
+            for start in range(0, len(rows), CHUNK):
+                CheckTable.insert_many(rows[start : start + CHUNK]).on_conflict_replace().execute(self._database)
+            touched.append(("examples", list(checks)))
+
+    def add_scores(self, run_id: int, scores: Sequence[ScoreRow]) -> None:
+        """Keeps figures that a run found, in place of what it found of the same before."""
+        with self._write() as touched:
+            curation.add_scores(self._database, run_id, scores)
+            touched.append(("scores", [run_id]))
+
+    def scores(self, name: str, example_ids: Sequence[int] | None = None) -> dict[int, ScoreRow]:
+        """A figure by example, as the newest run has it; of these examples, or of all."""
+        with self._read():
+            return curation.newest_scores(self._database, name, example_ids)
+
+    def scores_of_run(self, run_id: int) -> list[ScoreRow]:
+        """All figures that a run found, by example."""
+        with self._read():
+            return curation.scores_of_run(self._database, run_id)
+
+    def scored(self, run_id: int) -> set[int]:
+        """The examples of which a run has found anything."""
+        with self._read():
+            return curation.scored(self._database, run_id)
+
+    def passage_marks(self) -> dict[int, PassageMark]:
+        """The marked passages by their ids."""
+        with self._read():
+            return curation.passage_marks(self._database)
+
+    def mark_passages(self, marks: Sequence[PassageMark]) -> None:
+        """Marks passages, in place of the marks that they had."""
+        with self._write() as touched:
+            curation.mark_passages(self._database, marks)
+            touched.append(("passages", [mark.passage_id for mark in marks]))
+
+    def add_pick(self, name: str, recipe: Mapping[str, Any], rows: Sequence[PickRow]) -> Pick:
+        """Keeps a selection of examples with its baseline; a name that is taken is numbered."""
+        with self._write() as touched:
+            self._refuse_unknown([row.example_id for row in rows])
+            id = curation.add_pick(self._database, name, recipe, rows, _now())
+            touched.append(("picks", [id]))
+            return curation.picks(self._database, PickTable.id == id)[0]
+
+    def picks(self) -> list[Pick]:
+        """All picks, oldest first."""
+        with self._read():
+            return curation.picks(self._database)
+
+    def pick(self, id_or_name: int | str) -> Pick:
+        """One pick, by its id or its name. Raises UserError when there is none, and says which there are."""
+        found = self.picks()
+        for pick in found:
+            if id_or_name in (pick.id, pick.name):
+                return pick
+        names = _there_are([pick.name for pick in found])
+        raise UserError(f"There is no pick “{id_or_name}” in {self.path.name}. {names}")
+
+    def pick_rows(self, pick_id: int) -> list[PickRow]:
+        """The rows of a pick in its order, then those of its baseline."""
+        with self._read():
+            return curation.pick_rows(self._database, pick_id)
+
+    def remove_pick(self, pick_id: int) -> None:
+        """Forgets a pick; its examples stay."""
+        with self._write() as touched:
+            PickTable.delete().where(PickTable.id == pick_id).execute(self._database)
+            touched.append(("picks", [pick_id]))
 
     # Reviews
 
@@ -852,16 +991,61 @@ class Project:
             return f"Its evidence does not stand on page {evidence.page} word for word."
         return ""
 
-    def _insert_example(self, run_id: int, draft: ExampleDraft, passage: PassageRow | None, fault: str) -> int:
+    def _citation_fault(self, draft: ExampleDraft, passage: PassageRow | None) -> str:
+        """Why what the steps of a draft cite cannot be trusted; empty when it stands in the document."""
+        document_id = passage and passage.document_id
+        return next((why for step in draft.rationale if (why := self._step_fault(document_id, step))), "")
+
+    def _step_fault(self, document_id: int | None, step: Step) -> str:
+        cited = step.cited
+        if cited is None:
+            return ""
+        if document_id is None:
+            return "A step cites a document, and it comes from none."
+        text = self._page_text(document_id, cited.page)
+        stands = 0 <= cited.start < cited.end and text[cited.start : cited.end] == storable(cited.text)
+        return "" if stands else f"What a step cites does not stand on page {cited.page} word for word."
+
+    def _refuse_citations(self, changes: Mapping[int, Sequence[Step]]) -> None:
+        self._refuse_unknown(list(changes))
+        for id, steps in changes.items():
+            if not any(step.cited for step in steps):
+                continue
+            query = ExampleTable.select(ExampleTable.document_id).where(ExampleTable.id == id)
+            document_id = self._one(query, f"question {id}")[0]
+            for step in steps:
+                if fault := self._step_fault(document_id, step):
+                    raise UserError(f"The steps of question {id} were not kept. {fault} Cite its words again.")
+
+    def _record_each(
+        self, label: str, values: Mapping[int, dict[str, Any]], touched: list[tuple[str, list[int]]]
+    ) -> int:
+        self._refuse_unknown(list(values))
+        changed = history.record_each(self._database, label, _now(), values)
+        if changed:
+            touched.append(("examples", changed))
+        return len(changed)
+
+    def _known_example(self, run_id: int, draft: ExampleDraft) -> int | None:
+        whence = ExampleTable.passage_id
+        same = whence.is_null() if draft.passage_id is None else whence == draft.passage_id
+        query = ExampleTable.select(ExampleTable.id).where(
+            ExampleTable.run_id == run_id, same, ExampleTable.slot == draft.slot
+        )
+        return next((id for (id,) in query.tuples().execute(self._database)), None)
+
+    def _insert_example(
+        self, run_id: int, draft: ExampleDraft, passage: PassageRow | None, fault: str, state: str
+    ) -> int:
         choices = packing.pack(list(draft.choices))
         id = ExampleTable.insert(
             run_id=run_id,
             passage_id=draft.passage_id,
             slot=draft.slot,
             document_id=passage and passage.document_id,
-            state="quarantined" if fault else "draft",
+            state="quarantined" if fault else state,
             kind=draft.kind,
-            rating=0,
+            rating=draft.rating or 0,
             attempts=draft.attempts,
             created_at=_now(),
             edited_at="",
@@ -873,17 +1057,16 @@ class Project:
             draft_question=draft.question,
             draft_answer=draft.answer,
             draft_choices=choices,
+            rationale=packing.pack_steps(draft.rationale),
+            rationale_draft=0,
+            rejected=draft.rejected,
+            origin=packing.pack(draft.origin),
         ).execute(self._database)
-        history.index(self._database, [id])
         if (evidence := draft.evidence) is not None:
             place = {"page": evidence.page, "start": evidence.start, "stop": evidence.end, "text": evidence.text}
             rectangles = packing.pack_rectangles(evidence.rectangles)
             EvidenceTable.insert(example_id=id, rectangles=rectangles, **place).execute(self._database)
-        checks = [
-            {"example_id": id, "name": c.name, "passed": int(c.passed), "score": c.score, "detail": c.detail}
-            for c in draft.checks
-        ]
-        self._insert_many(CheckTable, checks)
+        self._insert_many(CheckTable, [_check_values(id, check) for check in draft.checks])
         return id
 
     def _act(self, label: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
@@ -911,10 +1094,15 @@ class Project:
 def _refuse_impossible(draft: ExampleDraft) -> None:
     if draft.kind not in ALL_KINDS:
         raise ValueError(f"unknown kind of question: {draft.kind}")
-    if draft.passage_id is None and (draft.kind not in GENERATED_KINDS or draft.evidence is not None):
+    if draft.passage_id is None and (draft.kind not in WITHOUT_PASSAGE or draft.evidence is not None):
         raise ValueError(f"a {draft.kind} question, or one with evidence, comes from a passage")
     if not takes_turns(draft.context):
         raise ValueError("before a question, user and assistant speak in turn")
+
+
+def _check_values(example_id: int, check: Check) -> dict[str, Any]:
+    place = {"example_id": example_id, "name": check.name}
+    return place | {"passed": int(check.passed), "score": check.score, "detail": check.detail}
 
 
 def _there_are(names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from core.project import packing
+from core.project import curation, packing
 from core.project.errors import Unreadable
 from core.project.folding import fold
 from core.project.records import SORTS, Check, Evidence, Example, ExampleFilter
@@ -99,6 +99,12 @@ def _conditions(filter: ExampleFilter, among: Sequence[int] | None = None) -> li
     for name in ("state", "kind", "document_id", "run_id"):
         if (value := getattr(filter, name)) is not None:
             conditions.append(getattr(ExampleTable, name) == value)
+    if filter.rationale is not None:
+        conditions.append(ExampleTable.rationale != "[]" if filter.rationale else ExampleTable.rationale == "[]")
+    if filter.rationale_run is not None:
+        conditions.append(ExampleTable.id.in_(curation.drafted(filter.rationale_run)))
+    if filter.pick_id is not None:
+        conditions.append(ExampleTable.id.in_(curation.picked(filter.pick_id)))
     if filter.failed_check is not None:
         failed = CheckTable.select(CheckTable.example_id).where(
             CheckTable.name == filter.failed_check, peewee.SQL("passed = 0")
@@ -169,4 +175,8 @@ def _example(row: dict[str, Any], checks: list[Check]) -> Example:
         created_at=row["created_at"],
         edited_at=row["edited_at"] or None,
         context=packing.unpack_context(row["context"]),
+        rationale=packing.unpack_steps(row["rationale"]),
+        rationale_draft=row["rationale_draft"],
+        rejected=row["rejected"],
+        origin=packing.unpack_map(row["origin"]),
     )

@@ -10,8 +10,10 @@ STATES = ("draft", "accepted", "rejected", "quarantined")
 SORTS = ("id", "state", "kind", "rating", "document_id")
 KINDS = ("factual", "definition", "why_how", "comparison", "multiple_choice", "true_false", "unanswerable")  # asked
 GENERATED_KINDS = ("countering", "neutral")  # made to counter sycophancy, and their control: they need no passage
-ALL_KINDS = (*KINDS, *GENERATED_KINDS)
-WITHOUT_EVIDENCE = ("unanswerable", *GENERATED_KINDS)  # kinds of which none is expected
+IMPORTED = "imported"  # the kind of a row of a file that comes from no passage of the project
+WITHOUT_PASSAGE = (*GENERATED_KINDS, IMPORTED)
+ALL_KINDS = (*KINDS, *WITHOUT_PASSAGE)
+WITHOUT_EVIDENCE = ("unanswerable", *WITHOUT_PASSAGE)  # kinds of which none is expected
 GENERATING_RUNS = ("counter", "control")  # kinds of runs that make them
 
 
@@ -24,6 +26,23 @@ class Evidence:
     end: int
     text: str
     rectangles: tuple[Rectangle, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a rationale, and the words of the document that it cites; an inference cites none.
+
+    What is cited has no rectangles here: they are reckoned from the page when it is shown.
+    """
+
+    text: str
+    cited: Evidence | None = None
+    accepted: bool = False  # by a person
+
+
+def rationale_text(steps: Sequence[Step]) -> str:
+    """A rationale as a model reads and writes it: a step a line."""
+    return "\n".join(" ".join(step.text.split()) for step in steps)
 
 
 @dataclass(frozen=True)
@@ -40,7 +59,8 @@ class Check:
 class ExampleDraft:
     """An example as a run made it. (run, passage_id, slot) is unique: a resumed run makes no duplicates.
 
-    `context` is what was said before the question: (role, text), by "user" and "assistant" in turn.
+    `context` is what was said before the question: (role, text), by "user" and "assistant" in turn, after "system" if
+    there is one. `rejected` is an answer that is known to be worse. `origin` is what an imported row says of itself.
     """
 
     passage_id: int | None  # None: it was generated
@@ -53,6 +73,62 @@ class ExampleDraft:
     checks: tuple[Check, ...] = ()
     attempts: int = 1
     context: tuple[tuple[str, str], ...] = ()
+    rationale: tuple[Step, ...] = ()
+    rejected: str = ""
+    rating: int | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rationale:
+    """Steps as a run drafted them for an example; they never change. `slot` counts the candidates of one run."""
+
+    id: int
+    run_id: int
+    example_id: int
+    slot: int
+    instruction: str  # what the model was asked to do with the steps there were; empty: it wrote anew
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One figure of an example that a run with a model found, such as its rubric's 1 to 5."""
+
+    example_id: int
+    name: str
+    value: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class PassageMark:
+    """What is known of a passage's worth: a person's label (1 worth asking about, 0 not), and the filter's value."""
+
+    passage_id: int
+    label: int | None = None
+    value: float | None = None  # the probability that it is worth it
+    set_aside: bool = False  # no questions are asked of it
+
+
+@dataclass(frozen=True)
+class PickRow:
+    """An example that was picked, and why; or that stands in the random baseline beside the pick."""
+
+    example_id: int
+    baseline: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A selection of examples. `recipe` says how it was made: plain JSON."""
+
+    id: int
+    name: str
+    created_at: str  # ISO 8601, UTC
+    recipe: dict[str, Any]
+    size: int  # without the baseline
 
 
 @dataclass(frozen=True)
@@ -69,7 +145,7 @@ class Discard:
 class RunSettings:
     """Everything needed to repeat a run, and to resume it."""
 
-    kind: str  # "ask", "ask_again", "probe", "counter", "control" or "tune"
+    kind: str  # "ask", "ask_again", "probe", "counter", "control", "tune", "rationales", "rationale_check", "score" …
     model_path: str
     model_name: str
     model_sha256: str
@@ -159,6 +235,10 @@ class Example:
     created_at: str
     edited_at: str | None
     context: tuple[tuple[str, str], ...] = ()
+    rationale: tuple[Step, ...] = ()
+    rationale_draft: int = 0  # the Rationale that its steps come from; 0: none
+    rejected: str = ""
+    origin: dict[str, Any] = field(default_factory=dict)
 
     @property
     def overwritten(self) -> list[str]:
@@ -181,7 +261,10 @@ class ExampleFilter:
     run_id: int | None = None
     failed_check: str | None = None  # a check's name; examples that passed it, or never had it, are left out
     all_passed: bool = False  # only examples of which no check failed
-    text: str = ""  # in question, answer or choices, whatever the case and the diacritics
+    text: str = ""  # in question, answer, choices or steps, whatever the case and the diacritics
+    rationale: bool | None = None  # with steps, or without
+    rationale_run: int | None = None  # of which this run drafted steps
+    pick_id: int | None = None  # that a pick chose
     sort: str = "id"  # one of SORTS
     descending: bool = False
 
@@ -199,5 +282,7 @@ class Review:
 
 
 def takes_turns(context: Sequence[tuple[str, str]]) -> bool:
-    """Whether user and assistant speak in turn, so that a question may follow."""
-    return tuple(role for role, _ in context) == ("user", "assistant") * (len(context) // 2)
+    """Whether user and assistant speak in turn, after the system if it speaks, so that a question may follow."""
+    roles = tuple(role for role, _ in context)
+    spoken = roles[1:] if roles[:1] == ("system",) else roles
+    return spoken == ("user", "assistant") * (len(spoken) // 2)

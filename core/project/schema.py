@@ -138,9 +138,70 @@ class ExampleTable(peewee.Model):
     draft_question = Text()
     draft_answer = Text()
     draft_choices = Text()
+    rationale = Text()
+    rationale_draft = peewee.IntegerField()
+    rejected = Text()
+    origin = Text()
 
     class Meta:
         table_name = "examples"
+
+
+class RationaleTable(peewee.Model):
+    id = peewee.AutoField()
+    run_id = peewee.IntegerField()
+    example_id = peewee.IntegerField()
+    slot = peewee.IntegerField()
+    instruction = Text()
+    steps = Text()
+
+    class Meta:
+        table_name = "rationales"
+
+
+class ScoreTable(peewee.Model):
+    run_id = peewee.IntegerField()
+    example_id = peewee.IntegerField()
+    name = Text()
+    value = peewee.FloatField()
+    detail = Text()
+
+    class Meta:
+        table_name = "scores"
+        primary_key = peewee.CompositeKey("run_id", "example_id", "name")
+
+
+class PassageMarkTable(peewee.Model):
+    passage_id = peewee.IntegerField(primary_key=True)
+    label = peewee.IntegerField(null=True)
+    value = peewee.FloatField(null=True)
+    set_aside = peewee.IntegerField()
+
+    class Meta:
+        table_name = "passage_marks"
+
+
+class PickTable(peewee.Model):
+    id = peewee.AutoField()
+    name = Text()
+    created_at = Text()
+    recipe = Text()
+    size = peewee.IntegerField()
+
+    class Meta:
+        table_name = "picks"
+
+
+class PickRowTable(peewee.Model):
+    pick_id = peewee.IntegerField()
+    baseline = peewee.IntegerField()
+    ordinal = peewee.IntegerField()
+    example_id = peewee.IntegerField()
+    reason = Text()
+
+    class Meta:
+        table_name = "pick_rows"
+        primary_key = peewee.CompositeKey("pick_id", "baseline", "ordinal")
 
 
 class FoldedTable(peewee.Model):
@@ -245,6 +306,7 @@ class DatasetTable(peewee.Model):
     recipe = Text()
     size = peewee.IntegerField()
     held_out = peewee.IntegerField()
+    test = peewee.IntegerField()
 
     class Meta:
         table_name = "datasets"
@@ -254,7 +316,7 @@ class DatasetRowTable(peewee.Model):
     dataset_id = peewee.IntegerField()
     ordinal = peewee.IntegerField()
     example_id = peewee.IntegerField(null=True)
-    held_out = peewee.IntegerField()
+    split = peewee.IntegerField()
     content = Text()
 
     class Meta:

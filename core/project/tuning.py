@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.paths import finished_file
 from core.project import packing
 from core.project.errors import Unreadable
+from core.project.names import free_name
 from core.project.schema import (
     AdapterTable,
     DatasetRowTable,
@@ -28,6 +29,7 @@ from core.project.schema import (
 
 LARGEST_INSIDE = 60 * 1024 * 1024  # bytes of an adapter in the project file, below SQLite's limit; others lie beside it
 ROLES = ("system", "user", "assistant")
+SPLITS = ("train", "validation", "test")  # trained on, looked at while training, left for the end
 _CHUNK = 500
 
 
@@ -39,8 +41,13 @@ class DatasetRow:
     answer: str
     rejected: str = ""
     rationale: str = ""
-    held_out: bool = False
+    split: str = "train"  # one of SPLITS
     example_id: int | None = None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it tells, while others are trained on, when enough was learned."""
+        return self.split == "validation"
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Dataset:
     sha256: str  # of its rows
     recipe: dict[str, Any]
     rows: int
-    held_out: int  # of the rows
+    held_out: int  # of the rows: validation
+    test: int = 0  # of the rows
 
 
 @dataclass(frozen=True)
@@ -107,21 +115,28 @@ def add_dataset(
 ) -> int:
     """Keeps rows and returns the dataset's id: that of an earlier one of the same rows, if there is one."""
     packed = [(row, packing.pack(_content(row))) for row in rows]
-    told = "".join(f"{int(row.held_out)}{text}\n" for row, text in packed)
+    told = "".join(f"{SPLITS.index(row.split)}{text}\n" for row, text in packed)
     sha256 = hashlib.sha256(storable(told).encode()).hexdigest()
     known = DatasetTable.select(DatasetTable.id).where(DatasetTable.sha256 == sha256)
     for (id,) in known.tuples().execute(database):
         return id
     id = DatasetTable.insert(
-        name=_free_name(database, DatasetTable, name),
+        name=free_name(database, DatasetTable, name, "dataset"),
         created_at=now,
         sha256=sha256,
         recipe=packing.pack(recipe),
         size=len(rows),
-        held_out=sum(row.held_out for row in rows),
+        held_out=sum(row.split == "validation" for row in rows),
+        test=sum(row.split == "test" for row in rows),
     ).execute(database)
     values = [
-        {"dataset_id": id, "ordinal": n, "example_id": row.example_id, "held_out": int(row.held_out), "content": text}
+        {
+            "dataset_id": id,
+            "ordinal": n,
+            "example_id": row.example_id,
+            "split": SPLITS.index(row.split),
+            "content": text,
+        }
         for n, (row, text) in enumerate(packed)
     ]
     for start in range(0, len(values), _CHUNK):
@@ -142,6 +157,7 @@ def datasets(database: ProjectDatabase, condition: Any = None) -> list[Dataset]:
             recipe=packing.unpack_map(row["recipe"]),
             rows=row["size"],
             held_out=row["held_out"],
+            test=row["test"],
         )
         for row in query.dicts().execute(database)
     ]
@@ -150,9 +166,9 @@ def datasets(database: ProjectDatabase, condition: Any = None) -> list[Dataset]:
 def dataset_rows(database: ProjectDatabase, dataset_id: int) -> list[DatasetRow]:
     """The rows of a dataset, in order."""
     table = DatasetRowTable
-    query = table.select(table.content, table.held_out, table.example_id).where(table.dataset_id == dataset_id)
+    query = table.select(table.content, table.split, table.example_id).where(table.dataset_id == dataset_id)
     found = query.order_by(table.ordinal).tuples().execute(database)
-    return [_row(content, bool(held_out), example_id) for content, held_out, example_id in found]
+    return [_row(content, split, example_id) for content, split, example_id in found]
 
 
 def add_steps(database: ProjectDatabase, run_id: int, points: Sequence[TuningPoint]) -> None:
@@ -205,13 +221,8 @@ def samples(database: ProjectDatabase, run_id: int) -> list[TuningSample]:
 
 def insert_adapter(database: ProjectDatabase, name: str, values: dict[str, Any]) -> int:
     """Keeps an adapter and returns its id; a name that is taken gets a number."""
-    name = _free_name(database, AdapterTable, one_line(name) or "adapter")
+    name = free_name(database, AdapterTable, name, "adapter")
     return AdapterTable.insert(**values, name=name).execute(database)
-
-
-def one_line(name: str) -> str:
-    """A name as a list or a terminal may show it: without ends of lines and signs that steer."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
 
 
 def adapters(database: ProjectDatabase, condition: Any = None) -> list[AdapterRow]:
@@ -312,14 +323,6 @@ def _file_name(name: str) -> str:
     return re.sub(r"[^\w #()-]+", "-", name).strip(" -")[:60] or "adapter"
 
 
-def _free_name(database: ProjectDatabase, table: Any, name: str) -> str:
-    taken = {found for (found,) in table.select(table.name).tuples().execute(database)}
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name} ({number})", number + 1
-    return candidate
-
-
 def _figures(adapter: AdapterRow) -> tuple[float, ...]:
     return adapter.alpha, adapter.scale, adapter.best_loss or 0.0
 
@@ -333,9 +336,11 @@ def _content(row: DatasetRow) -> dict[str, Any]:
     return {name: value for name, value in texts.items() if value}
 
 
-def _row(content: Any, held_out: bool, example_id: int | None) -> DatasetRow:
+def _row(content: Any, split: int, example_id: int | None) -> DatasetRow:
     messages, texts = _unpack_row(content)
-    return DatasetRow(messages, *texts, held_out=held_out, example_id=example_id)
+    if not 0 <= split < len(SPLITS):
+        raise Unreadable("a row of a dataset in it is on no side")
+    return DatasetRow(messages, *texts, split=SPLITS[split], example_id=example_id)
 
 
 @packing.unpacking

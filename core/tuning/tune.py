@@ -14,9 +14,10 @@ from core.engine.requests import EngineSettings, Loaded, Loading
 from core.engine.stepping import SteppingDown
 from core.errors import Cancelled, UserError
 from core.models.files import ModelFile
+from core.project.names import one_line
 from core.project.project import Project
 from core.project.records import Run
-from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample, one_line
+from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample
 from core.retrying import Restarted, Retries
 from core.runs import run_settings, same_model
 from core.sycophancy.probe import chat_model
@@ -345,7 +346,7 @@ def _same_dataset(project: Project, run: Run) -> Dataset:
 
 
 def _job(rows: Sequence[DatasetRow], recipe: Recipe, folder: Path, prompts: tuple[str, ...]) -> TuningJob:
-    learned, held_out = (tuple(_row(row) for row in rows if row.held_out == out) for out in (False, True))
+    learned, held_out = (tuple(_row(row) for row in rows if row.split == side) for side in ("train", "validation"))
     return TuningJob(learned, held_out, recipe, str(folder), prompts)
 
 

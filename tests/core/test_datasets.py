@@ -207,7 +207,7 @@ def test_shapes_of_files(project: Project, tmp_path: Path, shape: str) -> None:
     other = OTHER.get(shape.split(" of ")[0], {"prompt": "3 + 3?", "completion": "6"})
     dataset = freeze(project, str(written(tmp_path / "rows.jsonl", row, other)))
     rows = project.dataset_rows(dataset.id)
-    assert replace(rows[0], held_out=False) == expected
+    assert replace(rows[0], split="train") == expected
     assert (dataset.name, dataset.held_out) == ("rows.jsonl", 1)
     assert dataset.recipe["file"] == "rows.jsonl"
 

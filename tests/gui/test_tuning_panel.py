@@ -662,9 +662,9 @@ def test_prompts_that_are_offered_have_mostly_a_user_who_is_wrong(session: Sessi
     rows = [DatasetRow((("user", one.question),), one.answer, example_id=one.id) for one in examples]
     assert offered_prompts(session.project, rows) == ["2 counter", "3 counter", "0 counter"]
     assert offered_prompts(session.project, rows[:2]) == ["0 counter", "1 counter"]
-    talk = DatasetRow((("user", "What?"), ("assistant", "That."), ("user", "No.")), "Yes.", held_out=True)
+    talk = DatasetRow((("user", "What?"), ("assistant", "That."), ("user", "No.")), "Yes.", split="validation")
     assert offered_prompts(session.project, [talk, *rows[:2]]) == ["0 counter", "1 counter"]
-    file = [DatasetRow((("user", f"row {n}"),), "So.", held_out=n == 3) for n in range(5)]
+    file = [DatasetRow((("user", f"row {n}"),), "So.", split="validation" if n == 3 else "train") for n in range(5)]
     assert offered_prompts(session.project, file) == ["row 3", "row 0", "row 1"]
 
 

@@ -13,7 +13,17 @@ from core.documents.records import Document, Furniture, Heading, Page, Part, Pas
 from core.project.folding import fold
 from core.project.probes import Arm, Item, Question, Response, Suite, Turn
 from core.project.project import Project
-from core.project.records import Check, Discard, Evidence, ExampleDraft, RunSettings
+from core.project.records import (
+    Check,
+    Discard,
+    Evidence,
+    ExampleDraft,
+    PassageMark,
+    PickRow,
+    RunSettings,
+    ScoreRow,
+    Step,
+)
 from core.project.tuning import DatasetRow, TuningPoint, TuningSample
 
 SENTENCES = (
@@ -121,7 +131,7 @@ def probe(project: Project) -> int:
 
 DATASET_ROWS = (
     DatasetRow((("user", "Işık?"),), "Light.", example_id=1),
-    DatasetRow((("system", "Be brief."), ("user", "2 + 2?")), "4", rejected="5", rationale="Count.", held_out=True),
+    DatasetRow((("system", "Be brief."), ("user", "2 + 2?")), "4", "5", "Count.", "validation"),
 )
 ADAPTER = b"GGUF, as it were"
 
@@ -138,6 +148,29 @@ def tune(project: Project, folder: Path) -> int:
     file.write_bytes(ADAPTER)
     project.add_adapter(run_id, "brief", file, 2, 2.0, 16, 32.0)
     file.unlink()
+    return run_id
+
+
+def make_steps(slot: int = 0) -> tuple[Step, ...]:
+    """Two steps: one cites a sentence of the page, one is an inference."""
+    sentence = SENTENCES[slot % len(SENTENCES)]
+    start = TEXT.index(sentence)
+    cited = Evidence(1, start, start + len(sentence), sentence)
+    return Step("The text says where.", cited), Step("Izmir is a city: Işık.", accepted=True)
+
+
+def curate(project: Project) -> int:
+    """Adds rationales, scores, a pick and marks of passages; returns the run that drafted the rationales."""
+    run_id = project.start_run(make_settings("rationales"))
+    made = project.add_rationale(run_id, 1, 0, make_steps())
+    project.add_rationale(run_id, 1, 1, (Step("It is so."),), "Be brief.")
+    project.set_rationales({1: (made.steps, made.id), 2: (make_steps(1), 0)}, "Draft {}")
+    project.set_rejected({2: "In Vell."})
+    project.add_scores(run_id, [ScoreRow(1, "rubric", 4.25, "It is complete."), ScoreRow(2, "rubric", 1.5)])
+    project.set_checks({1: [Check("length", True), Check("leak", False, 0.5, "It holds its answer.")]})
+    project.add_pick("best", {"size": 1}, [PickRow(1, False, "It is the best."), PickRow(2, True)])
+    project.mark_passages([PassageMark(1, 1, 0.75, True), PassageMark(99, 0)])
+    project.finish_run(run_id, "finished", {})
     return run_id
 
 
@@ -163,6 +196,7 @@ def make_fixture(path: Path) -> None:
         project.set_state([1, 2], "accepted")
         project.set_state([3], "rejected")
         project.rate(1, 5)
+        curate(project)
         project.edit_example(1, question="Where was Ada Korel born, in which city?")
         project.edit_example(2, answer="undone")
         project.undo()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ from core.errors import UserError
 from core.project import tuning
 from core.project.errors import ProjectDamaged, ProjectReadOnly
 from core.project.project import Project
-from core.project.tuning import DatasetRow, TuningPoint, TuningSample
+from core.project.tuning import TuningPoint, TuningSample
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_same_rows_are_one_dataset_and_a_taken_name_is_numbered(path: Path) -> N
         other = project.add_dataset("accepted", {}, DATASET_ROWS[:1])
         assert other.name == "accepted (2)"
         assert project.dataset_rows(other.id) == [DATASET_ROWS[0]]
-        turned = [DatasetRow(row.messages, row.answer, held_out=not row.held_out) for row in DATASET_ROWS]
+        turned = [replace(row, split="train" if row.held_out else "validation") for row in DATASET_ROWS]
         assert project.add_dataset("turned", {}, turned).sha256 not in (there.sha256, other.sha256)
         assert [table for table, _ in told] == ["datasets"] * 3
         with pytest.raises(

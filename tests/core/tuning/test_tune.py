@@ -39,6 +39,7 @@ RECIPE = Recipe(
     dtype="float32",  # not what a measurement says, which another run may see otherwise
     learning_rate=1e-2,
 )
+SIDES = (*["train"] * 5, "validation")
 WORDS = (
     "sky",
     "river",
@@ -70,9 +71,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     with Project.create(tmp_path / "test.elenchus") as project:
-        rows = [
-            DatasetRow((("user", f"The {word}?"),), f"{word}!", held_out=n % 6 == 5) for n, word in enumerate(WORDS)
-        ]
+        rows = [DatasetRow((("user", f"The {word}?"),), f"{word}!", split=SIDES[n % 6]) for n, word in enumerate(WORDS)]
         project.add_dataset("words", {}, rows)
         yield project
 
@@ -100,9 +99,7 @@ def collect(items: list[Any], run: Iterator[Any]) -> list[Any]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, model: Path, worker: Worker) -> dict[str, Any]:
     """What comes of a run that nothing interrupts: the adapter's tensors and its curve."""
     with Project.create(tmp_path_factory.mktemp("whole") / "whole.elenchus") as project:
-        rows = [
-            DatasetRow((("user", f"The {word}?"),), f"{word}!", held_out=n % 6 == 5) for n, word in enumerate(WORDS)
-        ]
+        rows = [DatasetRow((("user", f"The {word}?"),), f"{word}!", split=SIDES[n % 6]) for n, word in enumerate(WORDS)]
         project.add_dataset("words", {}, rows)
         items = list(tune.tune(project, worker, options(model)))
         (run,), (adapter,) = project.runs(), project.adapters()
