@@ -145,7 +145,7 @@ class MainWindow(QMainWindow):
         self._in_project.append(self._add(edit, self.tr("&Find"), self.find_text, keys.Find, "search"))
         view = bar.addMenu(self.tr("&View"))
         for number, panel in enumerate(self.panels):
-            show = partial(self.show_panel, number)
+            show = partial(self.show_panel, panel)
             self._in_project.append(self._add(view, panel.title, show, f"Ctrl+{number + 1}", panel.glyph))
         view.addSeparator()
         view.addMenu(self._appearance_menu())
@@ -197,8 +197,8 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.sidebar.currentRowChanged.connect(self._bring)
-        self.sidebar.itemClicked.connect(lambda _: self.show_panel(self.sidebar.currentRow()))
-        self.sidebar.itemActivated.connect(lambda _: self.show_panel(self.sidebar.currentRow()))
+        self.sidebar.itemClicked.connect(lambda _: self.show_panel(self.panels[self.sidebar.currentRow()]))
+        self.sidebar.itemActivated.connect(lambda _: self.show_panel(self.panels[self.sidebar.currentRow()]))
         for panel in self.panels:
             self.session.project_closing.connect(panel.save_state)
         self.session.project_opened.connect(self._show_project)
@@ -209,10 +209,10 @@ class MainWindow(QMainWindow):
         self.jobs.job_failed.connect(self._report_job)
         self.documents.ask_wanted.connect(self.ask)
         self.questions.export_wanted.connect(self.export)
-        self.questions.documents_wanted.connect(lambda: self._go(self.documents))
-        self.sycophancy.examples_wanted.connect(lambda: self._go(self.questions))
-        self.tuning.questions_wanted.connect(lambda: self._go(self.questions))
-        self.tuning.probes_wanted.connect(lambda: self._go(self.sycophancy))
+        self.questions.documents_wanted.connect(lambda: self.show_panel(self.documents))
+        self.sycophancy.examples_wanted.connect(lambda: self.show_panel(self.questions))
+        self.tuning.questions_wanted.connect(lambda: self.show_panel(self.questions))
+        self.tuning.probes_wanted.connect(lambda: self.show_panel(self.sycophancy))
         self.tuning.chat_wanted.connect(self.chat_with)
         self.tuning.probe_wanted.connect(self.probe)
         self.tuning.files.model_made.connect(lambda path: self.models.add_files([path]))
@@ -240,7 +240,7 @@ class MainWindow(QMainWindow):
             with self.session.reporting():
                 named = path.suffix.lower() == SUFFIX  # “v1.2” has a suffix too, but not this one
                 self.session.create(path if named else path.with_name(path.name + SUFFIX))
-                self._go(self.documents)
+                self.show_panel(self.documents)
 
     def open_project(self) -> None:
         """Asks which, and opens it."""
@@ -269,7 +269,7 @@ class MainWindow(QMainWindow):
         if self._may_leave():
             with self.session.reporting():
                 self.session.open(copy_sample())
-                self._go(self.documents)
+                self.show_panel(self.documents)
                 if not self.session.project.documents():
                     self.documents.add_files(sample_documents())
 
@@ -290,29 +290,29 @@ class MainWindow(QMainWindow):
             if not self.session.is_open:
                 self.new_project()
             if self.session.is_open:
-                self._go(self.documents)
+                self.show_panel(self.documents)
                 self.documents.add_files(pdfs)
         if not projects and not pdfs:
             self.message_bar.show_notice(self.tr("Only PDF files and Elenchus projects can be dropped here."))
 
     def ask(self) -> None:
         """Shows the questions and the dialog that starts a run."""
-        self._go(self.questions)
+        self.show_panel(self.questions)
         self.questions.ask()
 
     def probe(self, adapter: AdapterRow | None = None) -> None:
         """Shows the sycophancy lab and the dialog that starts a run, of an adapter where one is given."""
-        self._go(self.sycophancy)
+        self.show_panel(self.sycophancy)
         self.sycophancy.probe(adapter)
 
     def tune(self) -> None:
         """Shows the adapters and the dialog that starts a run."""
-        self._go(self.tuning)
+        self.show_panel(self.tuning)
         self.tuning.tune()
 
     def chat_with(self, adapter: AdapterRow) -> None:
         """Shows the chat with an adapter on the model that it was made for."""
-        self._go(self.models)
+        self.show_panel(self.models)
         self.models.chat_with(adapter)
 
     def export(self) -> None:
@@ -324,27 +324,24 @@ class MainWindow(QMainWindow):
         """Puts the cursor into the search field: of a probe's items where they can be seen, else of the questions."""
         if self.stack.currentWidget() is self.sycophancy and self.sycophancy.find_items():
             return
-        self._go(self.questions)
+        self.show_panel(self.questions)
         self.questions.find()
 
     def step(self, redo: bool) -> None:
         """Takes a change of the questions back, or makes it again, where it can be seen."""
         with self.session.reporting():
             if self.stack.currentWidget() is not self.questions and self.session.project.step_size(redo):
-                self._go(self.questions)  # else what is being written would lose the focus, and its own steps
+                self.show_panel(self.questions)  # else what is being written would lose the focus, and its own steps
             if redo:
                 self.questions.redo()
             else:
                 self.questions.undo()
 
-    def show_panel(self, number: int) -> None:
+    def show_panel(self, panel: Panel) -> None:
         """Brings a panel to the front and gives it the keys."""
-        self._bring(number)
+        self._bring(self.panels.index(panel))
         if self.session.is_open:
             self.panels[self.stack.currentIndex()].take_focus()
-
-    def _go(self, panel: Panel) -> None:
-        self.show_panel(self.panels.index(panel))
 
     def _bring(self, number: int) -> None:
         if number < 0 or not self.session.is_open:
@@ -411,7 +408,7 @@ class MainWindow(QMainWindow):
             name = project.path.stem.replace("[*]", "[*][*]")  # Qt takes a single one for its sign of changes
             self.setWindowTitle(name + (self.tr(" (read only)") if project.read_only else ""))
             self.setWindowFilePath(str(project.path))
-            self.show_panel(min(int(number), len(self.panels) - 1) if number.isdecimal() else 0)
+            self.show_panel(self.panels[min(int(number), len(self.panels) - 1) if number.isdecimal() else 0])
         else:
             self.setWindowTitle("Elenchus")
             self.setWindowFilePath("")

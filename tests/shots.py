@@ -177,9 +177,9 @@ class Studio:
             QApplication.processEvents()
             time.sleep(0.01)
 
-    def open(self, panel: int) -> None:
+    def open(self, panel: str) -> None:
         self.window.open_path(self.project)
-        self.window.show_panel(panel)
+        self.window.show_panel(getattr(self.window, panel))
         self.settle()
 
 
@@ -192,11 +192,11 @@ def empty(studio: Studio) -> None:
 
 
 def documents(studio: Studio) -> None:
-    studio.open(0)
+    studio.open("documents")
 
 
 def questions(studio: Studio) -> None:
-    studio.open(1)
+    studio.open("questions")
     project = studio.window.session.project
     ids = project.example_ids()
     project.set_state(ids[:9], "accepted")
@@ -205,7 +205,7 @@ def questions(studio: Studio) -> None:
 
 
 def editing(studio: Studio) -> None:
-    studio.open(1)
+    studio.open("questions")
     for action in studio.window.questions.actions():
         if action.text().replace("&", "").startswith("Edit"):
             action.trigger()
@@ -213,7 +213,7 @@ def editing(studio: Studio) -> None:
 
 def countering(studio: Studio) -> None:
     """An example that comes from no passage, with why it is there."""
-    studio.open(1)
+    studio.open("questions")
     ids = generate(studio.window.session.project)
     studio.settle()
     panel = studio.window.questions
@@ -278,13 +278,13 @@ def probe_changes(studio: Studio) -> None:
 
 
 def no_probes(studio: Studio) -> None:
-    studio.open(2)
+    studio.open("sycophancy")
 
 
 def probe(studio: Studio) -> object:
     from gui.probe_dialog import ProbeDialog
 
-    studio.open(2)
+    studio.open("sycophancy")
     dialog = ProbeDialog(studio.window.session, studio.window)
     dialog.show()
     return dialog
@@ -313,7 +313,7 @@ def open_probes(studio: Studio, *shown: int) -> "SycophancyPanel":
             add_run(project, yielding(0.4, 5), "sure", "sure", 60, noise=0.9),
             add_run(project, yielding(0.5, 6), count=200, done=40, noise=0.9),
         ]
-    studio.open(2)
+    studio.open("sycophancy")
     panel = studio.window.sycophancy
     panel.select([runs[number - 1] for number in shown])
     studio.settle(3)
@@ -321,7 +321,7 @@ def open_probes(studio: Studio, *shown: int) -> "SycophancyPanel":
 
 
 def no_adapters(studio: Studio) -> None:
-    studio.open(3)
+    studio.open("tuning")
 
 
 def no_torch(studio: Studio) -> None:
@@ -379,7 +379,7 @@ def open_tuning(studio: Studio, state: str = "", model: Path | None = None) -> "
             add_adapter(project, add_run(project, model=model, dataset=dataset), name, studio.home, seed)
         add_run(project, "cancelled", 120, dataset="accepted, 640 rows")
         shown = add_run(project, "failed", 40, dataset="questions of the seminar.jsonl") if state == "failed" else 0
-    studio.open(3)
+    studio.open("tuning")
     panel = studio.window.tuning
     if state == "running":
         shown = add_run(studio.window.session.project, "running", 140, dataset="accepted, 640 rows")
@@ -393,7 +393,7 @@ def open_tuning(studio: Studio, state: str = "", model: Path | None = None) -> "
 def tune(studio: Studio) -> "TuneDialog":
     from gui.tune_dialog import TuneDialog
 
-    studio.open(3)
+    studio.open("tuning")
     project = studio.window.session.project
     project.set_state(project.example_ids()[:9], "accepted")
     project.set_state(generate(project), "accepted")
@@ -440,7 +440,7 @@ def models(studio: Studio) -> None:
     layer = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{'a' * 64}"}
     manifest.write_text(json.dumps({"layers": [layer]}))
     (models_folder() / "Qwen3-4B-Instruct-2507-Q4_K_M.gguf").write_bytes(b"GGUF")
-    studio.open(4)
+    studio.open("models")
     studio.window.models.list.setCurrentRow(3)
 
 
@@ -456,7 +456,7 @@ def download(studio: Studio) -> object:
     (begun / "download.json").write_text(json.dumps({"source": source, "files": [file]}))
     with open(begun / f"{file['name']}.part", "wb") as part:
         part.truncate(1_900_000_000)
-    studio.open(4)
+    studio.open("models")
     dialog = DownloadDialog(studio.window.session, studio.window)
     dialog.list.setCurrentRow(8)
     dialog.show()
@@ -493,7 +493,7 @@ def compare(studio: Studio) -> None:
 
 
 def open_chat(studio: Studio) -> "ChatPage":
-    studio.open(4)
+    studio.open("models")
     studio.window.models.tabs.setCurrentIndex(1)
     return studio.window.models.chat
 
@@ -522,7 +522,7 @@ SUNSET = "At sunset the light has a long way through the air, and little but red
 def export(studio: Studio) -> object:
     from gui.export_dialog import ExportDialog
 
-    studio.open(1)
+    studio.open("questions")
     project = studio.window.session.project
     project.set_state(project.example_ids()[:9], "accepted")
     project.set_state(generate(project), "accepted")
@@ -535,7 +535,7 @@ def export(studio: Studio) -> object:
 def ask(studio: Studio) -> object:
     from gui.ask_dialog import AskDialog
 
-    studio.open(1)
+    studio.open("questions")
     dialog = AskDialog(studio.window.session, studio.window)
     dialog.show()
     return dialog
@@ -550,7 +550,7 @@ def suite(studio: Studio) -> object:
     lines += ["Which planet is nearest to the Sun?,Venus,Mercury,Mars,Earth,B", "Who wrote “Faust”?,Goethe,Heine,,,E"]
     lines += ["Which gas do plants take in?,Oxygen,Nitrogen,Carbon dioxide,Argon,C"]
     file.write_text("\n".join(lines), encoding="utf-8")
-    studio.open(1)
+    studio.open("questions")
     dialog = SuiteDialog(studio.window.session, studio.window, file)
     dialog.show()
     return dialog
@@ -559,7 +559,7 @@ def suite(studio: Studio) -> object:
 def keys(studio: Studio) -> object:
     from gui.keys import KeysDialog
 
-    studio.open(1)
+    studio.open("questions")
     dialog = KeysDialog(studio.window.key_groups(), studio.window)
     dialog.show()
     return dialog
@@ -568,7 +568,7 @@ def keys(studio: Studio) -> object:
 def palette(studio: Studio) -> object:
     from gui.command_palette import CommandPalette
 
-    studio.open(1)
+    studio.open("questions")
     dialog = CommandPalette(studio.window.menu_actions(), studio.window)
     dialog.show()
     return dialog
@@ -583,7 +583,7 @@ def about(studio: Studio) -> object:
 
 
 def error(studio: Studio) -> None:
-    studio.open(0)
+    studio.open("documents")
     bad = studio.home / "notes from the archive.pdf"
     bad.write_bytes(b"this is no PDF")
     studio.window.add_files([bad])

@@ -18,5 +18,6 @@ class CuratePanel(Panel):
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, self.tr("Curate"))
         self.empty = EmptyPage()
+        self.empty.say("curate", self.tr("Nothing to curate yet"), self.tr("Accept some questions first."))
         column = QVBoxLayout(self)
         column.addWidget(self.empty)

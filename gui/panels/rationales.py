@@ -18,5 +18,6 @@ class RationalesPanel(Panel):
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, self.tr("Rationales"))
         self.empty = EmptyPage()
+        self.empty.say("rationales", self.tr("No rationales yet"), self.tr("Accept some questions first."))
         column = QVBoxLayout(self)
         column.addWidget(self.empty)

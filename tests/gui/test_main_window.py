@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +38,7 @@ from gui.keys import KeysDialog
 from gui.main_window import MainWindow
 from gui.messages import BugDialog
 from gui.page_view import PageView
+from gui.panels.panel import Panel
 from gui.probe_dialog import ProbeDialog
 from gui.session import Session
 from gui.tune_dialog import TuneDialog
@@ -161,7 +162,7 @@ def test_the_keys_of_the_review_work_when_the_first_questions_arrive(
     with Project.create(tmp_path / "p.elenchus") as project, Worker() as worker:
         add_pdf(project, worker, SAMPLE)
     window.open_path(tmp_path / "p.elenchus")
-    window.show_panel(1)
+    window.show_panel(window.questions)
     panel = window.questions
     assert panel.empty.button.hasFocus()
     panel.asking.start(AskOptions(paths.starter_model(), limit=1, seed=1))
@@ -268,8 +269,8 @@ def test_no_view_takes_outside_text_for_markup(window: MainWindow, qtbot: QtBot,
     for dialog in dialogs:
         qtbot.addWidget(dialog)
         dialog.show()
-    for number in range(len(window.panels)):
-        window.show_panel(number)
+    for panel in window.panels:
+        window.show_panel(panel)
         qtbot.wait(300)
         for widget in QApplication.allWidgets():
             assert "<img" not in widget.toolTip(), widget
@@ -296,13 +297,13 @@ def test_the_keys_go_to_the_panel_that_was_called_for(window: MainWindow, qtbot:
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.focusWidget() is window.questions.view
     actions = len(window.questions.actions())
-    for number in (0, 1, 2, 1):
-        window.show_panel(number)
+    for panel in (window.documents, window.questions, window.sycophancy, window.questions):
+        window.show_panel(panel)
     assert len(window.questions.actions()) == actions
     assert len(window.panel_menu.actions()) == actions
     qtbot.keyClick(window.questions.view, Qt.Key.Key_A)
     assert window.session.project.counts()["accepted"] == 1
-    window.show_panel(1)
+    window.show_panel(window.questions)
     palette = CommandPalette(window.menu_actions(), window)
     qtbot.addWidget(palette)
     palette.show()
@@ -348,10 +349,17 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
         taken = []
         window.resize(1240, 800)
         window.message_bar.hide()
-        for panel in range(len(window.panels)):
+        ready: dict[Panel, Callable[[MainWindow], bool]] = {
+            window.documents: documents_drawn,
+            window.questions: questions_drawn,
+            window.sycophancy: probe_drawn,
+            window.tuning: adapters_drawn,
+            window.models: models_listed,
+        }
+        for panel in window.panels:
             window.show_panel(panel)
             qtbot.wait(60)  # a page is asked for when it has stayed for a moment
-            shown = (documents_drawn, questions_drawn, probe_drawn, adapters_drawn, models_listed)[panel]
+            shown = ready.get(panel, MainWindow.isVisible)
             qtbot.waitUntil(lambda shown=shown: shown(window), timeout=20_000)
             taken.append(window.grab().toImage())
         return taken
@@ -382,11 +390,11 @@ def test_a_window_that_turns_dark_looks_like_one_that_was_dark_from_the_start(tm
 
 def test_ctrl_f_searches_what_is_looked_at(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     window.open_path(with_a_probe(tmp_path / "p.elenchus"))
-    window.show_panel(2)
+    window.show_panel(window.sycophancy)
     qtbot.waitUntil(lambda: probe_drawn(window), timeout=20_000)
     qtbot.keyClick(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     assert window.focusWidget() is window.sycophancy.items.search
-    window.show_panel(0)
+    window.show_panel(window.documents)
     qtbot.keyClick(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     assert window.focusWidget() is window.questions.filters.search
 
@@ -394,11 +402,11 @@ def test_ctrl_f_searches_what_is_looked_at(window: MainWindow, qtbot: QtBot, tmp
 def test_whatever_takes_the_focus_has_a_name(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     """As a screen reader says it: a name of its own, its text, or the label that leads to it."""
     window.open_path(with_a_probe(tmp_path / "p.elenchus"))
-    window.show_panel(2)
+    window.show_panel(window.sycophancy)
     qtbot.waitUntil(lambda: probe_drawn(window), timeout=20_000)
     led_to = {label.buddy() for label in window.findChildren(QLabel)}
-    for number in range(len(window.panels)):
-        window.show_panel(number)
+    for panel in window.panels:
+        window.show_panel(panel)
         nameless = [
             widget
             for widget in window.findChildren(QWidget)
@@ -423,9 +431,9 @@ def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
         adapter = tuning_runs.add_adapter(project, run, "calm", tmp_path)
     window.session.settings.setValue("models", [str(tiny)])
     window.open_path(tmp_path / "p.elenchus")
-    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_6, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.focusWidget() is window.tuning.list
-    qtbot.keyClick(window, Qt.Key.Key_5, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_7, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.focusWidget() is window.models.list
     asked: list[object] = []
     monkeypatch.setattr(TuneDialog, "exec", lambda self: asked.append(self) or 0)
@@ -437,7 +445,7 @@ def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
     probe = asked[-1]
     assert isinstance(probe, ProbeDialog)
     assert probe.adapter.currentData() == adapter.id
-    window.show_panel(3)
+    window.show_panel(window.tuning)
     qtbot.keyClick(window.tuning.list, Qt.Key.Key_C)
     assert window.stack.currentWidget() is window.models
     assert window.models.chat.first.adapter_words() == "with calm at 1"
@@ -445,7 +453,7 @@ def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
 
 def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Path) -> None:
     window.session.create(tmp_path / "p.elenchus")
-    window.show_panel(1)
+    window.show_panel(window.questions)
     dialogs: list[KeysDialog] = []
 
     def look() -> None:
@@ -469,12 +477,12 @@ def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Pat
 
 def test_undo_from_another_panel_shows_what_it_undoes(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     window.open_path(with_questions(tmp_path / "p.elenchus"))
-    window.show_panel(1)
+    window.show_panel(window.questions)
     qtbot.keyClick(window.questions.view, Qt.Key.Key_A)
-    window.show_panel(0)
+    window.show_panel(window.documents)
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert window.stack.currentIndex() == 1
-    window.show_panel(0)
+    window.show_panel(window.documents)
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert window.stack.currentIndex() == 0
     assert "nothing to undo" in window.message_bar.text
@@ -485,7 +493,7 @@ def test_undo_from_the_menu_takes_back_what_is_being_written_first(
     window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     window.open_path(with_questions(tmp_path / "p.elenchus"))
-    window.show_panel(1)
+    window.show_panel(window.questions)
     qtbot.keyClick(window.questions.view, Qt.Key.Key_A)
     qtbot.keyClick(window.questions.view, Qt.Key.Key_E)
     field = window.questions.detail.question
@@ -537,7 +545,7 @@ def test_documents_dropped_with_a_project_that_does_not_open_go_nowhere(
 
 
 def test_a_panel_that_is_not_there_is_not_asked_for(window: MainWindow, tmp_path: Path) -> None:
-    for number, shown in (("7", 4), ("x", 0)):
+    for number, shown in (("9", 6), ("x", 0)):
         window.session.settings.setValue("panel", number)
         window.session.create(tmp_path / f"{number}.elenchus")
         assert window.stack.currentIndex() == shown
