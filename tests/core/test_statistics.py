@@ -177,3 +177,65 @@ def test_the_least_change_seen_is_where_power_reaches_what_is_wanted() -> None:
     assert statistics.detectable(5) is None
     assert statistics.power(50, 0) <= 0.05
     assert statistics.power(50, 1) == 1
+
+
+def test_kendall_is_scipys_with_ties_and_without() -> None:
+    for levels in (2, 5, 1000):
+        first, second = RANDOM.integers(0, levels, (2, 80)).astype(float)
+        second = np.where(RANDOM.random(80) < 0.5, first, second)
+        found = statistics.kendall(first, second)
+        assert found is not None
+        assert found.value == pytest.approx(stats.kendalltau(first, second).statistic)
+        turned = statistics.kendall(second, first)
+        assert turned is not None
+        assert (turned.value, turned.error) == pytest.approx((found.value, found.error))
+
+
+def kendall_of(table: Any) -> statistics.Association:
+    rows, columns = np.repeat(np.indices(table.shape).reshape(2, -1), table.ravel(), axis=1).astype(float)
+    found = statistics.kendall(rows, columns)
+    assert found is not None
+    return found
+
+
+def test_kendall_of_a_published_table() -> None:
+    """Job satisfaction by income: A. Agresti, “Categorical Data Analysis” (1990), table 2.4. Its error is simulated."""
+    table = np.array([[20, 24, 80, 82], [22, 38, 104, 125], [13, 28, 81, 113], [7, 18, 54, 92]])
+    agree, differ, rows, columns = 109_520, 84_915, table.sum(axis=1), table.sum(axis=0)  # the first two as printed
+    pairs = np.sqrt(float(901**2 - (rows**2).sum()) * float(901**2 - (columns**2).sum())) / 2
+    found = kendall_of(table)
+    assert found.value == pytest.approx((agree - differ) / pairs)
+    drawn = np.random.default_rng(4).multinomial(901, (table / 901).ravel(), 400)
+    assert found.error == pytest.approx(np.std([kendall_of(one.reshape(4, 4)).value for one in drawn]), rel=0.1)
+
+
+def test_kendall_says_nothing_of_what_cannot_be_ordered() -> None:
+    assert statistics.kendall(of(1, 1, 1, 1, 1), of(1, 2, 3, 4, 5)) is None
+    assert statistics.kendall(of(1, 2, 3, 4, 5), of(3, 3, 3, 3, 3)) is None
+    assert statistics.kendall(of(1, 2, 3, 4), of(1, 2, 3, 4)) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_where_all_pairs_agree_the_interval_still_has_a_width(sign: int) -> None:
+    found = statistics.kendall(np.arange(20.0), sign * np.arange(20.0))
+    assert found is not None
+    assert found.value == sign
+    assert sorted((abs(found.interval[0]), abs(found.interval[1]))) == pytest.approx([2 * 0.7225 - 1, 1], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [20, 50, 200])
+@pytest.mark.parametrize("strength", [0.0, 0.6, 0.9])
+def test_kendall_covers(rows: int, strength: float) -> None:
+    """Fractional scores against five ratings, of which the good ones are common."""
+
+    def draw(count: int) -> tuple[statistics.Numbers, statistics.Numbers]:
+        score = random.standard_normal(count)
+        opinion = strength * score + np.sqrt(1 - strength**2) * random.standard_normal(count)
+        return score, np.searchsorted([-2.0, -1.2, -0.6, 0.3], opinion).astype(float)
+
+    random = np.random.default_rng(5)
+    truth = statistics.kendall(*draw(200_000))
+    assert truth is not None
+    found = [one for one in (statistics.kendall(*draw(rows)) for _ in range(3000)) if one]
+    assert sum(low <= truth.value <= high for low, high in (one.interval for one in found)) >= 0.92 * len(found)
