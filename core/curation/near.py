@@ -1,0 +1,112 @@
+"""Finds texts that share most of their words, whatever else differs: MinHash for candidates, then exactly."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.questions.checks import normalise
+
+SHINGLE = 3  # words in a row; a character is a word where words are not parted
+NEAR = 0.8  # Jaccard similarity from which on texts are near duplicates
+
+# Two texts of similarity s agree in one of the bands with probability 1 − (1 − s⁶)²¹: 0.998 at 0.8, 0.28 at 0.5, 0.02
+# at 0.3 (A. Broder, “On the resemblance and containment of documents” (1997); Leskovec, Rajaraman and Ullman, “Mining
+# of Massive Datasets”, ch. 3).
+BANDS, ROWS = 21, 6
+SEED = 1
+CHUNK = 500  # texts that are looked up at once
+# A text with so many likes is not compared with later ones, which find those instead: thousands of texts that are all
+# alike would else be compared each with each.
+ENOUGH = 100
+
+_WORD = 1 << 21  # numbers of words; the few beyond share those of others
+_OVERLAP = 1e-9  # 4/5 is no sum of powers of two
+
+Block = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+Numbers = NDArray[np.int64]
+
+
+def near_blocks(
+    texts: Sequence[str], least: float = NEAR, apart: int = 0, cancelled: Callable[[], bool] = bool
+) -> Iterator[tuple[int, Block]]:
+    """Yields how many texts were looked at, and pairs of them that are near: (first, second, Jaccard similarity).
+
+    Each pair comes once, its first place before its second. With `apart`, so many texts are compared only with those
+    behind them, and those not among themselves. Texts of no words are near to nothing. Ends early once `cancelled`.
+    """
+    from rensa import RMinHash, RMinHashLSH  # pyright: ignore[reportAttributeAccessIssue]
+
+    rows, most = _dense(shingles(texts))
+    lookup, mark = RMinHashLSH(least, BANDS * ROWS, BANDS), np.zeros(most, bool)
+    for start in range(0, len(rows), CHUNK):
+        if cancelled():
+            return
+        some = [place for place in range(start, min(start + CHUNK, len(rows))) if len(rows[place])]
+        sketches = RMinHash.from_token_sets([_tokens(rows[place]) for place in some], BANDS * ROWS, SEED)
+        lookup.insert_pairs(list(zip(some, sketches, strict=True)))
+        found: list[Block] = []
+        for place, others in zip(some, lookup.query_all(sketches), strict=True):
+            earlier = sorted(o for o in others if o < place and (not apart or o < apart <= place))
+            pairs = _verified(place, earlier, rows, mark, least)
+            found.append(pairs)
+            if not apart and len(pairs[0]) >= ENOUGH:
+                lookup.remove(place)
+        first, second, similar = (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else _NONE
+        yield min(start + CHUNK, len(rows)), (first, second, similar)
+
+
+def shingles(texts: Sequence[str]) -> list[Numbers]:
+    """For each text the numbers of its shingles, sorted; equal shingles have equal numbers in all of them.
+
+    A text of fewer words than a shingle has is one shingle.
+    """
+    vocabulary: dict[str, int] = {}
+    return [_numbered([_number(vocabulary, word) for word in normalise(text)]) for text in texts]
+
+
+def _number(vocabulary: dict[str, int], word: str) -> int:
+    return vocabulary.setdefault(word, 1 + len(vocabulary) % (_WORD - 1))
+
+
+def _numbered(words: list[int]) -> Numbers:
+    if not words:
+        return np.zeros(0, np.int64)
+    row = np.array(words + [0] * (SHINGLE - len(words)), np.int64)
+    return np.unique((row[:-2] * _WORD + row[1:-1]) * _WORD + row[2:])
+
+
+def _dense(rows: list[Numbers]) -> tuple[list[NDArray[np.int32]], int]:
+    """The same with numbers from 0 on without gaps, and how many there are."""
+    if not any(map(len, rows)):
+        return [row.astype(np.int32) for row in rows], 0
+    numbers, places = np.unique(np.concatenate(rows), return_inverse=True)
+    ends = np.cumsum([len(row) for row in rows])
+    return np.split(places.astype(np.int32), ends[:-1]), len(numbers)
+
+
+def _tokens(row: NDArray[np.int32]) -> list[bytes]:
+    data = row.tobytes()
+    return [data[place : place + 4] for place in range(0, len(data), 4)]
+
+
+def _verified(
+    place: int, others: list[int], rows: list[NDArray[np.int32]], mark: NDArray[np.bool_], least: float
+) -> Block:
+    """Those of the others that are near to the text at this place."""
+    if not others:
+        return _NONE
+    row = rows[place]
+    sizes = np.array([len(rows[other]) for other in others])
+    mark[row] = True
+    shared = np.add.reduceat(
+        mark[np.concatenate([rows[other] for other in others])], np.cumsum(sizes) - sizes, dtype=int
+    )
+    mark[row] = False
+    similar = shared / (len(row) + sizes - shared)
+    near = similar >= least - _OVERLAP
+    first = np.array(others, np.int64)[near]
+    return first, np.full(len(first), place, np.int64), similar[near]
+
+
+_NONE: Block = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
