@@ -76,7 +76,7 @@ def find(
     Two examples are duplicates when they ask the same, answers aside: exactly (but for case, spaces and diacritics),
     nearly (3-word shingles), or in meaning (question with answer). Nothing is changed. Raises UserError and Cancelled.
     """
-    ids = _looked_at(project) if options.examples is None else options.examples
+    ids = looked_at(project) if options.examples is None else options.examples
     rows = [_Row(one.id, asked(one), meaning(one)) for one in each_example(project, ids)]
     vectors = None
     if options.model is not None:
@@ -134,16 +134,16 @@ def duplicates_job(
 
 
 def semantic_blocks(
-    vectors: Vectors, least: float, cancelled: Callable[[], bool] = bool, among: int | None = None
+    vectors: Vectors, least: float, cancelled: Callable[[], bool] = bool, apart: int = 0
 ) -> Iterator[tuple[int, Block]]:
     """Yields how many vectors were compared with all before them, and the pairs whose cosine is `least` or more.
 
-    With `among`, so many are compared with those behind them only. Reckons all pairs, in blocks of constant memory.
+    With `apart`, so many are compared with those behind them only. Reckons all pairs, in blocks of constant memory.
     Raises UserError where so many are alike that it would tell nothing. Ends early once `cancelled`.
     """
     _refuse_sameness(vectors, least)
-    ends = len(vectors) if among is None else among
-    for start in range(0 if among is None else among, len(vectors), BLOCK):
+    ends = apart or len(vectors)
+    for start in range(apart, len(vectors), BLOCK):
         rows = vectors[start : start + BLOCK]
         for other in range(0, min(ends, start + BLOCK), BLOCK):
             if cancelled():
@@ -182,7 +182,8 @@ def _told(strength: float) -> tuple[str, float]:
 # In the parent
 
 
-def _looked_at(project: Project) -> list[int]:
+def looked_at(project: Project) -> list[int]:
+    """The ids of the examples that are looked at where none are named."""
     return sorted(id for state in STATES for id in project.example_ids(ExampleFilter(state=state)))
 
 

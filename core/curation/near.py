@@ -1,5 +1,6 @@
 """Finds texts that share most of their words, whatever else differs: MinHash for candidates, then exactly."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -44,11 +45,12 @@ def near_blocks(
             return
         some = [place for place in range(start, min(start + CHUNK, len(rows))) if len(rows[place])]
         sketches = RMinHash.from_token_sets([_tokens(rows[place]) for place in some], BANDS * ROWS, SEED)
-        lookup.insert_pairs(list(zip(some, sketches, strict=True)))
+        known = bisect_left(some, apart) if apart else len(some)
+        lookup.insert_pairs(list(zip(some[:known], sketches[:known], strict=True)))
+        asked = known if apart else 0
         found: list[Block] = []
-        for place, others in zip(some, lookup.query_all(sketches), strict=True):
-            earlier = sorted(o for o in others if o < place and (not apart or o < apart <= place))
-            pairs = _verified(place, earlier, rows, mark, least)
+        for place, others in zip(some[asked:], lookup.query_all(sketches[asked:]), strict=True):
+            pairs = _verified(place, sorted(other for other in others if other < place), rows, mark, least)
             found.append(pairs)
             if not apart and len(pairs[0]) >= ENOUGH:
                 lookup.remove(place)

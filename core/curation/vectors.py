@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.exchange.formats import prompt_and_answer
 from core.project.project import CHUNK, Project
 from core.project.records import Example
 
@@ -25,9 +26,12 @@ def meaning(example: Example) -> str:
 
 
 def asked(example: Example) -> str:
-    """All that was said before the answer of an example, but for what the system says, which many have in common."""
+    """All that is said before the answer of an example, but for what the system says, which many have in common.
+
+    As it is exported, so that it can be compared with the rows of datasets and files.
+    """
     said = (text for role, text in example.context if role != "system")
-    return "\n".join((*said, example.question, *example.choices))
+    return "\n".join((*said, prompt_and_answer(example)[0]))
 
 
 def around_mean(vectors: Vectors) -> Vectors:
