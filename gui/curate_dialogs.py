@@ -165,7 +165,9 @@ class ScoreDialog(CurateDialog):
         self.row(self.tr("&Adapter"), self.adapter)
         self.row(self.tr("&Questions"), self.which)
         self.note.setText(
-            self.tr("Small models are weak judges. Rate some questions yourself: the page then shows how far they agree.")
+            self.tr(
+                "Small models are weak judges. Rate some questions yourself, and the page shows how far they agree."
+            )
         )
         self.show_what_follows()
         self.model.setFocus()

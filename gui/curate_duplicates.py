@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QLocale, Qt
-from PySide6.QtWidgets import QFileDialog, QPushButton, QSplitter, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from core.project.project import CHUNK, Project
 from core.project.records import Example
@@ -22,7 +22,8 @@ from gui.rows_pane import RowsPane
 from gui.session import Session
 
 if TYPE_CHECKING:  # with numpy
-    from core.curation.duplicates import Group, Leak
+    from core.curation.duplicates import Group
+    from core.curation.leaks import HeldOut, Leak
 
 KINDS_OF_TABLES = "*.jsonl *.json *.csv *.tsv *.parquet"
 
@@ -42,6 +43,7 @@ class DuplicatesPage(CuratePage):
     def _build(self) -> None:
         self.find_button = QPushButton(self.tr("Find duplicates…"))
         self.against_button = QPushButton(self.tr("Compare with a test set…"))
+        self.against_menu = QMenu(self)
         self.against_button.setToolTip(self.tr("Questions of a file that is kept for testing must not be learned from"))
         self.all_button = QPushButton(self.tr("Keep the best of each"))
         style.set_icon(self.find_button, "search")
@@ -143,7 +145,10 @@ class DuplicatesPage(CuratePage):
             head = self.tr("Nobody has looked yet")
             text = self.tr("Questions that say the same teach the same twice, and count twice in every figure.")
         elif self.found is None:
-            head, text = self.tr("Nothing of the test set is here"), self.tr("No question of {} stands in this project.")
+            head, text = (
+                self.tr("Nothing of the test set is here"),
+                self.tr("No question of {} stands in this project."),
+            )
             text = text.format(self._against)
         else:
             head, text = self.tr("No duplicates"), self.tr("No two questions that are kept say the same.")
@@ -229,9 +234,24 @@ class DuplicatesPage(CuratePage):
         self.touch()
 
     def compare(self) -> None:
-        """Asks for a file that is kept for testing, and looks for its questions here."""
+        """Asks what is kept for testing, a file or a dataset of the project, and looks for its questions here."""
         if not self.curating.allowed():
             return
+        self.against_menu.clear()
+        self.against_menu.addAction(self.tr("A &file…")).triggered.connect(lambda: self.choose_file())
+        with self.session.reporting():
+            for dataset in reversed(self.session.project.datasets()):
+                if dataset.held_out or dataset.test:
+                    text = self.tr("Held out of “{}”").format(dataset.name).replace("&", "&&")
+                    action = self.against_menu.addAction(text)
+                    action.triggered.connect(lambda _=False, name=dataset.name: self.look_against_dataset(name))
+        if len(self.against_menu.actions()) == 1:
+            self.choose_file()
+        else:
+            self.against_menu.popup(self.against_button.mapToGlobal(self.against_button.rect().bottomLeft()))
+
+    def choose_file(self) -> None:
+        """Asks for a file that is kept for testing."""
         title, kinds = self.tr("Choose a test set"), self.tr("Tables ({});;All files (*)").format(KINDS_OF_TABLES)
         name, _ = QFileDialog.getOpenFileName(self, title, str(self.session.project.path.parent), kinds)
         if name:
@@ -239,12 +259,25 @@ class DuplicatesPage(CuratePage):
 
     def look_against(self, path: Path) -> None:
         """Looks in the background for questions of this file."""
-        from core.curation.duplicates import leaks
+        from core.curation.held_out import read_held_out
 
-        project, self._against = self.session.project, path.name
+        self._look_against(path.name, lambda cancelled: read_held_out(path, cancelled))
+
+    def look_against_dataset(self, name: str) -> None:
+        """Looks in the background for questions that a dataset of the project holds out."""
+        from core.curation.leaks import of_dataset
+
+        project = self.session.project
+        self._look_against(name, lambda _: of_dataset(project, name))
+
+    def _look_against(self, name: str, read: Callable[[Callable[[], bool]], Sequence[HeldOut]]) -> None:
+        from core.curation.duplicates import Duplicates
+        from core.curation.leaks import leaks
+
+        project, self._against = self.session.project, name
         self.curating.start(
-            self.tr("Comparing with {}").format(path.name),
-            lambda worker, cancelled: leaks(project, worker, path, cancelled=cancelled),
+            self.tr("Comparing with {}").format(name),
+            lambda worker, cancelled: leaks(project, worker, read(cancelled), Duplicates(), cancelled),
             self._show_leaks,
             self.compare,
         )

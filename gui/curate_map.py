@@ -85,9 +85,7 @@ class MapPage(CuratePage):
         style.spaced(column, 0, style.HALF)
         column.addLayout(above)
         column.addWidget(self.chart, 1)
-        self.hint = quiet(
-            self.tr("Draw around points to choose them; with Shift they are added, with Alt taken away.")
-        )
+        self.hint = quiet(self.tr("Draw around points to choose them; with Shift they are added, with Alt taken away."))
         column.addWidget(self.hint)
         self.chosen_words = caption("")
         self.rows = RowsPane(self.session, name=self.tr("Chosen questions"))
@@ -266,9 +264,7 @@ class MapPage(CuratePage):
         self.touch()
 
 
-def _groups(
-    project: Project, by: str | int, plane: Plane, facts: dict[int, object]
-) -> tuple[Plane, list[Group]]:
+def _groups(project: Project, by: str | int, plane: Plane, facts: dict[int, object]) -> tuple[Plane, list[Group]]:
     """In a thread of its own."""
     if isinstance(by, int):
         return plane, pick_groups(plane, project.pick_rows(by))

@@ -171,9 +171,9 @@ class PassagesPage(CuratePage):
         self.curve.say_empty(
             self.tr("Learn again to see how sure it is.")
             if any(mark.value is not None for mark in self.passages.marks.values())
-            else self.tr("Label at least {} passages that are worth it and {} that are not, then learn from them.").format(
-                educational.LEAST, educational.LEAST
-            )
+            else self.tr(
+                "Label at least {} passages that are worth it and {} that are not, then learn from them."
+            ).format(educational.LEAST, educational.LEAST)
         )
         self.curve.show_lines(
             [
@@ -305,6 +305,14 @@ class PassagesPage(CuratePage):
             self._show_threshold()
             self.show_actions()
 
+    def worth(self) -> None:
+        """It is worth asking about."""
+        self.judge(1)
+
+    def not_worth(self) -> None:
+        """It is not."""
+        self.judge(0)
+
     def skip(self) -> None:
         """Shows another one first."""
         if self.current is not None:
@@ -362,7 +370,9 @@ class PassagesPage(CuratePage):
             return
         with self.session.reporting():
             aside = educational.set_aside(self.session.project, self.slider.value() / 100)
-            words = self.tr("{} passages are set aside: no questions are asked of them.").format(QLocale().toString(aside))
+            words = self.tr("{} passages are set aside: no questions are asked of them.").format(
+                QLocale().toString(aside)
+            )
             self.session.notify(words, self.tr("Take all back"), self.restore)
         self.touch()
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from core.curation.rules import apply_rules
+from core.curation.scoring import ScoreOptions, compare_scores, keep_scored, resume_scores, score
 from PySide6.QtCore import QLocale, QSignalBlocker
 from PySide6.QtWidgets import (
     QComboBox,
@@ -24,8 +26,6 @@ from PySide6.QtWidgets import (
 )
 
 from core.curation.calibration import Calibration, calibrate
-from core.curation.rules import apply_rules
-from core.curation.scoring import ScoreOptions, compare_scores, keep_scored, resume_scores, score
 from core.project.project import Project
 from core.project.records import Run, ScoreRow
 from gui import style
@@ -111,7 +111,10 @@ class ScoresPage(CuratePage):
         )
         self.matrix.say_empty(self.tr("Rate some of the questions on the right with the keys 1 to 5."))
         self.curve = LineChart(
-            self.session, self.tr("What a threshold would keep"), self.tr("Threshold"), words=lambda one: percent(one, 0)
+            self.session,
+            self.tr("What a threshold would keep"),
+            self.tr("Threshold"),
+            words=lambda one: percent(one, 0),
         )
         self.curve.say_empty(self.tr("Rate questions that are good, and some that are not."))
         page = QWidget()
@@ -256,9 +259,11 @@ class ScoresPage(CuratePage):
                 tau += self.tr(" (95 %: {} to {})").format(_number(found.low), _number(found.high))
             words.append(tau)
         if found.n:
-            words.append(self.tr("the same score in {}, at most one apart in {} of {}").format(
-                percent(found.exact.value), percent(found.within_one.value), QLocale().toString(found.n)
-            ))
+            words.append(
+                self.tr("the same score in {}, at most one apart in {} of {}").format(
+                    percent(found.exact.value), percent(found.within_one.value), QLocale().toString(found.n)
+                )
+            )
         if found.needed and found.needed > found.n:
             words.append(self.tr("about {} ratings would make this sure").format(QLocale().toString(found.needed)))
         self.figures_line.setText(" · ".join(words))

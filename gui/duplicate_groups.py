@@ -197,4 +197,3 @@ def likeness(group: Group) -> str:
 def rows_words(count: int) -> str:
     """So many questions."""
     return translate("Duplicates", "{} questions").format(QLocale().toString(count))
-

@@ -211,6 +211,7 @@ class MainWindow(QMainWindow):
         self.questions.export_wanted.connect(self.export)
         self.questions.documents_wanted.connect(lambda: self.show_panel(self.documents))
         self.sycophancy.examples_wanted.connect(lambda: self.show_panel(self.questions))
+        self.curate.documents_wanted.connect(lambda: self.show_panel(self.documents))
         self.tuning.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.tuning.probes_wanted.connect(lambda: self.show_panel(self.sycophancy))
         self.tuning.chat_wanted.connect(self.chat_with)
@@ -220,6 +221,7 @@ class MainWindow(QMainWindow):
             self.questions.asking,
             self.sycophancy.probing,
             self.sycophancy.countering,
+            self.curate.curating,
             self.tuning.tuning,
             self.tuning.estimating,
             self.tuning.both,
@@ -330,6 +332,8 @@ class MainWindow(QMainWindow):
     def step(self, redo: bool) -> None:
         """Takes a change of the questions back, or makes it again, where it can be seen."""
         with self.session.reporting():
+            if self.panels[self.stack.currentIndex()].step(redo):
+                return
             if self.stack.currentWidget() is not self.questions and self.session.project.step_size(redo):
                 self.show_panel(self.questions)  # else what is being written would lose the focus, and its own steps
             if redo:

@@ -41,7 +41,9 @@ def groups(by: str, plane: Plane, facts: Mapping[int, RowFact], scores: Mapping[
     """The points by a column, in the order of their legend."""
     known = [facts.get(id) for id in plane.ids]
     if by == "state":
-        return _named([row.state if row else "" for row in known], [(s, state_name(s), state_sign(s)[1]) for s in STATES])
+        return _named(
+            [row.state if row else "" for row in known], [(s, state_name(s), state_sign(s)[1]) for s in STATES]
+        )
     if by == "rating":
         names = [(stars, "★" * stars, STEPS[stars - 1]) for stars in range(5, 0, -1)]
         return _named([row.rating if row else None for row in known], names, translate("Map", "Not rated"))
@@ -64,7 +66,13 @@ def pick_groups(plane: Plane, rows: Sequence[PickRow]) -> list[Group]:
     """The points by whether a pick has them, or the random baseline beside it."""
     picked, baseline = ({row.example_id for row in rows if row.baseline == side} for side in (False, True))
     labels = [
-        "both" if id in picked and id in baseline else "picked" if id in picked else "baseline" if id in baseline else ""
+        "both"
+        if id in picked and id in baseline
+        else "picked"
+        if id in picked
+        else "baseline"
+        if id in baseline
+        else ""
         for id in plane.ids
     ]
     names = [
@@ -75,9 +83,7 @@ def pick_groups(plane: Plane, rows: Sequence[PickRow]) -> list[Group]:
     return _named(labels, names, translate("Map", "Others"))
 
 
-def _named(
-    labels: Sequence[Hashable], names: Sequence[tuple[Hashable, str, str]], others: str = ""
-) -> list[Group]:
+def _named(labels: Sequence[Hashable], names: Sequence[tuple[Hashable, str, str]], others: str = "") -> list[Group]:
     """Groups that are known beforehand, the rest in one that is drawn first."""
     places = {label: place for place, (label, _, _) in enumerate(names)}
     numbers = np.array([places.get(label, -1) for label in labels], np.int64)

@@ -97,6 +97,12 @@ class RowsPane(QWidget):
             selection.select(self.model.index(first, 0), self.model.index(end, last))
         self.view.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
+    def show_first(self) -> None:
+        """Reads the first row; what is selected stays so."""
+        flags = QItemSelectionModel.SelectionFlag.NoUpdate
+        self.view.selectionModel().setCurrentIndex(self.model.index(0, 0), flags)
+        self.view.scrollToTop()
+
     def select_next(self) -> None:
         """Goes on to the row below, where one row alone is selected."""
         row = self.view.currentIndex().row() + 1
