@@ -48,7 +48,7 @@ class DuplicatesPage(CuratePage):
         self.all_button = QPushButton(self.tr("Keep the best of each"))
         style.set_icon(self.find_button, "search")
         style.set_icon(self.all_button, "accept")
-        self.find_button.clicked.connect(lambda: self.find())
+        self.find_button.clicked.connect(lambda: self.ask())
         self.against_button.clicked.connect(lambda: self.compare())
         self.all_button.clicked.connect(lambda: self.keep(self._standing))
         for button in (self.find_button, self.against_button):
@@ -107,9 +107,10 @@ class DuplicatesPage(CuratePage):
         return self.leaked.selected_ids() if self.is_filled and self.switch.currentIndex() == 1 else []
 
     def take_focus(self) -> None:
-        (self._parts.currentWidget() if self.is_filled and self.switch.currentIndex() else self.list).setFocus()
         if not self.is_filled:
             self.empty.setFocus()
+        else:
+            (self.leaked if self.switch.currentIndex() else self.list).setFocus()
 
     def _note(self, ids: Sequence[int]) -> None:
         """Some questions have changed: only those of groups matter here."""
@@ -153,7 +154,7 @@ class DuplicatesPage(CuratePage):
         else:
             head, text = self.tr("No duplicates"), self.tr("No two questions that are kept say the same.")
         writable = self.session.is_open
-        self.empty.say("curate", head, text, self.tr("Find duplicates…"), (lambda: self.find()) if writable else None)
+        self.empty.say("curate", head, text, self.tr("Find duplicates…"), (lambda: self.ask()) if writable else None)
 
     def _show_part(self, place: int) -> None:
         self._parts.setCurrentIndex(place)
@@ -175,7 +176,7 @@ class DuplicatesPage(CuratePage):
 
     # What the user does
 
-    def find(self) -> None:
+    def ask(self) -> None:
         """Asks what counts as a duplicate, and looks for them."""
         if not self.curating.allowed():
             return
@@ -194,7 +195,7 @@ class DuplicatesPage(CuratePage):
             self.tr("Looking for duplicates"),
             lambda worker, cancelled: find(project, worker, options, cancelled),
             self._show_found,
-            self.find,
+            self.ask,
         )
 
     def _show_found(self, found: list[Group]) -> None:

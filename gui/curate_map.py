@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PySide6.QtCore import QLocale, QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from core.curation.plane import Plane, lay_out
+from core.curation.scoring import RUBRIC
 from core.project.project import Project
 from gui import style
 from gui.charts.chart import percent
@@ -22,11 +24,10 @@ from gui.curate_page import CuratePage
 from gui.curating import Curating
 from gui.labels import caption, quiet
 from gui.map_colours import columns, groups, pick_groups
-from gui.row_facts import RowFacts
+from gui.row_facts import RowFact, RowFacts
 from gui.rows_pane import RowsPane
 from gui.session import Session
 
-RUBRIC = "rubric"
 DRAWN = ("draft", "accepted", "rejected", "quarantined")
 
 
@@ -141,7 +142,7 @@ class MapPage(CuratePage):
     def _show_plane(self) -> None:
         """Another map, or none."""
         if self.plane is None:
-            self.chart.show_points((), _nothing())
+            self.chart.show_points((), np.zeros((0, 2), np.float32))
         else:
             self.chart.show_points(self.plane.ids, self.plane.points)
         if self.rows is not None:
@@ -174,7 +175,9 @@ class MapPage(CuratePage):
         """Colours the points by the column that is chosen."""
         if self.plane is None or not self._facts.ready or not self.session.is_open:
             return
-        self.want("groups", partial(_groups, self.session.project, self.by.currentData(), self.plane, self._facts.rows))
+        self.want(
+            "groups", partial(_groups, self.session.project, self.by.currentData(), self.plane, dict(self._facts.rows))
+        )
 
     def _take(self, key: object, made: object) -> None:
         plane, found = made  # pyright: ignore[reportGeneralTypeIssues]
@@ -264,15 +267,9 @@ class MapPage(CuratePage):
         self.touch()
 
 
-def _groups(project: Project, by: str | int, plane: Plane, facts: dict[int, object]) -> tuple[Plane, list[Group]]:
+def _groups(project: Project, by: str | int, plane: Plane, facts: dict[int, RowFact]) -> tuple[Plane, list[Group]]:
     """In a thread of its own."""
     if isinstance(by, int):
         return plane, pick_groups(plane, project.pick_rows(by))
     scores = {id: row.value for id, row in project.scores(RUBRIC).items()} if by == "score" else {}
-    return plane, groups(by, plane, dict(facts), scores)  # pyright: ignore[reportArgumentType]
-
-
-def _nothing() -> object:
-    import numpy as np
-
-    return np.zeros((0, 2), np.float32)
+    return plane, groups(by, plane, facts, scores)

@@ -1,4 +1,4 @@
-"""What the pages of Curate have in common: they are filled when they are seen, and reckon beside the window's thread."""
+"""What the pages of Curate have in common: they are filled when they are seen, and reckon in a thread."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class PassagesPage(CuratePage):
         curve = self.fitted.curve if self.fitted else ()
         self.curve.say_empty(
             self.tr("Learn again to see how sure it is.")
-            if any(mark.value is not None for mark in self.passages.marks.values())
+            if self._valued()
             else self.tr(
                 "Label at least {} passages that are worth it and {} that are not, then learn from them."
             ).format(educational.LEAST, educational.LEAST)
@@ -265,7 +265,7 @@ class PassagesPage(CuratePage):
     # Labels
 
     def show_next(self) -> None:
-        """The passage whose label would teach most: one that the filter is least sure of, or else one far from others."""
+        """The passage whose label would teach most: one the filter is least sure of, or else one far from others."""
         marks = self.passages.marks
         open_ids = [id for id in self.passages.documents if id not in marks or marks[id].label is None]
         left = [id for id in open_ids if id not in self._skipped] or open_ids

@@ -234,6 +234,7 @@ class PickPage(CuratePage):
         if picked is None or baseline is None:
             return
         both, rows, meanings = (picked, baseline), [], []
+        some = self.tr("Of which at least one question is in the set.")
         for name, meaning, values in (
             (
                 self.tr("Coverage"),
@@ -251,11 +252,7 @@ class PickPage(CuratePage):
                 [percent(one.least) for one in both],
             ),
             *(
-                (
-                    name,
-                    self.tr("Of which at least one question is in the set."),
-                    [percent(one.share(by), 0) for one in both],
-                )
+                (name, some, [percent(one.share(by), 0) for one in both])
                 for name, by in (
                     (self.tr("Documents"), "document"),
                     (self.tr("Topics"), "topic"),

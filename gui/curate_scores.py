@@ -11,8 +11,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from core.curation.rules import apply_rules
-from core.curation.scoring import ScoreOptions, compare_scores, keep_scored, resume_scores, score
-from PySide6.QtCore import QLocale, QSignalBlocker
+from core.curation.scoring import (
+    KEEP,
+    RUBRIC,
+    Compared,
+    ScoreOptions,
+    compare_scores,
+    keep_scored,
+    resume_scores,
+    score,
+)
+from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -26,6 +35,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.curation.calibration import Calibration, calibrate
+from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Run, ScoreRow
 from gui import style
@@ -42,10 +52,8 @@ from gui.rows_pane import RowsPane
 from gui.session import Session
 from gui.words import fault_name, local_time
 
-RUBRIC = "rubric"  # the name of the model's score
 BANDS = range(1, 6)
-USUAL = 4.5  # Li et al., “Self-alignment with instruction backtranslation”: 4.5 of 5 and better are kept
-UNJUDGED = ("draft", "accepted")  # what a threshold is applied to
+SCORED = ("draft", "accepted")  # states of what can be scored and kept
 
 
 @dataclass(frozen=True)
@@ -166,9 +174,14 @@ class ScoresPage(CuratePage):
         self.threshold.setRange(1, 5)
         self.threshold.setSingleStep(0.1)
         self.threshold.setDecimals(2)
-        self.threshold.setValue(USUAL)
+        self.threshold.setValue(KEEP)
         self.threshold.setAccessibleName(self.tr("Least score that is kept"))
         self.threshold.valueChanged.connect(lambda _: self._show_kept())
+        self.whom = QComboBox()
+        self.whom.setAccessibleName(self.tr("Of which questions"))
+        self.whom.addItem(self.tr("of the drafts"), ("draft",))
+        self.whom.addItem(self.tr("of drafts and accepted ones"), SCORED)
+        self.whom.currentIndexChanged.connect(lambda _: self._show_kept())
         self.keep_button = QPushButton(self.tr("Keep these"))
         style.set_icon(self.keep_button, "accept")
         self.keep_button.clicked.connect(lambda: self.keep())
@@ -176,16 +189,21 @@ class ScoresPage(CuratePage):
         style.spaced(above, 0)
         above.addWidget(self.order)
         above.addStretch(1)
-        above.addWidget(caption(self.tr("Keep from"), self.threshold))
-        above.addWidget(self.threshold)
-        above.addWidget(self.keep_button)
+        below = QHBoxLayout()
+        style.spaced(below, 0)
+        below.addWidget(caption(self.tr("Keep from"), self.threshold))
+        below.addWidget(self.threshold)
+        below.addWidget(self.whom)
+        below.addStretch(1)
+        below.addWidget(self.keep_button)
         right = QWidget()
         column = QVBoxLayout(right)
         style.spaced(column, 0, style.HALF)
         column.addLayout(above)
-        column.addWidget(self.kept)
         assert self.rows is not None
         column.addWidget(self.rows, 1)
+        column.addLayout(below)
+        column.addWidget(self.kept)
         return right
 
     # What is shown
@@ -321,9 +339,10 @@ class ScoresPage(CuratePage):
         self.keep_button.setEnabled(self.writable and bool(kept or others))
 
     def _parted(self) -> tuple[list[int], list[int]]:
-        """What the threshold keeps and what it does not, of drafts and accepted ones."""
+        """What the threshold keeps and what it does not."""
         scores = self.figures.scores if self.figures else {}
-        judged = [id for id in scores if id in self._facts.rows and self._facts.rows[id].state in UNJUDGED]
+        states, rows = self.whom.currentData(), self._facts.rows
+        judged = [id for id in scores if id in rows and rows[id].state in states]
         kept = [id for id in judged if scores[id].value >= self.threshold.value()]
         return kept, sorted(set(judged) - set(kept))
 
@@ -346,7 +365,7 @@ class ScoresPage(CuratePage):
         """Asks who scores what, and begins."""
         if not self.session.may_write() or not self.curating.allowed():
             return
-        counts = {state: self._facts.ids(state) for state in UNJUDGED}
+        counts = {state: self._facts.ids(state) for state in SCORED}
         dialog = ScoreDialog(self.session, counts, self.selected_ids(), self)
         if dialog.exec() and dialog.model.model is not None:
             adapter = dialog.adapter.currentData()
@@ -393,7 +412,8 @@ class ScoresPage(CuratePage):
         if not self.session.may_write():
             return
         with self.session.reporting():
-            changed = keep_scored(self.session.project, self.threshold.value())
+            ids = [id for some in self._parted() for id in some]
+            changed = keep_scored(self.session.project, self.threshold.value(), ids)
             words = self.tr("{} questions were judged by their score. Undo takes it back.")
             self.session.notify(words.format(QLocale().toString(changed)))
 
@@ -401,6 +421,18 @@ class ScoresPage(CuratePage):
 def score_words(score: ScoreRow) -> str:
     """A score and the model's reason for it."""
     return " ".join(filter(None, (QLocale().toString(score.value, "f", 2), score.detail)))
+
+
+def compared_words(found: Compared) -> str:
+    """What a second run found beside a first."""
+    translate, number = QCoreApplication.translate, QLocale().toString
+    words = translate("Scores", "{} questions, {} on average and then {}: {}").format(
+        number(found.n), _number(found.first), _number(found.second), _signed(found.difference)
+    )
+    if found.low is not None and found.high is not None:
+        words += translate("Scores", " (95 %: {} to {})").format(_signed(found.low), _signed(found.high))
+    kept = translate("Scores", "{} or more had {} and then {}.")
+    return f"{words}. {kept.format(_number(KEEP), number(found.kept_first), number(found.kept_second))}"
 
 
 def fault_free(name: str) -> str:
@@ -425,7 +457,10 @@ def _figures(project: Project, facts: dict[int, RowFact]) -> Figures:
 
 def _difference(project: Project, first: int, second: int) -> str:
     """In a thread of its own."""
-    return compare_scores(project, first, second).note
+    try:
+        return compared_words(compare_scores(project, first, second))
+    except UserError as error:
+        return str(error)
 
 
 def _run_name(run: Run) -> str:
@@ -436,6 +471,10 @@ def _run_name(run: Run) -> str:
 
 def _of(count: int, total: int) -> str:
     return f"{QLocale().toString(count)} / {QLocale().toString(total)}"
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "−" if value < 0 else "±") + _number(abs(value))
 
 
 def _number(value: float) -> str:

@@ -136,7 +136,7 @@ class GroupView(QScrollArea):
         style.spaced(row, 0)
         row.addWidget(caption(self.tr("Keep"), self.choice))
         row.addWidget(self.choice, 1)
-        page = QWidget()
+        self._page = page = QWidget()
         column = QVBoxLayout(page)
         style.spaced(column, style.DOUBLE, style.SPACE)
         column.addWidget(self._head)
@@ -149,7 +149,7 @@ class GroupView(QScrollArea):
     def show_group(self, standing: Standing | None, writable: bool) -> None:
         """Another group, or none."""
         style.clear(self._texts)
-        self.widget().setVisible(standing is not None)
+        self._page.setVisible(standing is not None)
         if standing is None:
             return
         self._head.setText(f"{rows_words(len(standing.examples))}, {likeness(standing.group)}")

@@ -45,12 +45,12 @@ def groups(by: str, plane: Plane, facts: Mapping[int, RowFact], scores: Mapping[
             [row.state if row else "" for row in known], [(s, state_name(s), state_sign(s)[1]) for s in STATES]
         )
     if by == "rating":
-        names = [(stars, "★" * stars, STEPS[stars - 1]) for stars in range(5, 0, -1)]
-        return _named([row.rating if row else None for row in known], names, translate("Map", "Not rated"))
+        by_stars = [(stars, "★" * stars, STEPS[stars - 1]) for stars in range(5, 0, -1)]
+        return _named([row.rating if row else None for row in known], by_stars, translate("Map", "Not rated"))
     if by == "score":
         bands = [_band(scores.get(id)) for id in plane.ids]
-        names = [(band, str(band), STEPS[band - 1]) for band in range(5, 0, -1)]
-        return _named(bands, names, translate("Map", "Not scored"))
+        by_band = [(band, str(band), STEPS[band - 1]) for band in range(5, 0, -1)]
+        return _named(bands, by_band, translate("Map", "Not scored"))
     if by == "topic":
         return _frequent([plane.names[topic] for topic in plane.topics.tolist()])
     if by == "kind":
@@ -64,21 +64,14 @@ def groups(by: str, plane: Plane, facts: Mapping[int, RowFact], scores: Mapping[
 
 def pick_groups(plane: Plane, rows: Sequence[PickRow]) -> list[Group]:
     """The points by whether a pick has them, or the random baseline beside it."""
-    picked, baseline = ({row.example_id for row in rows if row.baseline == side} for side in (False, True))
-    labels = [
-        "both"
-        if id in picked and id in baseline
-        else "picked"
-        if id in picked
-        else "baseline"
-        if id in baseline
-        else ""
-        for id in plane.ids
-    ]
+    sides: dict[int, set[bool]] = {}
+    for row in rows:
+        sides.setdefault(row.example_id, set()).add(row.baseline)
+    labels = [frozenset(sides.get(id, ())) for id in plane.ids]
     names = [
-        ("picked", translate("Map", "Picked"), "accent"),
-        ("both", translate("Map", "Picked and at random"), "good"),
-        ("baseline", translate("Map", "At random"), "warning"),
+        (frozenset({False}), translate("Map", "Picked"), "accent"),
+        (frozenset({False, True}), translate("Map", "Picked and at random"), "good"),
+        (frozenset({True}), translate("Map", "At random"), "warning"),
     ]
     return _named(labels, names, translate("Map", "Others"))
 

@@ -94,8 +94,9 @@ def probe(options: argparse.Namespace) -> None:
     """`elenchus probe`: one run a suite, one after the other; prints what each shows."""
     from core.errors import UserError
     from core.project.project import Project
+    from core.runs import adapter_settings
     from core.sycophancy import suites
-    from core.sycophancy.probe import adapter_settings, chat_model, resume
+    from core.sycophancy.probe import chat_model, resume
     from core.worker import Worker
 
     fixed = [f"--{name.replace('_', '-')}" for name in ("suite", *ASKED, "as_published") if _given(options, name)]

@@ -111,8 +111,8 @@ def calibrate(pairs: Sequence[tuple[float, int]]) -> Calibration:
 def calibration_of(project: Project, name: str = "rubric") -> Calibration:
     """The newest scores of this name against the ratings that a person gave the same examples."""
     scores = project.scores(name)
-    rated = ((example.id, example.rating) for example in project.iter_examples())
-    return calibrate([(scores[id].value, rating) for id, rating in rated if rating is not None and id in scores])
+    rated = project.ratings()
+    return calibrate([(scores[id].value, rating) for id, rating in rated.items() if id in scores])
 
 
 def _threshold(scores: NDArray[np.float64], good: NDArray[np.bool_], score: float) -> Threshold:

@@ -53,15 +53,18 @@ class Prompts:
         return (*((("system", system),) if system else ()), ("user", text))
 
 
-def load_prompts(style: str) -> Prompts:
-    """The prompts of a style. Raises UserError for a style that this version does not have."""
+def load_prompts(style: str, part: str = "") -> Prompts:
+    """The prompts of a style for making questions, or those of a part of it: none where it has no such part.
+
+    Raises UserError for a style that this version does not have.
+    """
     folder = paths.resources() / "prompts" / style
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", style) or not folder.is_dir():
         raise UserError(
             f"The model asks for the prompt style “{style[:40]}”, which this version does not have. "
             "Use another model, or a newer version of Elenchus."
         )
-    texts = {path.stem: _body(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.txt"))}
+    texts = {path.stem: _body(path.read_text(encoding="utf-8")) for path in sorted((folder / part).glob("*.txt"))}
     about = tomllib.loads((folder / "style.toml").read_text(encoding="utf-8"))
     return Prompts(style, texts, tuple(about["kinds"]), float(about["temperature"]))
 

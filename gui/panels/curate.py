@@ -94,7 +94,7 @@ class CuratePanel(Panel):
         for attribute, text, do, key in (
             ("scores", self.tr("Score…"), "ask", None),
             ("scores", self.tr("Check rules"), "check_rules", None),
-            ("duplicates", self.tr("Find duplicates…"), "find", None),
+            ("duplicates", self.tr("Find duplicates…"), "ask", None),
             ("duplicates", self.tr("Compare with a test set…"), "compare", None),
             ("duplicates", self.tr("Keep this one, reject the others"), "keep_current", "K"),
             ("map", self.tr("Draw the map…"), "ask", None),
