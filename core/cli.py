@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import core
-from core.commands import models, probes, projects, suites, tuning
+from core.commands import models, picking, probes, projects, suites, tuning
 from core.commands.console import Stopped, say
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
@@ -21,6 +21,7 @@ N = TypeVar("N", int, float)
 CANCELLED = 130
 COMMANDS = (
     *("new", "add", "text", "ask", "show", "review", "export", "similar"),
+    *("duplicates", "curate", "picks"),
     *("suites", "probe", "probes", "compare", "counter"),
     *("tune", "adapters", "merge", "parity"),
     *("models", "download", "devices", "chat"),
@@ -39,6 +40,7 @@ READERS = (
     models.devices,
     tuning.adapters,
     tuning.parity,
+    picking.picks,
 )
 
 
@@ -144,6 +146,37 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", type=Path, metavar="GGUF", help="best one made for embeddings; default: the starter")
     sub.add_argument("--top", type=_number(1, 10**6), default=5, help="how many (default 5)")
     sub.add_argument("--json", action="store_true", help="a JSON object each")
+
+    sub = command("duplicates", picking.duplicates, "group the examples that ask the same, nearly or in meaning")
+    sub.add_argument("--near", type=_number(0.01, 1.0), default=0.8, help="share of 3-word shingles (default 0.8)")
+    what = "compare meanings too, by the vectors of this model; best one made for embeddings"
+    sub.add_argument("--model", type=Path, metavar="GGUF", help=what)
+    sub.add_argument("--semantic", type=_number(-1.0, 1.0), default=0.95, help="cosine of meanings (default 0.95)")
+    sub.add_argument("--keep-best", action="store_true", help="reject all but the best of each group")
+    held_out = "say which examples stand in this held-out file, or in a dataset's rows that are not trained on"
+    sub.add_argument("--against", metavar="FILE|DATASET", help=held_out)
+    sub.add_argument("--json", action="store_true", help="a JSON object a group, or a match")
+
+    sub = command("curate", picking.curate, "pick the N examples that are good and stand for all the others")
+    sub.add_argument("--pick", type=_number(1, 10**6), required=True, metavar="N", help="examples")
+    sub.add_argument("--method", choices=("facility", "k-centre"), default="facility", help="default facility")
+    weight = "0 looks at coverage alone, 1 at quality alone (default 0.5)"
+    sub.add_argument("--quality", type=_number(0.0, 1.0), default=0.5, metavar="WEIGHT", help=weight)
+    most = "no document, topic or kind may be more of it: document=0.3; repeatable"
+    sub.add_argument("--quota", action="append", default=[], metavar="BY=SHARE", help=most)
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="best one made for embeddings; default: the starter")
+    sub.add_argument("--state", choices=STATES, default="accepted")
+    sub.add_argument("--with-failed", action="store_true", help="also those of which a check failed")
+    sub.add_argument("--seed", type=_number(0, 2**62), default=0, help="default 0: equal seeds pick the same")
+    sub.add_argument("--name", help="of the pick")
+    sub.add_argument("--explain", action="store_true", help="say why each was picked")
+    sub.add_argument("--json", action="store_true", help="one JSON object")
+
+    sub = command("picks", picking.picks, "list the picks; show or remove one")
+    change = sub.add_mutually_exclusive_group()
+    change.add_argument("--show", metavar="NAME", help="its rows, and why each was picked")
+    change.add_argument("--remove", metavar="NAME", help="forget it; its examples stay")
+    sub.add_argument("--json", action="store_true", help="a JSON object a pick")
 
     help = "list the probe suites, or import one from a file"
     sub = command("suites", suites.suites, help, project=False, epilog=SUITES_EXAMPLE)

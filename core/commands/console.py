@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,24 @@ class ProgressLine:
             self._width = 0
         if text:
             say(text)
+
+
+def followed(steps: Generator[Any, None, Any], progress: ProgressLine) -> Any:
+    """Shows how far something is that yields `done` of `total`, at what `stage` if it says so, or Loading.
+
+    Gives its result.
+    """
+    while True:
+        try:
+            item = next(steps)
+        except StopIteration as stop:
+            progress.end()
+            return stop.value
+        if (loading := getattr(item, "fraction", None)) is not None:
+            progress.show(f"loading the model, {loading:.0%}")
+        else:
+            stage = getattr(item, "stage", "")
+            progress.show(f"{stage}{', ' if stage else ''}{item.done} of {item.total}")
 
 
 def typed(*parts: object) -> str:

@@ -1,11 +1,11 @@
 """The commands that work on a project: from PDFs to examples, their review and their export."""
 
 import argparse
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from core import paths
-from core.commands.console import ProgressLine, interruptible, opened, print_json, say
+from core.commands.console import ProgressLine, followed, interruptible, opened, print_json, say
 from core.errors import Cancelled, UserError
 
 
@@ -193,7 +193,7 @@ def similar(options: argparse.Namespace) -> None:
             rows = [(one.id, f"{one.question} {one.answer}") for one in project.iter_examples()]
         progress = ProgressLine("Making vectors")
         steps = embed(project, worker, model, [text for _, text in rows] + [options.text], stopped)
-        *vectors, wanted = _followed(steps, progress)
+        *vectors, wanted = followed(steps, progress)
         found = sorted(((float(row @ wanted), *text) for row, text in zip(vectors, rows, strict=True)), reverse=True)
     if not found:
         say(f"The project has no {options.of} yet.")
@@ -202,15 +202,3 @@ def similar(options: argparse.Namespace) -> None:
             print_json({"id": id, "similarity": likeness, "text": text})
         else:
             print(f"{likeness:.3f}  {id}  {' '.join(text.split())}")
-
-
-def _followed(steps: Generator[Any, None, Any], progress: ProgressLine) -> Any:
-    """Shows how far something is that yields `done` of `total`, or Loading; gives its result."""
-    while True:
-        try:
-            item = next(steps)
-        except StopIteration as stop:
-            progress.end()
-            return stop.value
-        loading = getattr(item, "fraction", None)
-        progress.show(f"{item.done} of {item.total}" if loading is None else f"loading the model, {loading:.0%}")

