@@ -260,25 +260,25 @@ class DuplicatesPage(CuratePage):
 
     def look_against(self, path: Path) -> None:
         """Looks in the background for questions of this file."""
-        from core.curation.held_out import read_held_out
+        from core.curation.leaks import of_file
 
-        self._look_against(path.name, lambda cancelled: read_held_out(path, cancelled))
+        self._look_against(path.name, lambda: of_file(path))
 
     def look_against_dataset(self, name: str) -> None:
         """Looks in the background for questions that a dataset of the project holds out."""
         from core.curation.leaks import of_dataset
 
         project = self.session.project
-        self._look_against(name, lambda _: of_dataset(project, name))
+        self._look_against(name, lambda: of_dataset(project, name))
 
-    def _look_against(self, name: str, read: Callable[[Callable[[], bool]], Sequence[HeldOut]]) -> None:
+    def _look_against(self, name: str, read: Callable[[], Sequence[HeldOut]]) -> None:
         from core.curation.duplicates import Duplicates
         from core.curation.leaks import leaks
 
         project, self._against = self.session.project, name
         self.curating.start(
             self.tr("Comparing with {}").format(name),
-            lambda worker, cancelled: leaks(project, worker, read(cancelled), Duplicates(), cancelled),
+            lambda worker, cancelled: leaks(project, worker, read(), Duplicates(), cancelled),
             self._show_leaks,
             self.compare,
         )

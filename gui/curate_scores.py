@@ -10,17 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from core.curation.rules import apply_rules
-from core.curation.scoring import (
-    KEEP,
-    RUBRIC,
-    Compared,
-    ScoreOptions,
-    compare_scores,
-    keep_scored,
-    resume_scores,
-    score,
-)
 from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker
 from PySide6.QtWidgets import (
     QComboBox,
@@ -35,6 +24,17 @@ from PySide6.QtWidgets import (
 )
 
 from core.curation.calibration import Calibration, calibrate
+from core.curation.scoring import (
+    KEEP,
+    RUBRIC,
+    Compared,
+    ScoreOptions,
+    compare_scores,
+    keep_scored,
+    resume_scores,
+    score,
+)
+from core.engine.requests import Adapter
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Run, ScoreRow
@@ -369,8 +369,11 @@ class ScoresPage(CuratePage):
         dialog = ScoreDialog(self.session, counts, self.selected_ids(), self)
         if dialog.exec() and dialog.model.model is not None:
             adapter = dialog.adapter.currentData()
-            if adapter is None or file_of(self.session, adapter) is not None:
-                self.score(ScoreOptions(dialog.model.model.path, examples=dialog.ids(), adapter=adapter))
+            file = file_of(self.session, adapter) if adapter is not None else None
+            if adapter is None or file is not None:
+                lora = Adapter(file, adapter.scale) if file is not None else None
+                name = adapter.name if adapter is not None else ""
+                self.score(ScoreOptions(dialog.model.model.path, dialog.ids(), lora, name))
         dialog.deleteLater()
 
     def score(self, options: ScoreOptions) -> None:
@@ -399,6 +402,8 @@ class ScoresPage(CuratePage):
         """Checks what needs no model, in the background."""
         if not self.session.may_write() or not self.curating.allowed():
             return
+        from core.curation.rules import apply_rules
+
         project = self.session.project
         self.curating.start(
             self.tr("Checking rules"),
