@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QLocale, Qt
+from PySide6.QtCore import QCoreApplication, QLocale
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from core.project.project import CHUNK, Project
@@ -16,7 +16,7 @@ from core.project.records import Example
 from gui import style
 from gui.curate_dialogs import DuplicatesDialog
 from gui.curate_page import CuratePage
-from gui.curating import Curating
+from gui.curating import MANY, Curating
 from gui.duplicate_groups import GroupList, GroupView, Standing
 from gui.rows_pane import RowsPane
 from gui.session import Session
@@ -75,17 +75,11 @@ class DuplicatesPage(CuratePage):
         self.list, self.view = GroupList(), GroupView()
         self.list.chosen.connect(self._show_group)
         self.view.kept.connect(self.choose)
-        self.one_button = QPushButton(self.tr("Keep this one, reject the others"))
-        self.one_button.clicked.connect(lambda: self.keep_current())
-        right = QWidget()
-        column = QVBoxLayout(right)
-        style.spaced(column, 0, style.SPACE)
-        column.addWidget(self.view, 1)
-        column.addWidget(self.one_button, 0, Qt.AlignmentFlag.AlignLeft)
+        self.view.wanted.connect(self.keep_current)
         splitter = QSplitter()
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.list)
-        splitter.addWidget(right)
+        splitter.addWidget(self.view)
         splitter.setStretchFactor(1, 1)
         splitter.setSizes([300, 640])
         return splitter
@@ -170,9 +164,7 @@ class DuplicatesPage(CuratePage):
         self.against_button.setEnabled(free)
         groups = self.switch.currentIndex() == 0
         self.all_button.setEnabled(self.writable and bool(self._standing) and groups)
-        self.one_button.setEnabled(self.writable and self.list.current is not None)
-        for button in (self.all_button, self.one_button):
-            button.setToolTip("" if self.writable or not self.session.is_open else self.session.only_read())
+        self.all_button.setToolTip("" if self.writable or not self.session.is_open else self.session.only_read())
 
     # What the user does
 
@@ -229,7 +221,11 @@ class DuplicatesPage(CuratePage):
         from core.curation.duplicates import keep_best
 
         with self.session.reporting():
-            rejected = keep_best(self.session.project, [_remaining(one) for one in groups])
+            project, wanted = self.session.project, [_remaining(one) for one in groups]
+            if sum(len(one.ids) for one in wanted) > MANY:
+                self.curating.change(lambda: keep_best(project, wanted))
+                return
+            rejected = keep_best(project, wanted)
             words = self.tr("{} duplicates were rejected. Undo brings them back.").format(QLocale().toString(rejected))
             self.session.notify(words)
         self.touch()

@@ -111,6 +111,9 @@ class PassagesPage(CuratePage):
         self.slider.setPageStep(5)
         self.slider.setAccessibleName(self.tr("Threshold"))
         self.slider.valueChanged.connect(lambda _: self._show_threshold())
+        self.curve.setToolTip(
+            self.tr("Precision: how much of what is kept is worth it. Recall: how much of what is worth it is kept.")
+        )
         self.at, self.sure, self.note = caption("", self.slider), plain(), quiet()
         self.aside_button = QPushButton()
         self.aside_button.clicked.connect(lambda: self.set_aside())
@@ -178,12 +181,12 @@ class PassagesPage(CuratePage):
         self.curve.show_lines(
             [
                 Line(
-                    self.tr("Precision: worth it among those kept"),
+                    self.tr("Precision"),
                     [(one.threshold, one.precision) for one in curve if one.precision is not None],
                     "accent",
                     "points",
                 ),
-                Line(self.tr("Recall: kept among those worth it"), [(p.threshold, p.recall) for p in curve], "warning"),
+                Line(self.tr("Recall"), [(one.threshold, one.recall) for one in curve], "warning"),
             ]
             if curve
             else []
@@ -214,6 +217,7 @@ class PassagesPage(CuratePage):
                 )
             )
         self.sure.setText(words if known else "")
+        self.curve.look_at(threshold)
         self._show_beside(threshold)
 
     def _show_beside(self, threshold: float) -> None:

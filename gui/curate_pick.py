@@ -42,6 +42,8 @@ from gui.words import kind_name, local_time, tooltip
 
 MOST_PARTS = 12  # of documents or topics that are drawn; the rest is summed up
 
+INKS = ("quiet", "warning", "accent")  # of all, of what was drawn at random, of what was picked
+
 _PICK = Qt.ItemDataRole.UserRole
 
 
@@ -277,14 +279,14 @@ class PickPage(CuratePage):
         series = [(self.tr("All"), _shares(names, sides[0], lambda part: part.all, every, by))]
         covered = []
         for name, one, side in (
-            (self.tr("Picked"), picked, sides[0]),
             (self.tr("At random"), baseline, sides[1]),
+            (self.tr("Picked"), picked, sides[0]),
         ):
             series.append((name, _shares(names, side, lambda part: part.chosen, one.size, by)))
             rates = [Rate(_called(part, by), side[part].coverage) for part in names if part in side]
             covered.append((name, rates))
-        self.bars.show_rates(series)
-        self.covered.show_rates(covered)
+        self.bars.show_rates(series, INKS)
+        self.covered.show_rates(covered, INKS[1:])
 
     def _show_rows(self) -> None:
         baseline = self.switch.currentIndex() == 1

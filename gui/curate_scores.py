@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker
@@ -45,7 +45,7 @@ from gui.charts.matrix import MatrixChart
 from gui.charts.plots import BarChart, LineChart
 from gui.curate_dialogs import ScoreDialog
 from gui.curate_page import CuratePage
-from gui.curating import Curating
+from gui.curating import MANY, Curating
 from gui.labels import caption, plain, quiet, strong
 from gui.row_facts import RowFact, RowFacts
 from gui.rows_pane import RowsPane
@@ -110,6 +110,8 @@ class ScoresPage(CuratePage):
         self.spread = BarChart(self.session, self.tr("How the scores are spread"))
         self.spread.say_empty(self.tr("Nothing is scored or rated yet."))
         self.checks = BarChart(self.session, self.tr("Questions that pass each check"))
+        self.hint = quiet(self.tr("No model has scored these questions yet, and you have rated none."))
+        self.trusted = strong(self.tr("Can the score be trusted?"))
         self.trust, self.figures_line = plain(selectable=True), quiet(selectable=True)
         self.matrix = MatrixChart(
             self.session,
@@ -128,9 +130,10 @@ class ScoresPage(CuratePage):
         page = QWidget()
         column = QVBoxLayout(page)
         style.spaced(column, style.SPACE, style.SPACE)
+        column.addWidget(self.hint)
         column.addWidget(self.spread)
         column.addSpacing(style.SPACE)
-        column.addWidget(strong(self.tr("Can the score be trusted?")))
+        column.addWidget(self.trusted)
         for widget in (self.trust, self.figures_line, self.matrix, self.curve):
             column.addWidget(widget)
         column.addSpacing(style.SPACE)
@@ -189,7 +192,11 @@ class ScoresPage(CuratePage):
         style.spaced(above, 0)
         above.addWidget(self.order)
         above.addStretch(1)
-        below = QHBoxLayout()
+        self.foot, below = QWidget(), QHBoxLayout()
+        foot = QVBoxLayout(self.foot)
+        style.spaced(foot, 0, style.HALF)
+        foot.addLayout(below)
+        foot.addWidget(self.kept)
         style.spaced(below, 0)
         below.addWidget(caption(self.tr("Keep from"), self.threshold))
         below.addWidget(self.threshold)
@@ -202,8 +209,7 @@ class ScoresPage(CuratePage):
         column.addLayout(above)
         assert self.rows is not None
         column.addWidget(self.rows, 1)
-        column.addLayout(below)
-        column.addWidget(self.kept)
+        column.addWidget(self.foot)
         return right
 
     # What is shown
@@ -269,6 +275,14 @@ class ScoresPage(CuratePage):
         self.spread.show_rates(series)
 
     def _show_calibration(self, found: Calibration) -> None:
+        assert self.figures is not None
+        scored = bool(self.figures.scores)
+        for widget in (self.trusted, self.trust, self.figures_line, self.foot):
+            widget.setVisible(scored)
+        self.hint.setVisible(self.spread.is_empty)
+        self.spread.setVisible(not self.spread.is_empty)
+        self.matrix.setVisible(found.n > 0)
+        self.curve.setVisible(found.good.count > 0)
         self.trust.setText(("" if found.useful else "! ") + found.note)
         words = []
         if found.tau is not None:
@@ -290,8 +304,8 @@ class ScoresPage(CuratePage):
         self.matrix.show_counts(names, found.bands, far)
         lines = []
         for name, ink, shares in (
-            (self.tr("Precision: good among those kept"), "accent", [one.precision for one in found.thresholds]),
-            (self.tr("Recall: kept among the good"), "warning", [one.recall for one in found.thresholds]),
+            (self.tr("Precision"), "accent", [one.precision for one in found.thresholds]),
+            (self.tr("Recall"), "warning", [one.recall for one in found.thresholds]),
         ):
             scores = [one.score for one in found.thresholds]
             points = [(x, one.value) for x, one in zip(scores, shares, strict=True) if one.value is not None]
@@ -369,11 +383,11 @@ class ScoresPage(CuratePage):
         dialog = ScoreDialog(self.session, counts, self.selected_ids(), self)
         if dialog.exec() and dialog.model.model is not None:
             adapter = dialog.adapter.currentData()
-            file = file_of(self.session, adapter) if adapter is not None else None
-            if adapter is None or file is not None:
-                lora = Adapter(file, adapter.scale) if file is not None else None
-                name = adapter.name if adapter is not None else ""
-                self.score(ScoreOptions(dialog.model.model.path, dialog.ids(), lora, name))
+            options = ScoreOptions(dialog.model.model.path, dialog.ids())
+            if adapter is None:
+                self.score(options)
+            elif (file := file_of(self.session, adapter)) is not None:
+                self.score(replace(options, adapter=Adapter(file, adapter.scale), adapter_name=adapter.name))
         dialog.deleteLater()
 
     def score(self, options: ScoreOptions) -> None:
@@ -418,7 +432,11 @@ class ScoresPage(CuratePage):
             return
         with self.session.reporting():
             ids = [id for some in self._parted() for id in some]
-            changed = keep_scored(self.session.project, self.threshold.value(), ids)
+            project, threshold = self.session.project, self.threshold.value()
+            if len(ids) > MANY:
+                self.curating.change(lambda: keep_scored(project, threshold, ids))
+                return
+            changed = keep_scored(project, threshold, ids)
             words = self.tr("{} questions were judged by their score. Undo takes it back.")
             self.session.notify(words.format(QLocale().toString(changed)))
 

@@ -16,6 +16,8 @@ from gui.jobs import Job, Jobs, Status
 from gui.running import Running
 from gui.session import Session
 
+MANY = 1_000  # questions that are changed in one go, above which it is a job
+
 Make = Callable[[Worker, Callable[[], bool]], Generator[Any, None, Any]]
 
 
@@ -54,6 +56,14 @@ class Curating(Running):
         """
         self._project, self._made, self._done = self._session.project, None, done
         self._begin(title, _Work(title, make), retry, self._end)
+
+    def change(self, do: Callable[[], object]) -> None:
+        """Changes so many questions that the window would stand still; `examples_changed` follows."""
+
+        def work(_: Job) -> None:
+            do()
+
+        self._jobs.start("project", self.tr("Changing many questions"), work, stoppable=False)
 
     def _end(self, state: str) -> None:
         if self.active:

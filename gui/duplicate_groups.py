@@ -16,7 +16,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QListView, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QListView, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from core.project.records import Example
 from gui import style
@@ -118,6 +118,7 @@ class GroupView(QScrollArea):
     """The questions of one group below each other."""
 
     kept = Signal(int)  # the user wants another one to be kept: its id
+    wanted = Signal()  # the others are to be rejected
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,12 +131,15 @@ class GroupView(QScrollArea):
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(16)
         self.choice.activated.connect(lambda _: self.kept.emit(self.choice.currentData()))
+        self.button = QPushButton(self.tr("Reject the others (K)"))
+        self.button.clicked.connect(self.wanted)
         self._texts = QVBoxLayout()
         style.spaced(self._texts, 0, style.HALF)
         row = QHBoxLayout()
         style.spaced(row, 0)
         row.addWidget(caption(self.tr("Keep"), self.choice))
         row.addWidget(self.choice, 1)
+        row.addWidget(self.button)
         self._page = page = QWidget()
         column = QVBoxLayout(page)
         style.spaced(column, style.DOUBLE, style.SPACE)
@@ -159,6 +163,7 @@ class GroupView(QScrollArea):
             for example in standing.examples:
                 self.choice.addItem(f"{example.id} · {' '.join(example.question.split())}", example.id)
         self.choice.setEnabled(writable)
+        self.button.setEnabled(writable)
         for place, example in enumerate(standing.examples[:SHOWN]):
             self._add(standing.kept, example, first=place == 0)
         if len(standing.examples) > SHOWN:

@@ -57,7 +57,8 @@ class PassageCard(QWidget):
 
     def show_passage(self, passage: PassageRow | None, document: str, page: str, mark: PassageMark | None) -> None:
         """Another passage, or none: all that are to be judged have been."""
-        self._scroll.setVisible(passage is not None)
+        for widget in (self.text, self.yes, self.no, self.skip, self.verdict):
+            widget.setVisible(passage is not None)
         if passage is None:
             self._where.setText(self.tr("Every passage has a label."))
             self.verdict.clear()

@@ -16,7 +16,7 @@ from gui.session import Session
 from gui.words import kind_name, state_name, state_sign
 
 NOTE = 7  # the column behind those of the questions
-NOTE_WIDTH = 22  # letters
+NOTE_WIDTH, LEAST = 26, 34  # letters, of a note and of a question
 
 
 class RowsPane(QWidget):
@@ -29,7 +29,7 @@ class RowsPane(QWidget):
         super().__init__()
         self._session = session
         self.model = NotedTable(self._load, session.page_label, note)
-        self.view = ExampleView(self.model)
+        self.view = ExampleView(self.model, least=LEAST)
         self.view.setAccessibleName(name or self.tr("Questions"))
         letter = self.fontMetrics().averageCharWidth()
         self.view.setColumnWidth(RATING, letter * 8 + 2 * style.HALF)
@@ -68,6 +68,8 @@ class RowsPane(QWidget):
             if row >= 0:
                 flags = QItemSelectionModel.SelectionFlag.NoUpdate
                 self.view.selectionModel().setCurrentIndex(self.model.index(row, 0), flags)
+        if not self.selected_ids() and self.model.ids:
+            self.view.selectRow(0)
         self._show_current()
         if self.selected_ids() != selected:
             self.chosen.emit()

@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout
 
 from gui import style
-from gui.curating import Curating
+from gui.curating import MANY, Curating
 from gui.empty_page import EmptyPage
 from gui.jobs import Jobs
 from gui.panels.panel import Panel
@@ -25,8 +25,6 @@ if TYPE_CHECKING:  # with numpy, and charts: imported when the panel is first sh
     from gui.curate_pick import PickPage
     from gui.curate_scores import ScoresPage
     from gui.row_facts import RowFacts
-
-MANY = 1_000  # questions that are changed in one go, above which it is a job
 
 
 class CuratePanel(Panel):
@@ -200,7 +198,7 @@ class CuratePanel(Panel):
             return
         project = self.session.project
         if len(ids) > MANY:
-            self._in_background(lambda: project.set_state(ids, state))
+            self.curating.change(lambda: project.set_state(ids, state))
             return
         with self.session.reporting():
             project.set_state(ids, state)
@@ -213,7 +211,7 @@ class CuratePanel(Panel):
             return
         project = self.session.project
         if len(ids) > MANY:
-            self._in_background(lambda: project.rate_all(ids, stars or None))
+            self.curating.change(lambda: project.rate_all(ids, stars or None))
             return
         with self.session.reporting():
             project.rate_all(ids, stars or None)
@@ -233,7 +231,7 @@ class CuratePanel(Panel):
             return True
         project = self.session.project
         if project.step_size(redo) > MANY:
-            self._in_background(lambda: project.redo() if redo else project.undo())
+            self.curating.change(lambda: project.redo() if redo else project.undo())
             return True
         with self.session.reporting():
             label = project.redo() if redo else project.undo()
@@ -243,14 +241,6 @@ class CuratePanel(Panel):
                 words = (self.tr("Done again: {}") if redo else self.tr("Undone: {}")).format(label)
             self.session.notify(words)
         return True
-
-    def _in_background(self, change: Callable[[], object]) -> None:
-        """Changes so many questions that the window would stand still; `examples_changed` follows."""
-
-        def work(_: object) -> None:
-            change()
-
-        self.jobs.start("project", self.tr("Changing many questions"), work, stoppable=False)
 
     # State
 
