@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import core
-from core.commands import models, picking, probes, projects, suites, tuning
+from core.commands import models, picking, probes, projects, rationales, suites, tuning
 from core.commands.console import Stopped, say
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
@@ -21,6 +21,7 @@ N = TypeVar("N", int, float)
 CANCELLED = 130
 COMMANDS = (
     *("new", "add", "text", "ask", "show", "review", "export", "similar"),
+    "rationales",
     *("duplicates", "curate", "picks"),
     *("suites", "probe", "probes", "compare", "counter"),
     *("tune", "adapters", "merge", "parity"),
@@ -146,6 +147,24 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", type=Path, metavar="GGUF", help="best one made for embeddings; default: the starter")
     sub.add_argument("--top", type=_number(1, 10**6), default=5, help="how many (default 5)")
     sub.add_argument("--json", action="store_true", help="a JSON object each")
+
+    help = "draft the steps that lead to answers, and check them"
+    sub = command("rationales", rationales.rationales, help)
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, for trying the app")
+    sub.add_argument("--examples", type=number, nargs="+", metavar="ID", help="default: all accepted without steps")
+    sub.add_argument("--candidates", type=_number(1, 20), help="of which the best is taken (default 2)")
+    sub.add_argument("--steps", type=_number(1, 20), help="at most (default 5)")
+    anew = "write the steps of --examples anew after it; kept as drafts, which --take takes"
+    sub.add_argument("--instruction", metavar="TEXT", help=anew)
+    sub.add_argument("--language", help="of the steps, in English words; default: the passage's")
+    sub.add_argument("--limit", type=_number(1, 10**9), help="at most this many questions")
+    sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds give equal steps")
+    how = sub.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="check the steps that there are, and draft none")
+    how.add_argument("--unchecked", action="store_true", help="draft without checking")
+    how.add_argument("--take", type=number, metavar="RUN", help="give the examples what this run drafted anew")
+    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish, as it was begun")
+    sub.add_argument("--json", action="store_true", help="a JSON object a draft, or a check")
 
     sub = command("duplicates", picking.duplicates, "group the examples that ask the same, nearly or in meaning")
     sub.add_argument("--near", type=_number(0.01, 1.0), default=0.8, help="share of 3-word shingles (default 0.8)")

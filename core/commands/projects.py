@@ -146,6 +146,10 @@ def show(options: argparse.Namespace) -> None:
             for choice in example.choices:
                 _print_indented("      - ", choice)
             _print_indented("    → ", example.answer)
+            for number, step in enumerate(example.rationale, 1):
+                _print_indented(f"      {number}. ", step.text)
+                cited = f"p. {step.cited.page}: “{step.cited.text}”" if step.cited else "(inference)"
+                _print_indented("         ", cited)
         if not count:
             say("There are no such examples yet. elenchus ask makes some.")
 

@@ -8,6 +8,7 @@ from core.project import packing
 from core.project.names import free_name
 from core.project.records import PassageMark, Pick, PickRow, Rationale, ScoreRow, Step
 from core.project.schema import (
+    ExampleTable,
     PassageMarkTable,
     PickRowTable,
     PickTable,
@@ -29,6 +30,14 @@ def add_rationale(
         return id
     values = {"slot": slot, "instruction": instruction, "steps": packing.pack_steps(steps)}
     return table.insert(run_id=run_id, example_id=example_id, **values).execute(database)
+
+
+def adopt_rationale(database: ProjectDatabase, id: int) -> bool:
+    """Gives drafted steps to their example; False where it has some already."""
+    (draft,) = RationaleTable.select().where(RationaleTable.id == id).dicts().execute(database)
+    lacking = (ExampleTable.id == draft["example_id"]) & (ExampleTable.rationale == packing.pack_steps(()))
+    changed = ExampleTable.update(rationale=draft["steps"], rationale_draft=id).where(lacking).execute(database)
+    return bool(changed)
 
 
 def rationales(database: ProjectDatabase, condition: Any) -> list[Rationale]:

@@ -720,16 +720,26 @@ class Project:
     # Rationales, scores, picks and marks of passages
 
     def add_rationale(
-        self, run_id: int, example_id: int, slot: int, steps: Sequence[Step], instruction: str = ""
+        self,
+        run_id: int,
+        example_id: int,
+        slot: int,
+        steps: Sequence[Step],
+        instruction: str = "",
+        adopt: bool = False,
     ) -> Rationale:
         """Keeps steps that a run drafted; what stands in this slot of the run already is left as it is.
 
-        Raises UserError where cited words do not stand in the example's document.
+        With `adopt` they become the example's where it has none: a draft, as its answer is, and no action of the
+        user's to be undone. Raises UserError where cited words do not stand in the example's document.
         """
         with self._write() as touched:
             self._refuse_citations({example_id: steps})
             id = curation.add_rationale(self._database, run_id, example_id, slot, steps, instruction)
             touched.append(("rationales", [example_id]))
+            if adopt and curation.adopt_rationale(self._database, id):
+                history.index(self._database, [example_id])
+                touched.append(("examples", [example_id]))
             return curation.rationales(self._database, RationaleTable.id == id)[0]
 
     def rationales(self, example_id: int) -> list[Rationale]:

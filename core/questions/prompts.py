@@ -18,6 +18,12 @@ NEEDS = {
     "true_false": ("pick_factual", "claim_true", "claim_false", "judge"),
     "unanswerable": ("ask_unanswerable", "answer"),
 }
+# What rationales are made with: a step at a time, or all at once as the model was trained to; and what checks them.
+STEP_BY_STEP = ("rationale_first", "rationale_next", "rationale_last", "rationale_basis", "rationale_cite")
+AT_ONCE = ("rationale",)
+CHECKS_STEPS = ("rationale_leads", "rationale_alone")
+WITHOUT_TEXT = ("rationale_no_text",)  # besides, where there is no passage
+REWRITES = ("rationale_wish", "rationale_repair")  # besides, to follow an instruction
 Messages = tuple[tuple[str, str], ...]
 
 
@@ -39,7 +45,21 @@ class Prompts:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of question that this style has prompts for."""
-        return tuple(kind for kind, needs in NEEDS.items() if all(task in self.texts for task in needs))
+        return tuple(kind for kind, needs in NEEDS.items() if self.has(needs))
+
+    @property
+    def explains_by_steps(self) -> bool:
+        """Whether rationales are asked for a step at a time."""
+        return self.has(STEP_BY_STEP)
+
+    @property
+    def explains(self) -> bool:
+        """Whether this style has prompts for rationales."""
+        return (self.explains_by_steps or self.has(AT_ONCE)) and self.has(CHECKS_STEPS)
+
+    def has(self, tasks: tuple[str, ...]) -> bool:
+        """Whether there is a prompt for each of these tasks."""
+        return all(task in self.texts for task in tasks)
 
     @property
     def writes_any_language(self) -> bool:

@@ -65,6 +65,18 @@ def evidence_span(text: str, answer: tuple[int, int]) -> Span:
     return Span(text, starts, tuple(sorted(j for j in closings if last <= j <= page_end)))
 
 
+def whole_sentences(text: str) -> Span:
+    """Any contiguous sentences of one page; one that runs over the end of a page is cut there."""
+    pieces = [piece for a, b in sentences(text) for piece in _by_page(text, a, b)]
+    pieces = [(a, b) for a, b in pieces if words(text[a:b]).starts]
+    return Span(text, tuple(a for a, _ in pieces), tuple(b for _, b in pieces))
+
+
+def _by_page(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """A stretch of a text in pieces that each lie on one page, without the space around them."""
+    return [match.span() for match in re.compile(rf"[^\s](?:[^{PAGE_BREAK}]*[^\s])?").finditer(text, start, end)]
+
+
 def sentence_around(text: str, answer: tuple[int, int]) -> tuple[int, int]:
     """The sentence or sentences that hold the answer, as far as they stand on its page."""
     first, last = answer

@@ -1,0 +1,227 @@
+"""What the runs that draft rationales and those that check them have in common: models, examples, going on."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.engine.requests import Loaded, Loading, Usage
+from core.errors import Cancelled, UserError
+from core.exchange.formats import prompt_and_answer
+from core.models.files import ModelFile, read_model
+from core.project.project import Project
+from core.project.records import Evidence, Example, Rationale, Run, ScoreRow
+from core.questions.prompts import Prompts, load_prompts
+from core.rationales import checking
+from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject, Verdict
+from core.retrying import Restarted, Retries
+from core.runs import CRASHED, Filling, run_settings, same_model
+from core.worker import Worker
+
+DRAFTS, CHECKS = "rationales", "rationale_check"  # kinds of runs
+NEEDED = frozenset({"examples", "engine"})  # of either
+
+RationaleItem = Loading | Loaded | Progress | Rationale | NothingDrafted | Checked | Restarted
+
+
+def model_and_prompts(path: Path) -> tuple[ModelFile, Prompts]:
+    """A model and its prompts. Raises UserError when it cannot explain."""
+    model = read_model(path)
+    if model.is_embedding:
+        raise UserError(f"{model.name} makes vectors and no text. Choose another model.")
+    prompts = load_prompts(model.prompt_style)
+    if not prompts.explains:
+        raise UserError(
+            f"{model.name} has prompts of the style “{prompts.style}”, which has none for rationales. "
+            "Choose another model."
+        )
+    return model, prompts
+
+
+def existing(project: Project, ids: Sequence[int]) -> list[int]:
+    """Ids that a user named, each once. Raises UserError for one that is not there."""
+    unique = list(dict.fromkeys(ids))
+    missing = set(unique) - {one.id for one in by_id(project, unique)}
+    if missing:
+        raise UserError(f"There is no question {min(missing)} in this project.")
+    return unique
+
+
+def by_id(project: Project, ids: Sequence[int]) -> Iterator[Example]:
+    """The examples with these ids, some hundreds at a time."""
+    for start in range(0, len(ids), 500):
+        yield from project.examples_by_id(ids[start : start + 500])
+
+
+def start(
+    project: Project,
+    kind: str,
+    model: ModelFile,
+    prompts: Prompts,
+    settings: dict[str, Any],
+    seed: int,
+    cancelled: Callable[[], bool],
+) -> int:
+    """Starts a run in the project and gives its number. Raises Cancelled."""
+    request = run_settings(kind, model, settings, seed, cancelled, prompts.style, prompts.version, prompts.texts)
+    if cancelled():
+        raise Cancelled("Cancelled before the run began.")
+    return project.start_run(request)
+
+
+def resumed(
+    project: Project, kind: str, model: Path | None, cancelled: Callable[[], bool], needed: frozenset[str] = NEEDED
+) -> tuple[int, ModelFile, Prompts]:
+    """The last run of a kind that did not finish, which is running again, with its model and prompts.
+
+    Raises UserError when there is none, or when the model or the prompts are not those that it began with.
+    """
+    run = project.last_unfinished_run(kind)
+    if run is None:
+        raise UserError("There is no unfinished run of rationales in this project. Start a new one.")
+    header = same_model(run, model, cancelled)
+    prompts = load_prompts(header.prompt_style)
+    if prompts.version != run.request.prompt_version:
+        raise UserError(
+            f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
+            f"{prompts.version}. What it made is kept: start a new run."
+        )
+    if needed - run.request.settings.keys():
+        raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
+    project.resume_run(run.id)
+    return run.id, header, prompts
+
+
+def how_far(project: Project, run: Run) -> tuple[int, int]:
+    """Examples done and examples in all of a run that has begun."""
+    done = _done(project, run)
+    listed = run.request.settings.get("examples")
+    return len(done), max(len(done), len(listed) if isinstance(listed, list) else 0)
+
+
+def _done(project: Project, run: Run) -> set[int]:
+    """The examples of a run that nothing is left to be made of."""
+    if run.request.kind == CHECKS:
+        return project.scored(run.id)
+    # The best candidate is committed last: where it is, all are.
+    drafted = {one.example_id for one in project.rationales_of_run(run.id) if one.slot == 0}
+    return drafted | set(run.request.settings.get("nothing", ()))
+
+
+def subject_of(project: Project, example: Example) -> Subject:
+    """An example as it is explained and checked: as it would be trained on, with its passage beside it."""
+    question, answer = prompt_and_answer(example)
+    passage = "" if example.passage_id is None else project.passage(example.passage_id).text
+    present = tuple(step.text for step in example.rationale)
+    return Subject(example.id, question, answer, example.answer, passage, example.context, present)
+
+
+def misplaced(project: Project, example: Example) -> list[int]:
+    """The steps, counted from 1, whose citation does not stand at its place in the document."""
+    return [
+        number
+        for number, step in enumerate(example.rationale, 1)
+        if step.cited and not _stands(project, example, step.cited)
+    ]
+
+
+def _stands(project: Project, example: Example, cited: Evidence) -> bool:
+    if example.document_id is None:
+        return False
+    try:
+        text = project.page_text(example.document_id, cited.page)
+    except UserError:
+        return False
+    return bool(cited.text) and text[cited.start : cited.end] == cited.text
+
+
+def keep_verdict(project: Project, run_id: int, example: Example, verdict: Verdict | None) -> tuple[ScoreRow, ...]:
+    """Commits what the checks of an example's steps show; without a verdict, those that need no model."""
+    texts = [step.text for step in example.rationale]
+    cited = sum(step.cited is not None for step in example.rationale)
+    checks = [checking.last_step(texts, example.answer)]
+    checks.append(checking.citations(misplaced(project, example), cited, len(texts)))
+    scores = checking.scores(example.id, verdict) if verdict else ()
+    if verdict:
+        checks.append(checking.leads(verdict))
+        project.add_scores(run_id, scores)
+    project.set_checks({example.id: checks})
+    return scores
+
+
+class RationaleRun(Filling[int]):
+    """One run being filled; its keys are the examples' ids."""
+
+    def __init__(
+        self,
+        project: Project,
+        worker: Worker,
+        run_id: int,
+        model: ModelFile,
+        prompts: Prompts,
+        cancelled: Callable[[], bool],
+        retries: Retries,
+    ) -> None:
+        super().__init__(project, worker, run_id, model, cancelled, retries)
+        self.prompts = prompts
+        self.finished = _done(project, project.run(run_id))
+        self.nothing: set[int] = set(self.settings.get("nothing", ()))
+        self.made = self._made_before()
+
+    @property
+    def at_once(self) -> int:
+        return 200
+
+    @property
+    def made_any(self) -> bool:
+        return bool(self.finished)
+
+    def run(self) -> Iterator[RationaleItem]:
+        """Works on what is open, and closes the run with how it ended."""
+        return self.fill(self.settings["examples"])
+
+    def open(self, key: int) -> bool:
+        return key not in self.finished
+
+    def ask(self, keys: list[int]) -> Iterator[RationaleItem]:
+        found = {one.id: one for one in self.project.examples_by_id(keys)}
+        for key in keys:
+            if key not in found:
+                yield self._give_up(key, "It is no longer in the project.")
+        subjects = [subject_of(self.project, found[key]) for key in keys if key in found]
+        asked = {one.example_id: one for one in subjects}
+        for item in self._from_child(subjects) if subjects else ():
+            if isinstance(item, Drafted | Judged):
+                yield from self._commit(asked[item.example_id], item)
+                self.finished.add(item.example_id)
+                self.retries.made()
+            elif isinstance(item, NothingDrafted):
+                yield self._give_up(item.example_id, item.reason)
+                self.retries.made()
+            elif isinstance(item, Usage):
+                yield self._progress()
+            else:
+                yield item
+
+    def give_up(self, key: int) -> Iterator[RationaleItem]:
+        yield self._give_up(key, CRASHED)
+        yield self._progress()
+
+    def _give_up(self, key: int, reason: str) -> NothingDrafted:
+        self.nothing.add(key)
+        self.finished.add(key)
+        self.project.add_settings(self.run_id, nothing=sorted(self.nothing))
+        return NothingDrafted(key, reason)
+
+    def _progress(self) -> Progress:
+        done, total = len(self.finished), len(self.settings["examples"])
+        return Progress(self.run_id, done, total, self.made, len(self.nothing), self.usage)
+
+    @abstractmethod
+    def _made_before(self) -> int: ...
+
+    @abstractmethod
+    def _from_child(self, subjects: list[Subject]) -> Iterator[Any]: ...
+
+    @abstractmethod
+    def _commit(self, subject: Subject, item: Any) -> Iterator[RationaleItem]: ...
