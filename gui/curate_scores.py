@@ -50,7 +50,7 @@ from gui.labels import caption, plain, quiet, strong
 from gui.row_facts import RowFact, RowFacts
 from gui.rows_pane import RowsPane
 from gui.session import Session
-from gui.words import fault_name, local_time
+from gui.words import check_name, local_time
 
 BANDS = range(1, 6)
 SCORED = ("draft", "accepted")  # states of what can be scored and kept
@@ -238,7 +238,7 @@ class ScoresPage(CuratePage):
         self._show_spread(figures)
         self._show_calibration(figures.calibration)
         self.checks.show_rates(
-            [("", [Rate(fault_free(n), p / of, note=_of(p, of)) for n, (p, of) in figures.checks.items()])]
+            [("", [Rate(check_name(n), p / of, note=_of(p, of)) for n, (p, of) in figures.checks.items()])]
         )
         self._fill_runs(figures.runs)
         self._show_rows()
@@ -456,11 +456,6 @@ def compared_words(found: Compared) -> str:
         words += translate("Scores", " (95 %: {} to {})").format(_signed(found.low), _signed(found.high))
     kept = translate("Scores", "{} or more had {} and then {}.")
     return f"{words}. {kept.format(_number(KEEP), number(found.kept_first), number(found.kept_second))}"
-
-
-def fault_free(name: str) -> str:
-    """What a check looks for."""
-    return fault_name(name)
 
 
 def _figures(project: Project, facts: dict[int, RowFact]) -> Figures:

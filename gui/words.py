@@ -75,6 +75,11 @@ def check_name(name: str) -> str:
         "standalone": QCoreApplication.translate("Words", "Stands alone"),
         "length": QCoreApplication.translate("Words", "Length"),
         "near_duplicate": QCoreApplication.translate("Words", "Not a duplicate"),
+        "repetition": QCoreApplication.translate("Words", "No repetition"),
+        "language": QCoreApplication.translate("Words", "Language"),
+        "profanity": QCoreApplication.translate("Words", "No profanity"),
+        "personal_data": QCoreApplication.translate("Words", "No personal data"),
+        "voice": QCoreApplication.translate("Words", "Voice of an assistant"),
         "known": QCoreApplication.translate("Words", "Known without opinion"),
         "fresh": QCoreApplication.translate("Words", "In no probe"),
     }
@@ -88,6 +93,10 @@ def fault_name(name: str) -> str:
         "leak": QCoreApplication.translate("Words", "Answer given away"),
         "standalone": QCoreApplication.translate("Words", "Needs the text"),
         "near_duplicate": QCoreApplication.translate("Words", "Duplicate"),
+        "repetition": QCoreApplication.translate("Words", "Repeats itself"),
+        "language": QCoreApplication.translate("Words", "Another language"),
+        "profanity": QCoreApplication.translate("Words", "Profanity"),
+        "personal_data": QCoreApplication.translate("Words", "Personal data"),
     }
     return names.get(name, check_name(name))
 

@@ -140,6 +140,7 @@ class CuratePanel(Panel):
             strict=True,
         ):
             self.tabs.addTab(page, name)
+            page.show_project()
         kept = str(self.session.settings.value("curate/page", 0))
         self.tabs.setCurrentIndex(min(int(kept), len(self.pages) - 1) if kept.isdecimal() else 0)
         self.tabs.currentChanged.connect(self._show_actions)
