@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from core import paths
-from core.commands.console import ProgressLine, interruptible, opened, print_json, say
+from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
 
 if TYPE_CHECKING:
     from core.project.project import Project
@@ -73,6 +73,7 @@ def _follow(project: "Project", items: Iterable[Any], as_json: bool, title: str)
     from core.engine.requests import Loaded, Loading
     from core.project.records import Rationale
     from core.rationales.records import Checked, NothingDrafted, Progress
+    from core.rationales.running import CHECKS
     from core.retrying import Restarted
 
     progress, last = ProgressLine(title), None
@@ -93,9 +94,13 @@ def _follow(project: "Project", items: Iterable[Any], as_json: bool, title: str)
             print_json(_drafted(item))
         elif as_json and isinstance(item, Checked):
             print_json({"id": item.example_id, "leads": item.leads, "alone": item.alone, "gain": item.gain})
-    if last:
-        progress.end(f"{last.done} of {_questions(last.total)} done; {last.usage.tokens_per_second:.0f} tokens/s.")
-        _sum_up(project, last.run_id)
+    if not last:
+        return
+    progress.end(f"{last.done} of {_questions(last.total)} done; {last.usage.tokens_per_second:.0f} tokens/s.")
+    _sum_up(project, last.run_id)
+    if (run := project.run(last.run_id)).state == "cancelled":
+        check = ["--check"] if run.request.kind == CHECKS else []
+        raise Stopped(f"{typed('elenchus', 'rationales', project.path, *check, '--resume')} goes on where it stopped.")
 
 
 def _sum_up(project: "Project", run_id: int) -> None:

@@ -856,12 +856,6 @@ class Project:
             raise ValueError(f"unknown state: {state}")
         return len(self._act(_LABELS[state], ids, {"state": state, "reason": reason}))
 
-    def reject(self, reasons: Mapping[int, str]) -> int:
-        """Rejects examples, each for a reason of its own, as one action that can be undone; returns how many."""
-        with self._write() as touched:
-            values = {id: {"state": "rejected", "reason": storable(reason)} for id, reason in reasons.items()}
-            return self._record_each(_LABELS["rejected"], values, touched)
-
     def set_states(self, states: Mapping[int, str], label: str) -> int:
         """Moves each example to a state of its own, as one action that can be undone; returns how many changed.
 
@@ -869,10 +863,15 @@ class Project:
         """
         if unknown := set(states.values()) - set(STATES):
             raise ValueError(f"unknown state: {unknown.pop()}")
+        values = {id: {"state": state, "reason": ""} for id, state in states.items()}
         with self._write() as touched:
-            return self._record_each(
-                label, {id: {"state": state, "reason": ""} for id, state in states.items()}, touched
-            )
+            return self._record_each(label, values, touched)
+
+    def reject(self, reasons: Mapping[int, str]) -> int:
+        """Rejects examples, each for a reason of its own, as one action that can be undone; returns how many."""
+        with self._write() as touched:
+            values = {id: {"state": "rejected", "reason": storable(reason)} for id, reason in reasons.items()}
+            return self._record_each(_LABELS["rejected"], values, touched)
 
     def rate(self, example_id: int, rating: int | None) -> None:
         """Gives an example 1 to 5 stars, or takes them away."""
