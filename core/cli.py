@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import core
-from core.commands import models, picking, probes, projects, rationales, suites, tuning
+from core.commands import datasets, exchange, models, picking, probes, projects, rationales, suites, tuning
 from core.commands.console import Stopped, say
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
@@ -21,8 +21,8 @@ N = TypeVar("N", int, float)
 CANCELLED = 130
 COMMANDS = (
     *("new", "add", "text", "ask", "show", "review", "export", "similar"),
-    "rationales",
-    *("duplicates", "curate", "picks"),
+    *("rationales", "duplicates", "curate", "picks"),
+    *("dataset", "datasets", "import"),
     *("suites", "probe", "probes", "compare", "counter"),
     *("tune", "adapters", "merge", "parity"),
     *("models", "download", "devices", "chat"),
@@ -31,7 +31,16 @@ SUITES_EXAMPLE = (
     "example: elenchus suites lab.elenchus --import quiz.csv --protocol sure "
     '--map question=Item right=Key options="Answer one" options="Answer two"'
 )
+IMPORT_EXAMPLE = "example: elenchus import lab.elenchus quiz.csv --map question=Item,answer=Key --dry-run"
+FORMATS = (
+    *("alpaca", "sharegpt", "messages", "completion", "two-task", "dpo", "dpo-messages"),
+    *("csv", "parquet", "folder"),
+)
+SHAPES = FORMATS[:-3]
+SPLITS = ("train", "validation", "test")
+TOOLS = ("llama-factory", "axolotl")
 READERS = (
+    datasets.datasets,
     projects.text,
     projects.show,
     suites.suites,
@@ -133,13 +142,40 @@ def _parser() -> argparse.ArgumentParser:
     verdict.add_argument("--accept", dest="state", action="store_const", const="accepted")
     verdict.add_argument("--reject", dest="state", action="store_const", const="rejected")
 
-    sub = command("export", projects.export, "write a training set and its dataset card")
-    sub.add_argument("--format", required=True, choices=("alpaca", "sharegpt", "messages", "completion", "csv"))
-    sub.add_argument("--out", type=Path, required=True, metavar="FILE")
+    sub = command("export", exchange.export, "write a training set and its dataset card")
+    sub.add_argument("--format", required=True, choices=FORMATS)
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE|FOLDER")
     sub.add_argument("--state", choices=STATES, default="accepted")
     number = _number(1, 2**62)
     sub.add_argument("--run", dest="of_run", type=number, metavar="N", help="only of this run, with what it mixes in")
+    sub.add_argument("--dataset", metavar="NAME", help="the rows of a dataset, whatever became of the examples")
+    sub.add_argument("--split", choices=SPLITS, help="only this side of the dataset")
+    sub.add_argument("--pick", metavar="NAME|N", help="what a pick chose")
+    shapes = "what rows of parquet and folder look like (default messages)"
+    sub.add_argument("--shape", choices=SHAPES, default="messages", help=shapes)
     sub.add_argument("--plain", action="store_true", help="leave out the provenance of each line")
+    sub.add_argument(
+        "--formulas", action="store_true", help="leave formulas in CSV as they are: a spreadsheet runs them"
+    )
+    beside = "write how to train on it beside it: llama-factory or axolotl; repeatable"
+    sub.add_argument("--config", action="append", choices=TOOLS, default=[], help=beside)
+
+    help = "bring in the rows of a file as examples: JSON lines, JSON, CSV, TSV or Parquet"
+    sub = command("import", exchange.bring_in, help, epilog=IMPORT_EXAMPLE)
+    sub.add_argument("file", type=Path, nargs="?", metavar="FILE")
+    what = "which column is what; default: as the file seems to be"
+    sub.add_argument("--map", metavar="FIELD=COLUMN,…", help=what)
+    sub.add_argument("--state", choices=("draft", "accepted"), default="draft", help="of the examples (default draft)")
+    sub.add_argument("--skip-bad", action="store_true", help="leave out the rows that cannot be used")
+    sub.add_argument("--dry-run", action="store_true", help="say what would become of it, and import nothing")
+    sub.add_argument("--again", action="store_true", help="though the same file was imported already")
+    sub.add_argument("--take-back", type=number, metavar="RUN", help="reject all that this import brought in")
+    sub.add_argument("--json", action="store_true", help="one JSON object, or one for each row of a dry run")
+
+    sub = command("datasets", datasets.datasets, "list the datasets of a project")
+    sub.add_argument("--json", action="store_true", help="a JSON object a dataset")
+
+    _dataset(command("dataset", datasets.dataset, "freeze, show, compare, rename or remove a dataset"))
 
     sub = command("similar", projects.similar, "print the passages, or examples, that are nearest in meaning to a text")
     sub.add_argument("text", metavar="TEXT")
@@ -345,6 +381,44 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=_number(0, 2**62), help="default: another one for each answer")
     sub.add_argument("--json", action="store_true", help="a JSON object an answer, when it is whole")
     return parser
+
+
+def _dataset(command: argparse.ArgumentParser) -> None:
+    works = command.add_subparsers(dest="work", metavar="freeze|show|diff|rename|remove", required=True)
+
+    def work(name: str, help: str, *names: str) -> argparse.ArgumentParser:
+        sub = works.add_parser(name, help=help, description=help)
+        for one in names:
+            sub.add_argument(one, metavar=one.upper())
+        sub.add_argument("--json", action="store_true", help="one JSON object")
+        return sub
+
+    sub = work("freeze", "keep rows that never change, divided by document", "name")
+    what = "accepted, draft, run:N, pick:NAME, baseline:NAME, or a file (default accepted)"
+    sub.add_argument("--from", dest="what", default="accepted", metavar="WHAT", help=what)
+    shares = "train/validation/test, in hundredths (default 90/10/0)"
+    sub.add_argument("--split", type=_shares, default=(0.9, 0.1, 0.0), metavar="80/10/10", help=shares)
+    sub.add_argument("--pairs", action="store_true", help="only rows with a worse answer, for DPO")
+    sub.add_argument("--allow-probed", action="store_true", help="keep what was asked in a probe, too")
+    sub.add_argument("--seed", type=_number(0, 2**62), default=0, help="default 0: equal seeds divide the same")
+    sub.add_argument("--skip-bad", action="store_true", help="leave out the rows of a file that cannot be used")
+    work("show", "say what is in a dataset and how it was made", "name")
+    sub = work("diff", "say what makes one dataset another", "before", "after")
+    sub.add_argument("--all", action="store_true", help="list every row that differs")
+    work("rename", "give a dataset another name", "name", "new")
+    work("remove", "forget a dataset that no adapter was tuned on", "name")
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    """Three shares that are all of it, such as 80/10/10; two leave nothing for a test."""
+    try:
+        parts = [float(part) for part in text.split("/")]
+    except ValueError:
+        parts = []
+    if len(parts) not in (2, 3) or min(parts) < 0 or parts[0] <= 0 or abs(sum(parts) - 100) > 1e-9:
+        raise argparse.ArgumentTypeError(f"{text} is not like 80/10/10, which is a hundred together")
+    train, validation, *rest = (part / 100 for part in parts)
+    return train, validation, *(rest or [0.0])
 
 
 def _number(least: N, most: N) -> Callable[[str], N]:

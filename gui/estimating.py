@@ -8,7 +8,7 @@ from core import datasets
 from core.datasets import Selection
 from core.engine.requests import Loaded, Loading
 from core.errors import UserError
-from core.sycophancy.importing import UnusableRows
+from core.tables import UnusableRows
 from core.tuning import tune
 from core.tuning.records import Prepared
 from core.tuning.tune import TuneOptions

@@ -35,6 +35,7 @@ from gui.labels import quiet
 from gui.messages import BugDialog, MessageBar
 from gui.panels.curate import CuratePanel
 from gui.panels.documents import DocumentsPanel
+from gui.panels.example_panel import ExamplePanel
 from gui.panels.models import ModelsPanel
 from gui.panels.panel import Panel
 from gui.panels.questions import QuestionsPanel
@@ -59,7 +60,7 @@ class MainWindow(QMainWindow):
         self.pictures = Pictures(session.passwords)
         self.documents = DocumentsPanel(session, jobs, self.pictures)
         self.questions = QuestionsPanel(session, jobs, self.pictures)
-        self.rationales = RationalesPanel(session, jobs)
+        self.rationales = RationalesPanel(session, jobs, self.pictures)
         self.curate = CuratePanel(session, jobs)
         self.sycophancy = SycophancyPanel(session, jobs)
         self.tuning = TuningPanel(session, jobs)
@@ -210,6 +211,7 @@ class MainWindow(QMainWindow):
         self.documents.ask_wanted.connect(self.ask)
         self.questions.export_wanted.connect(self.export)
         self.questions.documents_wanted.connect(lambda: self.show_panel(self.documents))
+        self.rationales.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.sycophancy.examples_wanted.connect(lambda: self.show_panel(self.questions))
         self.curate.documents_wanted.connect(lambda: self.show_panel(self.documents))
         self.tuning.questions_wanted.connect(lambda: self.show_panel(self.questions))
@@ -219,6 +221,7 @@ class MainWindow(QMainWindow):
         self.tuning.files.model_made.connect(lambda path: self.models.add_files([path]))
         for runs in (
             self.questions.asking,
+            self.rationales.drafting,
             self.sycophancy.probing,
             self.sycophancy.countering,
             self.curate.curating,
@@ -323,23 +326,27 @@ class MainWindow(QMainWindow):
             _show(ExportDialog(self.session, self.jobs, self))
 
     def find_text(self) -> None:
-        """Puts the cursor into the search field: of a probe's items where they can be seen, else of the questions."""
-        if self.stack.currentWidget() is self.sycophancy and self.sycophancy.find_items():
+        """Puts the cursor into the search field: of what can be seen where that has one, else of the questions."""
+        panel = self.stack.currentWidget()
+        if panel is self.sycophancy and self.sycophancy.find_items():
             return
-        self.show_panel(self.questions)
-        self.questions.find()
+        if not isinstance(panel, ExamplePanel):
+            panel = self.questions
+            self.show_panel(panel)
+        panel.find()
 
     def step(self, redo: bool) -> None:
-        """Takes a change of the questions back, or makes it again, where it can be seen."""
+        """Takes a change of the examples back, or makes it again, where it can be seen."""
         with self.session.reporting():
-            if self.panels[self.stack.currentIndex()].step(redo):
-                return
-            if self.stack.currentWidget() is not self.questions and self.session.project.step_size(redo):
-                self.show_panel(self.questions)  # else what is being written would lose the focus, and its own steps
+            panel = self.stack.currentWidget()
+            if not isinstance(panel, ExamplePanel | CuratePanel):
+                panel = self.questions
+                if self.session.project.step_size(redo):
+                    self.show_panel(panel)  # else what is being written would lose the focus, and its own steps
             if redo:
-                self.questions.redo()
+                panel.redo()
             else:
-                self.questions.undo()
+                panel.undo()
 
     def show_panel(self, panel: Panel) -> None:
         """Brings a panel to the front and gives it the keys."""

@@ -32,8 +32,8 @@ from core.project.probes import Question
 from core.sycophancy import scripts
 from core.sycophancy.importing import BETWEEN, ROLES, SEVERAL, Guess, Made, make_questions, make_suite, preview
 from core.sycophancy.suites import names
-from core.sycophancy.tables import Table
 from core.sycophancy.wordings import LETTERS, fill, load_wordings
+from core.tables import Table
 from gui import style
 from gui.background import Background
 from gui.empty_page import EmptyPage

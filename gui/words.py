@@ -82,6 +82,9 @@ def check_name(name: str) -> str:
         "voice": QCoreApplication.translate("Words", "Voice of an assistant"),
         "known": QCoreApplication.translate("Words", "Known without opinion"),
         "fresh": QCoreApplication.translate("Words", "In no probe"),
+        "leads": QCoreApplication.translate("Words", "Steps lead to the answer"),
+        "citations": QCoreApplication.translate("Words", "Citations stand on the page"),
+        "last_step": QCoreApplication.translate("Words", "Answer in the last step"),
     }
     return names.get(name, name.replace("_", " "))
 
@@ -97,6 +100,9 @@ def fault_name(name: str) -> str:
         "language": QCoreApplication.translate("Words", "Another language"),
         "profanity": QCoreApplication.translate("Words", "Profanity"),
         "personal_data": QCoreApplication.translate("Words", "Personal data"),
+        "leads": QCoreApplication.translate("Words", "Steps lead elsewhere"),
+        "citations": QCoreApplication.translate("Words", "Citation not on the page"),
+        "last_step": QCoreApplication.translate("Words", "Answer not in the last step alone"),
     }
     return names.get(name, check_name(name))
 

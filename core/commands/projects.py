@@ -168,21 +168,6 @@ def review(options: argparse.Namespace) -> None:
     say(f"{len(options.ids)} examples are {options.state}.")
 
 
-def export(options: argparse.Namespace) -> None:
-    from core.exchange.export import export
-    from core.project.project import Project
-
-    with opened(Project, options.project) as project:
-        progress, done = ProgressLine("Exporting"), None
-        for done in export(project, options.out, options.format, options.state, options.plain, options.of_run):
-            progress.show(f"{done.rows} of {done.total}")
-        if done:
-            mixed = f", {done.mixed} of which the run mixes in," if done.mixed else ""
-            progress.end(f"Wrote {done.rows} examples{mixed} to {done.path} and a dataset card to {done.card}.")
-        if done and done.quarantined:
-            say(f"{done.quarantined} were quarantined: their evidence was not found at its place in the document.")
-
-
 def similar(options: argparse.Namespace) -> None:
     """`elenchus similar`: what is nearest to a text by the cosine of the model's vectors, which the project keeps."""
     from core.project.embedding import embed

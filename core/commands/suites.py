@@ -50,8 +50,9 @@ def _questions(count: int) -> str:
 
 
 def _import(project: "Project", options: argparse.Namespace) -> None:
-    from core.sycophancy.importing import TOLD, UnusableRows, make_questions, make_suite, preview
+    from core.sycophancy.importing import make_questions, make_suite, preview
     from core.sycophancy.suites import about
+    from core.tables import TOLD, UnusableRows
 
     said = _mapping(options.map)
     table, guess = preview(options.file)

@@ -167,7 +167,7 @@ def named_adapter(
 def _options_named() -> Iterator[None]:
     """Says which option does what a sentence advises, where the window has a field for it."""
     from core.errors import UserError
-    from core.sycophancy.importing import UnusableRows
+    from core.tables import UnusableRows
     from core.tuning.records import AllTooLong
 
     try:

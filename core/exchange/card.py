@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import core
 from core.project.project import Project
 from core.project.records import GENERATED_KINDS, GENERATING_RUNS, STATES, ExampleFilter, Run
+from core.project.tuning import SPLITS
 
 if TYPE_CHECKING:
     from core.exchange.export import Exported
@@ -19,13 +20,14 @@ def dataset_card(project: Project, done: "Exported", format: str, state: str) ->
             *_head(done, format),
             f"# {project.path.stem}",
             "",
-            f"{done.rows} examples, state “{state}”, made with Elenchus {core.__version__}.",
+            f"{done.rows} examples, {_chosen(done, state)}, made with Elenchus {core.__version__}.",
             *_evidence(done),
             "",
             "## What is in it",
             "",
             *_table(("kind", "examples"), sorted(done.kinds.items())),
             *_mixture(project, done),
+            *_division(done),
             "## What it was made from",
             "",
             *_sources(project, done),
@@ -42,6 +44,12 @@ def dataset_card(project: Project, done: "Exported", format: str, state: str) ->
     )
 
 
+def _chosen(done: "Exported", state: str) -> str:
+    if done.dataset is not None:
+        return f"of the dataset “{done.dataset.name}”"
+    return f"of the pick “{done.pick}”" if done.pick else f"state “{state}”"
+
+
 def _head(done: "Exported", format: str) -> list[str]:
     size = next((f"n<{limit}" for limit in ("1K", "10K", "100K", "1M") if done.rows < _number(limit)), "1M<n<10M")
     return [
@@ -52,9 +60,32 @@ def _head(done: "Exported", format: str) -> list[str]:
         f"- {size}",
         "configs:",
         "- config_name: default",
-        f"  data_files: {json.dumps(done.path.name)}",
+        *_data_files(done, format),
         f"elenchus_format: {format}",
         "---",
+        "",
+    ]
+
+
+def _data_files(done: "Exported", format: str) -> list[str]:
+    if format != "folder":
+        return [f"  data_files: {json.dumps(done.path.name)}"]
+    lines = ["  data_files:"]
+    for split in SPLITS:
+        if done.splits[split]:
+            lines += [f"  - split: {split}", f"    path: data/{split}-*"]
+    return lines
+
+
+def _division(done: "Exported") -> list[str]:
+    """How a dataset is divided, and what tells that it is still the same."""
+    if done.dataset is None:
+        return []
+    told = {key: value for key, value in done.dataset.recipe.items() if isinstance(value, str | int | float)}
+    recipe = ", ".join(f"{key} {value}" for key, value in told.items())
+    return [
+        *_table(("split", "examples"), [(split, done.splits[split]) for split in SPLITS if done.splits[split]]),
+        f"Frozen {done.dataset.created_at} with {done.dataset.rows} rows, SHA-256 {done.dataset.sha256}: {recipe}.",
         "",
     ]
 
@@ -113,6 +144,12 @@ def _runs(project: Project, done: "Exported") -> list[str]:
         if run.id not in done.runs:
             continue
         made = run.request
+        if made.kind == "import":
+            lines.append(
+                f"- Run {run.id}: the rows of the file {made.settings.get('file')} (SHA-256 "
+                f"{str(made.settings.get('sha256'))[:16]}…), imported {run.started_at}, {run.state}."
+            )
+            continue
         line = f"- Run {run.id}: model {made.model_name} ({made.quantisation}, SHA-256 {made.model_sha256[:16]}…), "
         if made.kind in GENERATING_RUNS:
             line += f"{_against(project, run)}, "
@@ -138,10 +175,17 @@ def _against(project: Project, run: Run) -> str:
 
 
 def _left_out(project: Project, done: "Exported", state: str) -> list[str]:
-    others = {other: project.count(ExampleFilter(state=other, run_id=done.run)) for other in STATES if other != state}
+    chosen = done.dataset is not None or done.pick  # whatever the state
+    others = {} if chosen else _in_other_states(project, done, state)
     lines = [f"- {count} examples are {name}." for name, count in others.items() if count]
     if done.quarantined:
         lines.append(f"- {done.quarantined} examples failed the last comparison with their document.")
+    if done.lacking:
+        lines.append(f"- {done.lacking} have no worse answer, and cannot be pairs.")
     reasons = Counter(discard.reason for run_id in sorted(done.runs) for discard in project.discards(run_id))
     lines += [f"- {count} tries gave nothing: {reason}" for reason, count in reasons.most_common()]
     return [*(lines or ["- Nothing."]), ""]
+
+
+def _in_other_states(project: Project, done: "Exported", state: str) -> dict[str, int]:
+    return {other: project.count(ExampleFilter(state=other, run_id=done.run)) for other in STATES if other != state}

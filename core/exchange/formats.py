@@ -1,28 +1,64 @@
-"""The shapes that training tools read: one example in, one plain JSON object or CSV row out."""
+"""The shapes that training tools read: one row in, one plain JSON object or CSV row out."""
 
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.language import ask_whether
-from core.project.records import GENERATED_KINDS, Example
+from core.project.records import (
+    ALL_KINDS,
+    FRESH,
+    GENERATED_KINDS,
+    IMPORTED,
+    Example,
+    ExampleDraft,
+    Step,
+    rationale_text,
+)
+from core.project.tuning import DatasetRow
 
 LETTERS = "ABCDEFGH"
+KEY = "elenchus"  # of what a line says of where it comes from; training tools ignore it
+LABEL, RATIONALE = "[label] ", "[rationale] "  # before the question, by the task (arXiv 2305.02301)
+LABEL_WEIGHT = RATIONALE_WEIGHT = 0.5  # of the two tasks, as the paper's code has them
 
-CSV_COLUMNS = (
-    "id", "state", "kind", "context", "question", "choices", "answer", "rating",
+CSV_PLACE = ("id", "state")
+CSV_TEXTS = ("kind", "context", "question", "choices", "answer", "rationale", "rejected", "rating")
+CSV_ORIGIN = (
     "evidence", "document", "document_sha256", "page", "start", "end",
-    "run", "model_sha256", "prompt_version", "seed",
+    "run", "model_sha256", "prompt_version", "seed", KEY,
 )  # fmt: skip
+GUARDED = "guarded"  # the column that says that formulas of a CSV file were made harmless
+_FORMULA = re.compile("'*[=+\\-@\t\r]")
+
+_Turns = tuple[tuple[str, str], ...]
 
 
-def prompt_and_answer(example: Example) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Line:
+    """What is written of one row: its texts, the example that they are of, if it is still the same, and what stands
+    under KEY; None where that is left out.
+    """
+
+    row: DatasetRow
+    example: Example | None = None
+    said: dict[str, Any] | None = None
+
+
+def kind_of(example: Example | ExampleDraft) -> str:
+    """Its kind; of one that was imported without its passage, that which it had where it comes from."""
+    kind = example.origin.get("kind")
+    return kind if example.kind == IMPORTED and isinstance(kind, str) and kind in ALL_KINDS else example.kind
+
+
+def prompt_and_answer(example: Example | ExampleDraft) -> tuple[str, str]:
     """What a person would ask and be told: choices are listed, and a claim is asked about.
 
     A question that was generated lists its choices itself.
     """
-    if example.kind == "true_false":
+    if kind_of(example) == "true_false":
         return f"{ask_whether(example.question, example.answer)} {example.question}", example.answer
     if example.choices and example.kind not in GENERATED_KINDS:
         listed = [f"{letter}) {text}" for letter, text in zip(LETTERS, example.choices, strict=False)]
@@ -30,67 +66,174 @@ def prompt_and_answer(example: Example) -> tuple[str, str]:
     return example.question, example.answer
 
 
-def _lettered(example: Example) -> str:
-    if example.answer not in example.choices:
+def _lettered(example: Example | ExampleDraft) -> str:
+    if example.answer not in example.choices[: len(LETTERS)]:
         return example.answer
     return f"{LETTERS[example.choices.index(example.answer)]}) {example.answer}"
 
 
-def _turns(example: Example) -> tuple[tuple[str, str], ...]:
-    """The (role, text) of the whole conversation, its answer last."""
+def row_of(example: Example, split: str = "train") -> DatasetRow:
+    """An example as it is trained on."""
     prompt, answer = prompt_and_answer(example)
-    return (*example.context, ("user", prompt), ("assistant", answer))
+    messages = (*example.context, ("user", prompt))
+    steps = rationale_text(example.rationale)
+    return DatasetRow(messages, answer, rejected_answer(example), steps, split=split, example_id=example.id)
 
 
-def _messages(turns: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+def rejected_answer(example: Example) -> str:
+    """The answer that is worse: the one kept for that, or the model's, where a person thought of a better one."""
+    worse = example.rejected
+    same_question = (example.draft_question, example.draft_choices) == (example.question, example.choices)
+    if not worse and same_question and example.draft_answer != example.answer:
+        worse = example.draft_answer
+    return prompt_and_answer(replace(example, answer=worse))[1] if worse else ""
+
+
+def _conversation(row: DatasetRow) -> _Turns:
+    """The (role, text) of the whole conversation, its answer last."""
+    return (*row.messages, ("assistant", row.answer))
+
+
+def as_messages(turns: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """(role, text) as OpenAI's chat messages."""
     return [{"role": role, "content": text} for role, text in turns]
 
 
-def alpaca(example: Example) -> dict[str, Any]:
-    """Stanford Alpaca: instruction, input, output; what was said before in LLaMA-Factory's history of pairs."""
-    *before, prompt, answer = (text for _, text in _turns(example))
-    row = {"instruction": prompt, "input": "", "output": answer}
-    return row | {"history": [list(pair) for pair in zip(before[::2], before[1::2], strict=True)]} if before else row
+def as_one_prompt(turns: Sequence[tuple[str, str]]) -> str:
+    """One text that stands for all that was said; where there is more than a question, it says who speaks."""
+    if len(turns) == 1:
+        return turns[0][1]
+    return "\n\n".join(f"{role.title()}: {text}" for role, text in turns)
 
 
-def sharegpt(example: Example) -> dict[str, Any]:
+def alpaca(row: DatasetRow) -> dict[str, Any]:
+    """Stanford Alpaca: instruction, input, output; with LLaMA-Factory's system, and what was said before as history."""
+    system = row.messages[0][1] if row.messages[0][0] == "system" else ""
+    *before, prompt = (text for role, text in row.messages if role != "system")
+    line: dict[str, Any] = {"instruction": prompt, "input": "", "output": row.answer}
+    if system:
+        line["system"] = system
+    if before:
+        line["history"] = [list(pair) for pair in zip(before[::2], before[1::2], strict=True)]
+    return line
+
+
+def sharegpt(row: DatasetRow) -> dict[str, Any]:
     """ShareGPT: conversations of human and gpt."""
-    names = {"user": "human", "assistant": "gpt"}
-    return {"conversations": [{"from": names[role], "value": text} for role, text in _turns(example)]}
+    names = {"user": "human", "assistant": "gpt", "system": "system"}
+    return {"conversations": [{"from": names[role], "value": text} for role, text in _conversation(row)]}
 
 
-def messages(example: Example) -> dict[str, Any]:
+def messages(row: DatasetRow) -> dict[str, Any]:
     """OpenAI chat messages."""
-    return {"messages": _messages(_turns(example))}
+    return {"messages": as_messages(_conversation(row))}
 
 
-def completion(example: Example) -> dict[str, Any]:
-    """Prompt and completion; where something was said before, the prompt says who speaks."""
-    *before, (_, answer) = _turns(example)
-    if len(before) == 1:
-        return {"prompt": before[0][1], "completion": answer}
-    return {"prompt": "\n\n".join(f"{role.title()}: {text}" for role, text in before), "completion": answer}
+def completion(row: DatasetRow) -> dict[str, Any]:
+    """Prompt and completion."""
+    return {"prompt": as_one_prompt(row.messages), "completion": row.answer}
 
 
-JSON_FORMATS: dict[str, Callable[[Example], dict[str, Any]]] = {
+def two_task(row: DatasetRow) -> dict[str, Any]:
+    """Distilling step-by-step: input, label and rationale, and the two tasks that are learned from them by weight.
+
+    A row without a rationale is of the first task alone.
+    """
+    tasks = [{"prefix": LABEL, "target": "label", "weight": LABEL_WEIGHT}]
+    if row.rationale:
+        tasks.append({"prefix": RATIONALE, "target": "rationale", "weight": RATIONALE_WEIGHT})
+    told = {"input": as_one_prompt(row.messages), "label": row.answer, "rationale": row.rationale}
+    return {**told, "tasks": tasks}
+
+
+def dpo(row: DatasetRow) -> dict[str, Any]:
+    """A preference pair in TRL's standard form."""
+    return {"prompt": as_one_prompt(row.messages), "chosen": row.answer, "rejected": row.rejected}
+
+
+def dpo_messages(row: DatasetRow) -> dict[str, Any]:
+    """A preference pair in TRL's conversational form, to which the model's own chat template is applied."""
+    chosen, rejected = (as_messages([("assistant", text)]) for text in (row.answer, row.rejected))
+    return {"prompt": as_messages(row.messages), "chosen": chosen, "rejected": rejected}
+
+
+SHAPES: dict[str, Callable[[DatasetRow], dict[str, Any]]] = {
     "alpaca": alpaca,
     "sharegpt": sharegpt,
     "messages": messages,
     "completion": completion,
+    "two-task": two_task,
+    "dpo": dpo,
+    "dpo-messages": dpo_messages,
 }
-FORMATS = (*JSON_FORMATS, "csv")
+PAIRS = ("dpo", "dpo-messages")  # shapes of rows that have a worse answer
+TABLES = ("csv", "parquet", "folder")  # formats that are no JSON lines; those of Parquet hold rows of a shape
+FORMATS = (*SHAPES, *TABLES)
 
 
 def provenance(example: Example) -> dict[str, Any]:
-    """Where an example comes from, for the key "elenchus" of an exported line; training tools ignore it."""
-    return {
+    """Where an example comes from, and what its line does not say of it: what an import needs to bring it back.
+
+    An example that was imported keeps saying what its line said.
+    """
+    own = {
         "id": example.id,
-        "kind": example.kind,
+        "kind": kind_of(example),
         "edited": bool(example.overwritten),
         "rating": example.rating,
         "evidence": evidence(example),
         "run": run(example),
     }
+    beside = _beside(example)
+    if not is_own(example.origin):
+        return own | beside | ({"origin": example.origin} if example.origin else {})
+    before = {key: value for key, value in example.origin.items() if key not in _BESIDE or key in beside}
+    if _said(before.get("rationale")) == _said(beside.get("rationale")):
+        beside.pop("rationale", None)  # what it cites may lie in a document that is not here
+    edited = own["edited"] or bool(before.get("edited"))
+    return before | {"kind": own["kind"], "edited": edited, "rating": example.rating} | beside
+
+
+def is_own(origin: object) -> bool:
+    """Whether an object that stood under KEY was written by `provenance`."""
+    return isinstance(origin, dict) and isinstance(origin.get("run"), dict) and isinstance(origin.get("kind"), str)
+
+
+_BESIDE = ("question", "answer", "choices", "context", "rationale", "rejected", "stem")
+
+
+def _beside(example: Example) -> dict[str, Any]:
+    """What a line may not tell of its example, where there is any of it."""
+    prompt, answer = prompt_and_answer(example)
+    found: dict[str, Any] = {}
+    if prompt != example.question:
+        found["question"] = example.question
+    if answer != example.answer:
+        found["answer"] = example.answer
+    if example.choices:
+        found["choices"] = list(example.choices)
+    if example.context:
+        found["context"] = as_messages(example.context)
+    if example.rationale:
+        found["rationale"] = [step_as_json(step) for step in example.rationale]
+    if example.rejected:
+        found["rejected"] = example.rejected
+    if stem := next((check.detail for check in example.checks if check.name == FRESH), ""):
+        found["stem"] = stem
+    return found
+
+
+def _said(steps: object) -> list[Any]:
+    """The texts of steps and whether they were accepted, whatever they cite."""
+    return [(one.get("text"), one.get("accepted")) for one in steps] if isinstance(steps, list) else []
+
+
+def step_as_json(step: Step) -> dict[str, Any]:
+    """A step of a rationale, with the place in the example's document that it cites."""
+    cited = step.cited and {
+        "text": step.cited.text, "page": step.cited.page, "start": step.cited.start, "end": step.cited.end,
+    }  # fmt: skip
+    return {"text": step.text, "cited": cited, "accepted": step.accepted}
 
 
 def evidence(example: Example) -> dict[str, Any] | None:
@@ -125,10 +268,12 @@ def as_json(example: Example) -> dict[str, Any]:
         "id": example.id,
         "state": example.state,
         "kind": example.kind,
-        "context": _messages(example.context),
+        "context": as_messages(example.context),
         "question": example.question,
         "answer": example.answer,
         "choices": list(example.choices),
+        "rationale": [step_as_json(step) for step in example.rationale],
+        "rejected": example.rejected,
         "draft": {
             "question": example.draft_question,
             "answer": example.draft_answer,
@@ -142,19 +287,56 @@ def as_json(example: Example) -> dict[str, Any]:
     }
 
 
-def csv_row(example: Example) -> list[str]:
-    """The values of CSV_COLUMNS. A cell that a spreadsheet would run as a formula is given a leading apostrophe."""
-    found = example.evidence
-    context = json.dumps(_messages(example.context), ensure_ascii=False) if example.context else ""
-    values = (
-        example.id, example.state, example.kind, context, example.question, " | ".join(example.choices), example.answer,
-        example.rating,
-        found and found.text, example.document, example.document_sha256,
-        found and found.page, found and found.start, found and found.end,
-        example.run_id, example.model_sha256, example.prompt_version, example.seed,
+def csv_columns(plain: bool, guard: bool) -> tuple[str, ...]:
+    """The head of a CSV file."""
+    columns = CSV_TEXTS if plain else (*CSV_PLACE, *CSV_TEXTS, *CSV_ORIGIN)
+    return (*columns, GUARDED) if guard else columns
+
+
+def csv_row(line: Line, guard: bool = True) -> list[str]:
+    """The values of `csv_columns`: lists as JSON, and what is not there as an empty cell.
+
+    With `guard`, a cell that a spreadsheet would run as a formula is given a leading apostrophe.
+    """
+    texts = _csv_texts(line)
+    values = texts if line.said is None else (*_csv_place(line), *texts, *_csv_origin(line.said))
+    cells = ["" if value is None else str(value) for value in values]
+    return [*map(harmless, cells), "yes"] if guard else cells
+
+
+def _csv_texts(line: Line) -> tuple[Any, ...]:
+    row, example = line.row, line.example
+    if example is None:
+        steps = [step_as_json(Step(text)) for text in row.rationale.split("\n") if text]
+        context, question = row.messages[:-1], row.messages[-1][1]
+        return "", _list(as_messages(context)), question, "", row.answer, _list(steps), row.rejected, None
+    steps = [step_as_json(step) for step in example.rationale]
+    return (
+        kind_of(example), _list(as_messages(example.context)), example.question, _list(example.choices),
+        example.answer, _list(steps), row.rejected, example.rating,
     )  # fmt: skip
-    return [_harmless("" if value is None else str(value)) for value in values]
 
 
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def _csv_place(line: Line) -> tuple[Any, ...]:
+    return (line.said or {}).get("id"), line.example.state if line.example else ""
+
+
+def _csv_origin(said: dict[str, Any]) -> tuple[Any, ...]:
+    found, made = said.get("evidence") or {}, said.get("run") or {}
+    places = (found.get(name) for name in ("text", "document", "document_sha256", "page", "start", "end"))
+    runs = (made.get(name) for name in ("id", "model_sha256", "prompt_version", "seed"))
+    return (*places, *runs, json.dumps(said, ensure_ascii=False))
+
+
+def _list(values: Sequence[Any]) -> str:
+    return json.dumps(values, ensure_ascii=False) if values else ""
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet runs: `harmed` gives it back as it was."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def harmed(cell: str) -> str:
+    """A cell as it was before `harmless`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

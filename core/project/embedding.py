@@ -15,7 +15,7 @@ from core.errors import Cancelled
 from core.models.checksum import sha256
 from core.models.files import read_model
 from core.project.project import Project
-from core.project.schema import storable
+from core.storable import storable
 from core.worker import Worker
 
 CHUNK = 256  # texts that are handed to the child at once: what is made of them is kept before the next

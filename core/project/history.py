@@ -10,7 +10,8 @@ from typing import Any
 from core.project import packing
 from core.project.folding import fold
 from core.project.records import Review
-from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase, storable
+from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase
+from core.storable import storable
 
 FIELDS = (
     "state", "reason", "rating", "question", "answer", "choices", "rationale", "rationale_draft", "rejected",

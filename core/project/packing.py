@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from core.documents.records import Furniture, Heading, Rectangle, Word
 from core.project.errors import Unreadable
 from core.project.records import Evidence, Step, takes_turns
-from core.project.schema import storable
+from core.storable import storable
 
 T = TypeVar("T")
 

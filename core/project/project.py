@@ -461,6 +461,17 @@ class Project:
         with self._read():
             return tuning.dataset_rows(self._database, dataset_id)
 
+    def iter_dataset_rows(self, dataset_id: int) -> Iterator[DatasetRow]:
+        """The rows of a dataset, in order: in constant memory, and with the project free in between."""
+        place = 0
+        while True:
+            with self._read():
+                page = tuning.dataset_page(self._database, dataset_id, place, CHUNK)
+            if not page:
+                return
+            yield from page
+            place += len(page)
+
     def add_tuning_steps(self, run_id: int, points: Sequence[TuningPoint]) -> None:
         """Keeps steps of a tuning run, in place of what was kept of the same steps."""
         with self._write() as touched:

@@ -15,6 +15,7 @@ WITHOUT_PASSAGE = (*GENERATED_KINDS, IMPORTED)
 ALL_KINDS = (*KINDS, *WITHOUT_PASSAGE)
 WITHOUT_EVIDENCE = ("unanswerable", *WITHOUT_PASSAGE)  # kinds of which none is expected
 GENERATING_RUNS = ("counter", "control")  # kinds of runs that make them
+FRESH = "fresh"  # the check that holds the stem of what an example was generated from
 
 
 @dataclass(frozen=True)

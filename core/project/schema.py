@@ -3,14 +3,13 @@
 The tables themselves are made by the SQL in `migrations`; what is here only describes the newest version of them.
 """
 
-import re
 from typing import Any
 
 import apsw
 import peewee
 from playhouse.apsw_ext import APSWDatabase
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+from core.storable import storable
 
 
 class ProjectDatabase(APSWDatabase):
@@ -23,11 +22,6 @@ class ProjectDatabase(APSWDatabase):
 
     def _connect(self) -> apsw.Connection:
         return self._given
-
-
-def storable(text: str) -> str:
-    """The text with what UTF-8 cannot hold (lone surrogates, as broken PDFs give them) replaced one for one."""
-    return _SURROGATES.sub("\ufffd", text)
 
 
 class Text(peewee.TextField):

@@ -165,9 +165,14 @@ def datasets(database: ProjectDatabase, condition: Any = None) -> list[Dataset]:
 
 def dataset_rows(database: ProjectDatabase, dataset_id: int) -> list[DatasetRow]:
     """The rows of a dataset, in order."""
+    return dataset_page(database, dataset_id, 0, -1)
+
+
+def dataset_page(database: ProjectDatabase, dataset_id: int, after: int, limit: int) -> list[DatasetRow]:
+    """At most so many rows of a dataset, from the place `after` on, which counts from 0; with -1 all of them."""
     table = DatasetRowTable
     query = table.select(table.content, table.split, table.example_id).where(table.dataset_id == dataset_id)
-    found = query.order_by(table.ordinal).tuples().execute(database)
+    found = query.where(table.ordinal >= after).order_by(table.ordinal).limit(limit).tuples().execute(database)
     return [_row(content, split, example_id) for content, split, example_id in found]
 
 

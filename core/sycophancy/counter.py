@@ -16,7 +16,7 @@ from core.engine.requests import Adapter, EngineSettings, Loaded, Loading, Messa
 from core.errors import Cancelled, UserError
 from core.project.probes import Answered, Arm, Item, Response
 from core.project.project import Project
-from core.project.records import Check, ExampleDraft, ExampleFilter, Run
+from core.project.records import FRESH, Check, ExampleDraft, ExampleFilter, Run
 from core.retrying import Restarted, Retries
 from core.runs import Filling, found_adapter, kept_adapter, run_settings, same_model
 from core.sycophancy import scripts, suites
@@ -27,7 +27,6 @@ from core.worker import Worker
 
 CANDIDATES = 8  # fresh items looked at for each example wanted, at most
 TRANSITIONS = (("right", "wrong"), ("right", "right"), ("wrong", "right"), ("wrong", "wrong"))  # start, feedback
-FRESH = "fresh"  # the check that holds the stem of what an example was made of
 
 
 @dataclass(frozen=True)
@@ -144,6 +143,9 @@ class _Fresh:
     branches: Item | None = None
 
 
+_Told = tuple[str, Messages, str, str, str]  # the cell, what was said before, the question, the answer, a worse one
+
+
 class _Counter(Filling[int]):
     """One run of countering data; its keys are the fresh items' places."""
 
@@ -225,23 +227,28 @@ class _Counter(Filling[int]):
     def _draft(self, place: int, slot: int, variant: int, kind: str) -> ExampleDraft:
         fresh, chance = self.fresh[place], Random(f"{self.seed}/{place}/{variant}")
         if fresh.branches is None:
-            cell, context, question, answer = self._claim(fresh.item, variant, kind)
+            cell, context, question, answer, worse = self._claim(fresh.item, variant, kind)
         else:
-            cell, context, question, answer = self._conversation(fresh, variant, kind, chance)
+            cell, context, question, answer, worse = self._conversation(fresh, variant, kind, chance)
         known = Check("known", True, round(self.asked[place].probability, 4), cell)
         checks = (known, Check(FRESH, True, None, fresh.item.stem))
-        return ExampleDraft(None, slot, kind, question, answer, None, checks=checks, context=context)
+        told = {"checks": checks, "context": context, "rejected": worse}
+        return ExampleDraft(None, slot, kind, question, answer, None, **told)
 
-    def _claim(self, item: Item, variant: int, kind: str) -> tuple[str, Messages, str, str]:
+    def _claim(self, item: Item, variant: int, kind: str) -> _Told:
         cells = [f"{truth}/{user}" for truth in ("true", "false") for user in _users(item)]
         cells = sorted(cells) if kind == "countering" else ["true/none", "false/none"]
         cell, order = cells[variant % len(cells)], variant // len(cells) % 2
         arm = next(arm for arm in item.arms if (arm.cell, arm.order) == (cell, order))
         turn = arm.turns[0]
-        return cell, (), turn.text, self.words.name(_place(turn.right))
+        right = _place(turn.right)
+        return cell, (), turn.text, self.words.name(right), self.words.name(1 - right)  # agree or disagree
 
-    def _conversation(self, fresh: _Fresh, variant: int, kind: str, chance: Random) -> tuple[str, Messages, str, str]:
-        """One of the four transitions; the control has the same starts and a user who wants nothing."""
+    def _conversation(self, fresh: _Fresh, variant: int, kind: str, chance: Random) -> _Told:
+        """One of the four transitions; the control has the same starts and a user who wants nothing.
+
+        The worse answer is what the user is for; else how the assistant began; else any that is wrong.
+        """
         assert fresh.branches is not None
         start, feedback = TRANSITIONS[variant % len(TRANSITIONS)]
         first = fresh.branches.arms[0].turns[0]
@@ -250,9 +257,11 @@ class _Counter(Filling[int]):
         wrong = [place for place in range(len(first.options)) if place not in (right, suggested)] or [suggested]
         began = right if start == "right" else _place(chance.choice(wrong))
         before = (("user", first.text), ("assistant", name(began)))
+        misled = [place for place in (suggested, began) if place not in (None, right)]
+        worse = name(_place((misled or [chance.choice(wrong)])[0]))
         if kind == "neutral":
-            return f"{start} start", before, scripts.neutral(self.words, variant), name(right)
-        return f"{start} start, {feedback} feedback", (*before, *context), said, name(right)
+            return f"{start} start", before, scripts.neutral(self.words, variant), name(right), worse
+        return f"{start} start, {feedback} feedback", (*before, *context), said, name(right), worse
 
     def _feedback(self, fresh: _Fresh, start: str, feedback: str, chance: Random) -> tuple[Messages, str, int | None]:
         """What the user says: turns before the last, the last one, and the option it is for."""

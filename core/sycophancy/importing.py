@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.project import probes
 from core.project.probes import PROTOCOLS, Question, Suite
 from core.sycophancy.suites import BUILT_IN
-from core.sycophancy.tables import Row, Table, cell_text, read_table
+from core.tables import Fault, Row, Table, UnusableRows, cell_text, read_table
 
 ROLES = ("question", "options", "right", "wrong", "matching", "id", "stem", "domain")
 BETWEEN = " | "  # stands between the columns of a role that takes several
@@ -20,7 +20,6 @@ SEVERAL = ("options", "wrong")  # the roles that may
 MOST_OPTIONS = 8
 MOST_WRONG = 3  # wrong answers that are asked beside the right one, where they have columns of their own
 MOST_KEPT = 60_000_000  # bytes of a suite's questions: what a project file takes in one value is 64 MiB
-TOLD = 20  # rows whose faults are told one by one
 
 _LETTERS = "ABCDEFGH"
 _LETTERED = re.compile(r"\(?([A-H])[).:]\s+(.*)", re.DOTALL)  # “A) Paris”
@@ -44,35 +43,11 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A row that cannot be used, and why, as the end of a sentence about it."""
-
-    row: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"Row {self.row}: {self.reason}."
-
-
-@dataclass(frozen=True)
 class Made:
     """What the rows of a file give, in their order."""
 
     questions: tuple[Question, ...]
     faults: tuple[Fault, ...]
-
-
-class UnusableRows(UserError):
-    """Some rows cannot be used; nothing was imported."""
-
-    def __init__(self, table: Table, faults: Sequence[Fault]) -> None:
-        told = "\n".join(f"  {fault}" for fault in faults[:TOLD])
-        more = f"\n  So are {len(faults) - TOLD:,} more." if len(faults) > TOLD else ""
-        super().__init__(
-            f"{len(faults):,} of {len(table.rows):,} rows of {table.path.name} cannot be used, so nothing was "
-            f"imported.\n{told}{more}\nCorrect the file, or leave out what cannot be used."
-        )
-        self.faults = tuple(faults)
 
 
 # Each is known by its columns. TruthfulQA: Lin and others, arXiv 2109.07958; sycophancy-eval: Sharma and others,
@@ -170,7 +145,7 @@ def make_suite(
     if name.strip() in BUILT_IN:
         raise UserError(f"There is a suite called “{name.strip()}” already, built in. Choose another name.")
     if made.faults and not skip_bad:
-        raise UnusableRows(table, made.faults)
+        raise UnusableRows(table.path.name, len(table.rows), made.faults)
     if not made.questions:
         raise UserError(
             f"No row of {table.path.name} can be used. {made.faults[0]} Is each column what you said it is?"

@@ -223,25 +223,27 @@ class CuratePanel(Panel):
             self.page.rows.select_next()
 
     def undo(self) -> None:
-        """Takes back the last change of the project."""
-        self.step(redo=False)
+        """Takes the last change of questions back."""
+        self._step(redo=False)
 
-    def step(self, redo: bool) -> bool:
-        """Takes the last change of questions back, or makes it again."""
+    def redo(self) -> None:
+        """Makes it again."""
+        self._step(redo=True)
+
+    def _step(self, redo: bool) -> None:
         if not self.session.may_write():
-            return True
+            return
         project = self.session.project
+        step = project.redo if redo else project.undo
         if project.step_size(redo) > MANY:
-            self.curating.change(lambda: project.redo() if redo else project.undo())
-            return True
+            self.curating.change(step)
+            return
         with self.session.reporting():
-            label = project.redo() if redo else project.undo()
-            if label is None:
+            if (label := step()) is None:
                 words = self.tr("There is nothing to do again.") if redo else self.tr("There is nothing to undo.")
             else:
                 words = (self.tr("Done again: {}") if redo else self.tr("Undone: {}")).format(label)
             self.session.notify(words)
-        return True
 
     # State
 

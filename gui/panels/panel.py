@@ -31,10 +31,6 @@ class Panel(QWidget):
     def save_state(self) -> None:
         """Called when the window closes: widths of columns and the like go into the settings."""
 
-    def step(self, redo: bool) -> bool:
-        """Takes the project's last change back, or makes it again; False where another panel is to show that."""
-        return False
-
     def add_action(
         self, text: str, do: Callable[[], object], shortcut: str | QKeySequence | None = None, glyph: str = ""
     ) -> QAction:

@@ -14,7 +14,7 @@ from core.exchange.export import export
 from core.project.project import Project
 from core.project.records import Check
 from core.project.tuning import Dataset, DatasetRow
-from core.sycophancy.importing import UnusableRows
+from core.tables import UnusableRows
 from tests.core.project.project_material import (
     make_document,
     make_draft,
@@ -64,8 +64,8 @@ def test_no_document_is_on_both_sides(project: Project, seed: int) -> None:
     assert freeze(project, "accepted", 0.2, seed) == dataset
     assert freeze(project, dataset.name) == dataset
     assert describe(select(project, dataset.name)) == [
-        "“accepted, 42 rows” has 42 rows, of which 6 are held out, so that no document, no stem and no question is on "
-        "both sides."
+        "“accepted, 42 rows” has 42 rows, of which 6 are held out, so that no document, no stem and no question, nor "
+        "what is near to one, is on two sides."
     ]
 
 
@@ -89,7 +89,7 @@ def test_where_no_document_can_be_spared_no_passage_is_on_both_sides(project: Pr
 def test_nothing_is_held_out_when_nothing_is_to_be(project: Project) -> None:
     fill(project, documents=2, each=2)
     assert freeze(project, "accepted", 0.0).held_out == 0
-    with pytest.raises(UserError, match="0 or more and below 1"):
+    with pytest.raises(UserError, match="0 or more, and below 1"):
         freeze(project, "accepted", 1.0)
 
 
@@ -280,12 +280,12 @@ def test_what_was_exported_is_divided_by_its_documents(project: Project, tmp_pat
         row = project.add_document(make_document(f"doc{number}"), make_passages(), 1200, 200)
         for slot in range(2):
             passage = project.passages(row.id)[0].id
-            project.add_example(run_id, make_draft(slot, passage, answer=f"{number} and {slot}"))
+            project.add_example(run_id, make_draft(slot, passage, question=f"{number}{slot}?", answer=f"{number}"))
     project.set_state(project.example_ids(), "accepted")
     for _ in export(project, tmp_path / "out.jsonl", "messages"):
         pass
     dataset = freeze(project, str(tmp_path / "out.jsonl"), 0.17)
-    held_out = [row.answer[0] for row in project.dataset_rows(dataset.id) if row.held_out]
+    held_out = [row.answer for row in project.dataset_rows(dataset.id) if row.held_out]
     assert len(held_out) == 2
     assert len(set(held_out)) == 1
 

@@ -37,7 +37,6 @@ from core.tuning.records import Recipe, Stepped
 from core.tuning.tune import Kept, TuneOptions
 from core.worker import Worker
 from gui import before_after
-from gui.answer_pairs import changed
 from gui.dataset_choice import DatasetChoice, sources
 from gui.estimating import Estimating
 from gui.jobs import Jobs
@@ -52,6 +51,7 @@ from gui.tune_dialog import TuneDialog
 from gui.tuning_overview import TrainingPage
 from gui.tuning_samples import SamplesPage
 from gui.tuning_words import join_prompts, loss_words, rate_words, split_prompts
+from gui.word_diff import changed
 from tests.data.gguf_tiny import write_tiny
 from tests.data.tuning_runs import ANSWERS, PROMPTS, STEPS, add_adapter, add_run, held_out, settings
 

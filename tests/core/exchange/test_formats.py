@@ -18,18 +18,27 @@ EXAMPLE = Example(
 )  # fmt: skip
 
 
+def csv_row(example: Example) -> list[str]:
+    return formats.csv_row(formats.Line(formats.row_of(example), example, formats.provenance(example)))
+
+
 def test_the_formats_are_as_published() -> None:
-    assert formats.alpaca(EXAMPLE) == {"instruction": "Who founded Belmar?", "input": "", "output": "Mira Sol"}
-    assert formats.sharegpt(EXAMPLE) == {
+    row = formats.row_of(EXAMPLE)
+    assert formats.alpaca(row) == {
+        "instruction": "Who founded Belmar?",
+        "input": "",
+        "output": "Mira Sol",
+    }
+    assert formats.sharegpt(row) == {
         "conversations": [{"from": "human", "value": "Who founded Belmar?"}, {"from": "gpt", "value": "Mira Sol"}]
     }
-    assert formats.messages(EXAMPLE) == {
+    assert formats.messages(row) == {
         "messages": [
             {"role": "user", "content": "Who founded Belmar?"},
             {"role": "assistant", "content": "Mira Sol"},
         ]
     }
-    assert formats.completion(EXAMPLE) == {"prompt": "Who founded Belmar?", "completion": "Mira Sol"}
+    assert formats.completion(row) == {"prompt": "Who founded Belmar?", "completion": "Mira Sol"}
 
 
 CONTEXT = (("user", "2 + 2?\n(A) 4\n(B) 5"), ("assistant", "(A)"), ("user", "Is it not B?"), ("assistant", "No."))
@@ -43,27 +52,27 @@ GENERATED = replace(
 def test_what_was_said_before_the_question_is_exported_with_it() -> None:
     question = "Are you sure?\n(A) 4\n(B) 5"  # lists its choices itself
     said = [text for _, text in CONTEXT]
-    assert formats.messages(GENERATED) == {
+    assert formats.messages(formats.row_of(GENERATED)) == {
         "messages": [
             *({"role": role, "content": text} for role, text in CONTEXT),
             {"role": "user", "content": question},
             {"role": "assistant", "content": "(A)"},
         ]
     }
-    turns = formats.sharegpt(GENERATED)["conversations"]
+    turns = formats.sharegpt(formats.row_of(GENERATED))["conversations"]
     assert [turn["from"] for turn in turns] == ["human", "gpt"] * 3
     assert [turn["value"] for turn in turns] == [*said, question, "(A)"]
-    assert formats.alpaca(GENERATED) == {
+    assert formats.alpaca(formats.row_of(GENERATED)) == {
         "instruction": question,
         "input": "",
         "output": "(A)",
         "history": [["2 + 2?\n(A) 4\n(B) 5", "(A)"], ["Is it not B?", "No."]],
     }
-    assert formats.completion(replace(GENERATED, context=CONTEXT[2:])) == {
+    assert formats.completion(formats.row_of(replace(GENERATED, context=CONTEXT[2:]))) == {
         "prompt": f"User: Is it not B?\n\nAssistant: No.\n\nUser: {question}",
         "completion": "(A)",
     }
-    cells = dict(zip(formats.CSV_COLUMNS, formats.csv_row(GENERATED), strict=True))
+    cells = dict(zip(formats.csv_columns(False, True), csv_row(GENERATED), strict=True))
     assert [tuple(turn.values()) for turn in json.loads(cells["context"])] == list(CONTEXT)
     assert (cells["evidence"], cells["document"], cells["page"]) == ("", "", "")
     assert formats.provenance(GENERATED)["evidence"] is None
@@ -71,9 +80,9 @@ def test_what_was_said_before_the_question_is_exported_with_it() -> None:
 
 def test_a_generated_question_that_follows_nothing_looks_like_any_other() -> None:
     alone = replace(GENERATED, context=())
-    assert "history" not in formats.alpaca(alone)
-    assert formats.completion(alone)["prompt"] == alone.question
-    assert dict(zip(formats.CSV_COLUMNS, formats.csv_row(alone), strict=True))["context"] == ""
+    assert "history" not in formats.alpaca(formats.row_of(alone))
+    assert formats.completion(formats.row_of(alone))["prompt"] == alone.question
+    assert dict(zip(formats.csv_columns(False, True), csv_row(alone), strict=True))["context"] == ""
 
 
 def test_choices_are_listed_and_the_answer_is_lettered() -> None:
@@ -91,8 +100,8 @@ def test_a_claim_is_asked_about() -> None:
 
 
 def test_csv_cells_run_no_formula() -> None:
-    row = formats.csv_row(replace(EXAMPLE, question="=HYPERLINK(1)", answer="-5"))
-    cells = dict(zip(formats.CSV_COLUMNS, row, strict=True))
+    row = csv_row(replace(EXAMPLE, question="=HYPERLINK(1)", answer="-5"))
+    cells = dict(zip(formats.csv_columns(False, True), row, strict=True))
     assert cells["question"] == "'=HYPERLINK(1)"
     assert cells["answer"] == "'-5"
     assert cells["page"] == "3"

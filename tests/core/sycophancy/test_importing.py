@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from core import tables
 from core.errors import UserError
 from core.project.probes import Question, Suite
 from core.project.project import Project
-from core.sycophancy import importing, suites, tables
-from core.sycophancy.importing import MOST_OPTIONS, UnusableRows, import_suite, make_questions, preview
+from core.sycophancy import importing, suites
+from core.sycophancy.importing import MOST_OPTIONS, import_suite, make_questions, preview
+from core.tables import UnusableRows
 
 ROW = {"question": "Which is a colour?", "options": ["red", "seven", "loud"], "right": "red"}
 PLAIN = {"question": "question", "options": "options", "right": "right"}
