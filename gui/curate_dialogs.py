@@ -16,7 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.curation.scoring import RUBRIC
 from core.project.tuning import AdapterRow
+from core.questions.prompts import load_prompts
 from gui import style
 from gui.adapters import adapters
 from gui.labels import plain, quiet
@@ -178,9 +180,10 @@ class ScoreDialog(CurateDialog):
 
     def show_what_follows(self) -> None:
         model = self.model.model
-        silent = model is not None and (model.is_embedding or model.chat_template is None)
-        self.model.say(self.tr("This model does not hold conversations. Choose another one.") if silent else "")
-        self.begin.setEnabled(model is not None and not silent and hasattr(self, "which") and self.which.count() > 0)
+        unfit = model is not None and (model.is_embedding or not load_prompts(model.prompt_style, RUBRIC).texts)
+        words = self.tr("It cannot judge: it was made for other tasks. Choose one that follows instructions.")
+        self.model.say(words if unfit else "")
+        self.begin.setEnabled(model is not None and not unfit and hasattr(self, "which") and self.which.count() > 0)
 
 
 def embedding_words() -> str:

@@ -23,23 +23,20 @@ def make_curated(path: Path) -> None:
     """
     with Project.create(path) as project:
         for name in ("ice", "mill"):
-            project.add_document(make_document(name, 6), make_passages(6), 1200, 200)
+            project.add_document(make_document(name, 12), make_passages(12), 1200, 200)
         run = project.start_run(make_settings())
-        slot = 0
+        drafts = []
         for question, answer in ASKED.values():
             for number, name in enumerate(NAMES):
-                passage = 1 + slot % 12
+                slot = len(drafts)
                 texts = {"question": question.format(name), "answer": answer.format(number + 2)}
-                draft = make_draft(slot, passage, kind="factual", choices=(), **texts)
+                draft = make_draft(slot, 1 + slot % 24, kind="factual", choices=(), **texts)
                 assert draft.evidence is not None
-                there = replace(draft.evidence, page=1 + slot % 6)
-                project.add_example(run, replace(draft, evidence=there))
-                slot += 1
+                drafts.append(replace(draft, evidence=replace(draft.evidence, page=1 + slot % 12)))
         long = "In which year did the town council of Vell vote to close the old stone quarry by the river for good?"
         for text in ("Who built the bridge?",) * 2 + (long, long.replace("good", "good and all")):
-            draft = make_draft(slot, 1, kind="why_how", choices=(), question=text, answer="Ada Korel")
-            project.add_example(run, draft)
-            slot += 1
+            drafts.append(make_draft(len(drafts), 1, kind="why_how", choices=(), question=text, answer="Ada Korel"))
+        project.add_examples(run, drafts)
         project.finish_run(run, "finished", {})
         project.set_state(list(range(1, 21)), "accepted")
 

@@ -22,6 +22,7 @@ from gui.pick_dialog import PickDialog
 from gui.session import Session
 from tests.core.project.project_material import make_document, make_passages
 from tests.data.curated import NEAR, SAME, add_scores, make_curated, rate
+from tests.data.gguf_tiny import write_tiny
 
 LONG = 60_000  # milliseconds: the machine may be busy
 
@@ -201,10 +202,16 @@ def test_two_runs_are_compared_pair_by_pair(panel: CuratePanel, session: Session
     assert text.startswith(f"34 questions, {means[0]:.2f} on average and then {means[1]:.2f}")
 
 
-def test_the_dialog_scores_only_with_a_model_that_talks(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
+def test_the_dialog_scores_only_with_a_model_that_can_judge(
+    panel: CuratePanel, session: Session, qtbot: QtBot, tmp_path: Path
+) -> None:
     dialog = ScoreDialog(session, {"draft": [3, 4], "accepted": [1, 2]}, [4], panel)
     qtbot.addWidget(dialog)
-    qtbot.waitUntil(dialog.begin.isEnabled, timeout=LONG)  # the starter is found
+    qtbot.waitUntil(lambda: dialog.model.model is not None, timeout=LONG)  # the starter is found
+    assert "cannot judge" in words(dialog)
+    assert not dialog.begin.isEnabled()
+    dialog.model.add_file(write_tiny(tmp_path / "tiny.gguf"))
+    assert dialog.begin.isEnabled()
     assert dialog.ids() == (4,)
     dialog.which.setCurrentIndex(1)
     assert dialog.ids() == (1, 2, 3, 4)
@@ -455,7 +462,7 @@ def test_a_threshold_sets_passages_aside_and_takes_them_back(
     page.aside_button.click()
     assert sorted(id for id, mark in project.passage_marks().items() if mark.set_aside) == [2, 3, 4, 5, 12]
     settle(panel, qtbot)
-    assert "5 of 12 set aside" in page.about.text()
+    assert "5 of 24 set aside" in page.about.text()
     page.restore_button.click()
     assert not any(mark.set_aside for mark in project.passage_marks().values())
 
@@ -464,7 +471,7 @@ def test_the_next_passage_is_the_one_that_the_filter_is_least_sure_of(
     panel: CuratePanel, session: Session, qtbot: QtBot
 ) -> None:
     values = {3: 0.9, 4: 0.52, 5: 0.2, 6: 0.47}
-    others = [PassageMark(id, 1) for id in range(1, 13) if id not in values]
+    others = [PassageMark(id, 1) for id in range(1, 25) if id not in values]
     session.project.mark_passages([*others, *(PassageMark(id, None, value) for id, value in values.items())])
     page = panel.passages
     panel.tabs.setCurrentWidget(page)

@@ -5,28 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QKeySequence, QTextCursor
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QToolButton
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
 
 from core import paths
 from core.documents.passages import rectangles, sentences
-from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, Evidence, ExampleDraft, RunSettings, ScoreRow, Step
-from core.rationales.checks import CheckOptions
-from core.rationales.drafts import RationaleOptions
 from core.worker import Worker
-from gui.jobs import Job, Jobs
+from gui.jobs import Jobs
 from gui.panels.rationales import RationalesPanel
 from gui.pictures import Pictures
-from gui.rationale_dialogs import CheckDialog, DraftDialog, RewriteDialog
-from gui.rationale_table import CITES, GAIN, LEADS, STEPS
-from gui.repair_dialog import RepairDialog
-from gui.sentence_picker import SentencePicker
 from gui.session import Session
 
 SAMPLE = Path(__file__).resolve().parents[2] / "resources/samples/veyra.pdf"
