@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -40,6 +40,8 @@ class CurateDialog(QDialog):
         self.form.setVerticalSpacing(style.SPACE)
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.note = quiet()
+        self.note.setMinimumHeight(2 * self.fontMetrics().height())  # it comes and goes
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.model = ModelChoice(session)
         self.model.changed.connect(self.show_what_follows)
         buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
@@ -88,7 +90,7 @@ class VectorsDialog(CurateDialog):
     def show_what_follows(self) -> None:
         super().show_what_follows()
         model = self.model.model
-        self.model.say("" if model is None or model.is_embedding else embedding_words())
+        self.note.setText("" if model is None or model.is_embedding else embedding_words())
 
 
 class DuplicatesDialog(CurateDialog):
@@ -182,7 +184,7 @@ class ScoreDialog(CurateDialog):
         model = self.model.model
         unfit = model is not None and (model.is_embedding or not load_prompts(model.prompt_style, RUBRIC).texts)
         words = self.tr("It cannot judge: it was made for other tasks. Choose one that follows instructions.")
-        self.model.say(words if unfit else "")
+        self.note.setText(words if unfit else self.tr("Small models judge badly: rate some questions yourself too."))
         self.begin.setEnabled(model is not None and not unfit and hasattr(self, "which") and self.which.count() > 0)
 
 

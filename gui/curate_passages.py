@@ -128,15 +128,18 @@ class PassagesPage(CuratePage):
         self.beside.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.beside.itemActivated.connect(self._show_item)
         self.beside.itemClicked.connect(self._show_item)
-        right = QWidget()
+        self.choice, right = QWidget(), QWidget()
+        below = QVBoxLayout(self.choice)
+        style.spaced(below, 0)
+        below.addLayout(row)
+        for widget in (self.sure, self.note, strong(self.tr("Close to the threshold"))):
+            below.addWidget(widget)
+        below.addWidget(self.beside, 1)
         column = QVBoxLayout(right)
         style.spaced(column, style.SPACE, style.SPACE)
         column.addWidget(self.curve)
-        column.addLayout(row)
-        column.addWidget(self.sure)
-        column.addWidget(self.note)
-        column.addWidget(strong(self.tr("Close to the threshold")))
-        column.addWidget(self.beside, 1)
+        column.addWidget(self.choice, 1)
+        column.addStretch(0)
         return right
 
     # What is shown
@@ -199,7 +202,7 @@ class PassagesPage(CuratePage):
         self.at.setText(self.tr("Keep from {}").format(percent(threshold, 0)))
         self.aside_button.setText(self.tr("Set {} aside").format(number(len(aside))))
         self.aside_button.setEnabled(self.writable and bool(known))
-        self.slider.setEnabled(bool(known))
+        self.choice.setVisible(bool(known))
         point = min(self.fitted.curve, key=lambda one: abs(one.threshold - threshold)) if self.fitted else None
         words = self.tr("{} of {} passages would be set aside: no questions would be asked of them.").format(
             number(len(aside)), number(len(self.passages.documents))
@@ -236,7 +239,6 @@ class PassagesPage(CuratePage):
                     item.setToolTip(tooltip(text))
                     item.setData(_ID, id)
                     item.setSizeHint(QSize(0, self.fontMetrics().height() + style.SPACE))
-                    item.setForeground(style.colour("good" if sign == "✓" else "bad"))
 
     def _valued(self) -> dict[int, float]:
         marks = self.passages.marks.values()
@@ -366,6 +368,7 @@ class PassagesPage(CuratePage):
 
     def _show_fitted(self, made: tuple[Fitted, list[int]]) -> None:
         self.fitted, self._suggested = made
+        self.current = None  # the next one is now another
         self.touch()
 
     def set_aside(self) -> None:

@@ -346,9 +346,7 @@ class ScoresPage(CuratePage):
         kept, others = self._parted()
         number = QLocale().toString
         self.kept.setText(
-            self.tr("{} have this score or more and would be accepted; {} have less and would be rejected.").format(
-                number(len(kept)), number(len(others))
-            )
+            self.tr("Would be accepted: {}. Would be rejected: {}.").format(number(len(kept)), number(len(others)))
         )
         self.keep_button.setEnabled(self.writable and bool(kept or others))
 
@@ -443,7 +441,7 @@ class ScoresPage(CuratePage):
 
 def score_words(score: ScoreRow) -> str:
     """A score and the model's reason for it."""
-    return " ".join(filter(None, (QLocale().toString(score.value, "f", 2), score.detail)))
+    return " · ".join(filter(None, (QLocale().toString(score.value, "f", 2), score.detail)))
 
 
 def compared_words(found: Compared) -> str:

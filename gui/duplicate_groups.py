@@ -13,10 +13,20 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QSignalBlocker,
+    QSize,
     Qt,
     Signal,
 )
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QListView, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QListView,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.project.records import Example
 from gui import style
@@ -56,7 +66,7 @@ class GroupList(QListView):
 
     def __init__(self) -> None:
         super().__init__()
-        self._model = _Groups()
+        self._model = _Groups(2 * self.fontMetrics().height() + 2 * style.HALF)
         self.setModel(self._model)
         self.setAccessibleName(self.tr("Groups of duplicates"))
         self.setItemDelegate(RunDelegate(self))
@@ -88,8 +98,10 @@ class GroupList(QListView):
 
 
 class _Groups(QAbstractListModel):
-    def __init__(self) -> None:
+    def __init__(self, height: int) -> None:
+        """`height`: pixels of a group."""
         super().__init__()
+        self._height = height
         self.groups: list[Standing] = []
 
     def show_groups(self, groups: Sequence[Standing]) -> None:
@@ -101,6 +113,8 @@ class _Groups(QAbstractListModel):
         return 0 if parent.isValid() else len(self.groups)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.SizeHintRole:
+            return QSize(0, self._height)
         if role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole, LINES):
             return None
         one = self.groups[index.row()]

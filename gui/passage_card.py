@@ -9,7 +9,7 @@ from core.project.records import PassageMark, PassageRow
 from gui import style
 from gui.answer_pairs import Text
 from gui.charts.chart import percent
-from gui.labels import quiet, tint
+from gui.labels import quiet
 
 
 class PassageCard(QWidget):
@@ -72,16 +72,14 @@ class PassageCard(QWidget):
 
     def show_mark(self, mark: PassageMark | None) -> None:
         """What is known of its worth."""
-        parts, meaning = [], "quiet"
+        parts = []
         if mark is not None and mark.label is not None:
             parts.append(self.tr("✓ You: worth it") if mark.label else self.tr("✕ You: not worth it"))
-            meaning = "good" if mark.label else "bad"
         if mark is not None and mark.value is not None:
             parts.append(self.tr("the filter: {}").format(percent(mark.value, 0)))
         if mark is not None and mark.set_aside:
             parts.append(self.tr("set aside"))
         self.verdict.setText(" · ".join(parts) or self.tr("No label yet"))
-        tint(self.verdict, meaning)
 
     def set_writable(self, writable: bool) -> None:
         """Whether labels may be given."""

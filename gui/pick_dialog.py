@@ -142,11 +142,13 @@ class PickDialog(CurateDialog):
         if not hasattr(self, "name"):
             return
         there, model = self._there(self.state.currentData()), self.model.model
-        self.model.say("" if model is None or model.is_embedding else embedding_words())
         words = (
             self.tr("There are {} to pick from.")
             if there >= self.size_box.value()
             else self.tr("There are only {} to pick from: pick fewer, or review more of them first.")
         )
-        self.note.setText(words.format(QLocale().toString(there)))
+        said = [words.format(QLocale().toString(there))]
+        if model is not None and not model.is_embedding:
+            said.append(embedding_words())
+        self.note.setText("\n".join(said))
         self.begin.setEnabled(there >= self.size_box.value() and model is not None)

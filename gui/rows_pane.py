@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from core.project.records import Example
@@ -16,7 +17,8 @@ from gui.session import Session
 from gui.words import kind_name, state_name, state_sign
 
 NOTE = 7  # the column behind those of the questions
-NOTE_WIDTH, LEAST = 26, 34  # letters, of a note and of a question
+NOTE_WIDTH, LEAST = 20, 34  # letters, of a note and of a question
+NOTE_SHARE = 0.4  # of the table's width
 
 
 class RowsPane(QWidget):
@@ -31,10 +33,8 @@ class RowsPane(QWidget):
         self.model = NotedTable(self._load, session.page_label, note)
         self.view = ExampleView(self.model, least=LEAST)
         self.view.setAccessibleName(name or self.tr("Questions"))
-        letter = self.fontMetrics().averageCharWidth()
-        self.view.setColumnWidth(RATING, letter * 8 + 2 * style.HALF)
-        if note:
-            self.view.setColumnWidth(NOTE, letter * NOTE_WIDTH)
+        self.view.setColumnWidth(RATING, self.fontMetrics().horizontalAdvance("★★★★★") + style.DOUBLE)
+        self._noted = bool(note)
         self._reader = _Reader(session, note)
         self.splitter = QSplitter(Qt.Orientation.Vertical)
         self.splitter.setChildrenCollapsible(False)
@@ -111,6 +111,12 @@ class RowsPane(QWidget):
         if len(self.selected_ids()) == 1 and row < len(self.model.ids):
             self.view.selectRow(row)
             self.view.scrollTo(self.model.index(row, 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._noted:  # which are sentences
+            least = self.fontMetrics().averageCharWidth() * NOTE_WIDTH
+            self.view.setColumnWidth(NOTE, max(least, round(NOTE_SHARE * self.width())))
 
     def _load(self, ids: Sequence[int]) -> list[Example]:
         with self._session.reporting():

@@ -37,7 +37,7 @@ Rows = NDArray[np.int64]  # numbers of points
 
 LARGE, SMALL, MANY = 9, 6, 3_000  # pixels of a point; where more than so many are seen they are small
 LAYERS = 6  # in which the groups are drawn by turns, so that none hides the others where many lie
-FADED = 0.28  # how strong points are beside those that are chosen
+FADED = 0.35  # how strong points are beside those that are chosen
 NEAR = 10  # pixels: so close to a point, it is meant
 STEP, ZOOM = 12, 1.25  # pixels of a step by key, and how much larger one step shows it
 MOST_ZOOM = 2_000  # times as large as when all is seen

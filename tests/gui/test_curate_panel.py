@@ -161,7 +161,7 @@ def test_a_threshold_says_what_it_keeps_before_it_does_and_is_undone(
     drafts = {id: row.value for id, row in project.scores("rubric").items() if id > 20}
     kept = [id for id, value in drafts.items() if value >= 4]
     page.threshold.setValue(4)
-    assert page.kept.text().startswith(f"{len(kept)} have this score or more")
+    assert page.kept.text().startswith(f"Would be accepted: {len(kept)}.")
     page.keep_button.click()
     assert [id for id in range(21, 35) if states(session, id) == ["accepted"]] == kept
     assert states(session, *range(1, 21)) == ["accepted"] * 20
@@ -170,7 +170,7 @@ def test_a_threshold_says_what_it_keeps_before_it_does_and_is_undone(
     settle(panel, qtbot)
     page.whom.setCurrentIndex(1)
     among = project.scores("rubric")
-    assert page.kept.text().startswith(f"{sum(row.value >= 4 for row in among.values())} have")
+    assert page.kept.text().startswith(f"Would be accepted: {sum(row.value >= 4 for row in among.values())}.")
 
 
 def test_keys_rate_and_the_next_comes_up(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
