@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from core.chat import split_thought
 from gui import style
+from gui.edit_field import count_lines
 from gui.labels import plain, quiet, strong
 from gui.word_diff import changed, mark_words
 
@@ -131,7 +132,7 @@ class Text(QPlainTextEdit):
         mark_words(self, self._marks)
 
     def _grow(self) -> None:
-        lines = max(1, round(self.document().size().height()))
+        lines = count_lines(self)
         around = 2 * self.frameWidth() + round(2 * self.document().documentMargin())
         self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + around)
 

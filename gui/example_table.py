@@ -114,6 +114,12 @@ class ExampleTable(QAbstractTableModel):
         for id in ids:
             self._rows.pop(id, None)
 
+    def read_anew(self) -> None:
+        """Reads every row anew when it is next looked at."""
+        self._rows.clear()
+        if self.ids:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.ids) - 1, self.columnCount() - 1))
+
     def repaint(self, ids: Sequence[int]) -> None:
         """Draws these anew."""
         for row in self.rows_of(ids):

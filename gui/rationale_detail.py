@@ -12,6 +12,7 @@ from core.project.records import Evidence, Example, Step
 from gui import style
 from gui.detail import Detail
 from gui.example_source import ExampleSource
+from gui.flow import Flow
 from gui.labels import plain, quiet, strong, tint
 from gui.page_selection import SelectingCanvas
 from gui.pictures import Pictures
@@ -23,7 +24,7 @@ from gui.step_list import StepList
 from gui.word_diff import changed_lines
 from gui.words import check_words, kind_name, state_name, state_sign
 
-SIDE_BY_SIDE = 620  # pixels of width from which on a draft stands beside the steps, and not under them
+SIDE_BY_SIDE = 540  # pixels of width from which on a draft stands beside the steps, and not under them
 FAULTS = ("citations", "last_step")  # checks that are shown where they failed; “leads” is told as a sentence
 
 
@@ -38,7 +39,7 @@ class RationaleDetail(Detail):
         self._findings = findings
         self._canvas = SelectingCanvas()
         self.source = ExampleSource(session, pictures, self._canvas)
-        self.steps, self.draft = StepList(), DraftView()
+        self.steps, self.draft = StepList(), DraftView(session)
         self._arrange(self._build_form(), self.source)
         self._connect()
         self.show_example(None)
@@ -69,7 +70,7 @@ class RationaleDetail(Detail):
             # The newest run first, and of each the best candidate.
             drafts = sorted(project.rationales(example.id), key=lambda one: (-one.run_id, one.slot))
             chosen = drafts[0].id if newest and drafts else example.rationale_draft
-            self.draft.show_drafts(drafts, example.rationale, self._label, chosen)
+            self.draft.show_drafts(drafts, example.rationale, self._label, chosen, keep=not newest)
             self._mark()
             self._findings.read(project, [example.id])
             self._show_verdict(example, self._findings.is_stale(project, example))
@@ -90,6 +91,13 @@ class RationaleDetail(Detail):
         button = _tool(draft)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._tools.addWidget(button)
+
+    def add_runs(self, actions: Sequence[QAction]) -> None:
+        """Buttons under the steps that let a model do something with them."""
+        for action in actions:
+            button = _tool(action)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            self._runs.addWidget(button)
 
     # Detail's own
 
@@ -119,6 +127,8 @@ class RationaleDetail(Detail):
         self.verdict, self.faults = plain(selectable=True), plain(selectable=True)
         self._tools = QHBoxLayout()
         style.spaced(self._tools, 0, 0)
+        self._runs, self._runs_box = Flow(), QWidget()
+        self._runs_box.setLayout(self._runs)
         form = QWidget()
         column = QVBoxLayout(form)
         style.spaced(column, style.DOUBLE, style.HALF)
@@ -132,6 +142,7 @@ class RationaleDetail(Detail):
         column.addSpacing(style.HALF)
         column.addWidget(self.verdict)
         column.addWidget(self.faults)
+        column.addWidget(self._runs_box)
         column.addStretch(1)
         return form
 
@@ -187,7 +198,8 @@ class RationaleDetail(Detail):
         faults = [check for check in example.checks if check.name in FAULTS and not check.passed]
         self.faults.setText("\n".join(check_words(check) for check in faults))
         tint(self.faults, "quiet" if stale else "bad")
-        self.verdict.setVisible(bool(example.rationale))
+        for widget in (self.verdict, self._runs_box):
+            widget.setVisible(bool(example.rationale))
         self.faults.setVisible(bool(example.rationale and faults))
 
     def _label(self, page: int) -> str:

@@ -66,8 +66,8 @@ class RationaleDialog(QDialog):
         column.addStretch(1)
         self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         self.begin = self._buttons.addButton(self._verb(), QDialogButtonBox.ButtonRole.AcceptRole)
-        self.begin.setDefault(self._unfinished is None)
         column.addWidget(self._buttons)
+        self.begin.setDefault(self._unfinished is None)
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self.model.changed.connect(self._choose_model)
@@ -161,6 +161,14 @@ class RationaleDialog(QDialog):
                 self.model.say(str(error))
         self._show_model()
         self._reckon()
+        self._grow()
+
+    def _grow(self) -> None:
+        """Gives what has appeared its room."""
+        layout = self.layout()
+        assert layout is not None
+        width = max(self.width(), self.sizeHint().width())
+        self.resize(width, max(self.height(), layout.totalHeightForWidth(width)))
 
     def _trouble_with(self, prompts: Prompts, is_embedding: bool) -> str:
         if is_embedding:

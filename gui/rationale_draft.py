@@ -11,6 +11,7 @@ from core.project.records import Rationale, Step
 from gui import style
 from gui.answer_pairs import Text
 from gui.labels import line, quiet
+from gui.session import Session
 from gui.step_row import cited_words
 from gui.word_diff import changed_lines
 
@@ -21,13 +22,13 @@ class DraftView(QWidget):
     turned = Signal()  # another draft is shown
     taken = Signal(object)  # Rationale
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
+        self._session = session
         self._drafts: Sequence[Rationale] = ()
         self._place = 0
         self._steps: tuple[Step, ...] = ()
         self._label: Callable[[int], str] = str
-        self._about: Callable[[Rationale], str] = lambda _: ""
         self.setAccessibleName(self.tr("Drafts"))
         self._build()
 
@@ -37,19 +38,20 @@ class DraftView(QWidget):
         return self._drafts[self._place] if self._drafts else None
 
     def show_drafts(
-        self, drafts: Sequence[Rationale], steps: tuple[Step, ...], label: Callable[[int], str], chosen: int
+        self,
+        drafts: Sequence[Rationale],
+        steps: tuple[Step, ...],
+        label: Callable[[int], str],
+        chosen: int,
+        keep: bool,
     ) -> None:
-        """The drafts of an example beside its `steps`; of others than before, first the one whose id is `chosen`."""
-        ids = [draft.id for draft in drafts]
-        before = self.draft
-        if before is None or before.id not in ids or [draft.id for draft in self._drafts] != ids:
-            self._place = ids.index(chosen) if chosen in ids else max(0, len(ids) - 1)
+        """The drafts of an example beside its `steps`: the one whose id is `chosen`, or to `keep`, the one before."""
+        ids, before = [draft.id for draft in drafts], self.draft
+        if keep and before is not None and before.id in ids:
+            chosen = before.id
+        self._place = ids.index(chosen) if chosen in ids else 0
         self._drafts, self._steps, self._label = drafts, steps, label
         self._show()
-
-    def describe(self, about: Callable[[Rationale], str]) -> None:
-        """How a draft is told from others: a line under its number."""
-        self._about = about
 
     def turn(self, by: int) -> None:
         """Shows the next draft (1), or the one before (-1)."""
@@ -115,6 +117,11 @@ class DraftView(QWidget):
         self._same.setVisible(same)
         self.take.setVisible(draft is not None)
         self.take.setEnabled(self._writable and draft is not None and not _equal(draft.steps, self._steps))
+
+    def _about(self, draft: Rationale) -> str:
+        """Who wrote it, and what was asked for."""
+        name = self._session.project.run(draft.run_id).request.model_name
+        return self.tr("{}: “{}”").format(name, draft.instruction) if draft.instruction else name
 
     def _fill(self, draft: Rationale) -> None:
         marks = changed_lines(_texts(self._steps), _texts(draft.steps))

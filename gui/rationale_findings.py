@@ -20,6 +20,7 @@ class Finding:
 
 
 NOTHING = Finding()
+CHECKED = ("question", "answer", "choices", "rationale")  # what a check is about: who accepts a step changes none of it
 
 
 class Findings:
@@ -46,14 +47,17 @@ class Findings:
         return self._found.get(example_id, NOTHING)
 
     def is_stale(self, project: Project, example: Example) -> bool:
-        """Whether the example was changed since it was checked. Raises UserError."""
+        """Whether a word of the example was changed since it was checked. Raises UserError."""
         if example.edited_at is None or self.of(example.id) == NOTHING:
             return False
         if self._runs is None:
             checking = [run for run in reversed(project.runs()) if run.request.kind in (DRAFTS, CHECKS)]
             self._runs = [(run.ended_at or "", project.scored(run.id)) for run in checking]
         ended = next((ended for ended, ids in self._runs if example.id in ids), "")
-        return bool(ended) and example.edited_at > ended
+        if not ended or example.edited_at <= ended:
+            return False
+        later = [review for review in project.reviews(example.id) if review.at > ended and not review.undone]
+        return any(review.field in CHECKED and review.before != review.after for review in later)
 
     def forget(self) -> None:
         """Another project, or more was found out."""

@@ -22,7 +22,7 @@ class RationaleTable(ExampleTable):
     sorted_by: ClassVar[dict[int, str]] = {STATE: "state"}
     left_out = (CITES, GAIN, ANSWER)
     document_column = None
-    letters: ClassVar[dict[int, int]] = {STATE: 4, ANSWER: 18, STEPS: 6, CITES: 6, LEADS: 6, GAIN: 7}
+    letters: ClassVar[dict[int, int]] = {STATE: 4, ANSWER: 15, STEPS: 6, CITES: 6, LEADS: 6, GAIN: 6}
 
     def __init__(
         self,

@@ -39,9 +39,10 @@ class SentencePicker(QDialog):
         self.list.setSpacing(2)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.addItem(self.tr("Nothing: the step is an inference"))
+        several = len({one.page for one in found}) > 1
         for one in found:
             text = " ".join(one.text.split())
-            item = QListWidgetItem(self.tr("{} · page {}").format(text, label(one.page)))
+            item = QListWidgetItem(self.tr("{} (page {})").format(text, label(one.page)) if several else text)
             item.setToolTip(tooltip(one.text))
             self.list.addItem(item)
         places = [place for place, one in enumerate(found, 1) if cited and _overlap(one, cited)]

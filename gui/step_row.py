@@ -26,7 +26,6 @@ class StepRow(QWidget):
         super().__init__()
         self._chosen = False
         self.tick = QToolButton(autoRaise=True)
-        self.tick.setCheckable(True)
         self.tick.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Space and A do it from the list
         self.tick.clicked.connect(lambda _: self.ticked.emit())
         self.number = line()
@@ -55,7 +54,6 @@ class StepRow(QWidget):
         self.field.setAccessibleDescription(self.citation.text())
         accepted = self.tr("Step {} is accepted").format(number)
         open = self.tr("Step {} is not accepted yet").format(number)
-        self.tick.setChecked(step.accepted)
         self.tick.setAccessibleName(accepted if step.accepted else open)
         self.tick.setToolTip(self.tr("Accept the step (A)"))
         style.set_icon(self.tick, "accepted" if step.accepted else "not_accepted", "good" if step.accepted else "quiet")

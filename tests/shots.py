@@ -14,17 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from core.project.project import Project
-    from core.project.records import ExampleDraft
+    from core.project.records import Example, ExampleDraft, Step
     from gui.chat_column import ChatColumn
     from gui.chat_page import ChatPage
     from gui.jobs import Job
     from gui.panels.curate import CuratePanel
+    from gui.panels.rationales import RationalesPanel
     from gui.panels.sycophancy import SycophancyPanel
     from gui.panels.tuning import TuningPanel
+    from gui.rationale_dialog import RationaleDialog
     from gui.tune_dialog import TuneDialog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,6 +90,14 @@ def draw_all(project: Path, folder: Path, home: Path, wanted: Sequence[str] = ()
         questions,
         editing,
         countering,
+        rationales,
+        rationale_draft,
+        no_rationales,
+        draft_steps,
+        rewrite_steps,
+        check_steps,
+        cite_sentence,
+        repair_steps,
         no_scores,
         scores,
         score_dialog,
@@ -266,6 +276,132 @@ def pressed(slot: int, a: int, b: int, right: int, wrong: int) -> "ExampleDraft"
         checks=(Check("known", True, 0.97, detail), Check("fresh", True, None, "sum:5,44")),
         context=(("user", f"What is {a} + {b}?\n{options}"), ("assistant", f"(B) {right}")),
     )
+
+
+def rationales(studio: Studio) -> None:
+    """Steps with what they cite, one of them accepted, after a check."""
+    from core.project.records import Check, ScoreRow
+
+    panel = open_rationales(studio)
+    project = panel.session.project
+    run = project.runs()[-1].id
+    for id, leads, alone, gain in ((1, 1, 0, 1.83), (2, 1, 1, 0.12), (3, 0, 0, -0.4), (4, 1, 0, 2.41)):
+        values = {"rationale_leads": leads, "question_alone": alone, "rationale_gain": gain}
+        project.add_scores(run, [ScoreRow(id, name, value) for name, value in values.items()])
+        project.set_checks({id: [Check("leads", bool(leads)), Check("last_step", True)]})
+    panel.detail.steps.accept()
+    studio.settle()
+
+
+def rationale_draft(studio: Studio) -> None:
+    """Another candidate beside the steps, and the words in which they differ."""
+    panel = open_rationales(studio)
+    panel.beside.trigger()
+    panel.detail.draft.turn(1)
+    panel.detail.steps.edit()
+
+
+def no_rationales(studio: Studio) -> None:
+    studio.open("rationales")
+    studio.window.rationales.filters.steps.setCurrentIndex(1)
+
+
+def draft_steps(studio: Studio) -> object:
+    from gui.rationale_dialogs import DraftDialog
+
+    return show_dialog(studio, DraftDialog)
+
+
+def rewrite_steps(studio: Studio) -> object:
+    from gui.rationale_dialogs import RewriteDialog
+
+    dialog = show_dialog(studio, RewriteDialog)
+    dialog.instruction.setPlainText("Shorter steps, and name the place in the first")
+    return dialog
+
+
+def check_steps(studio: Studio) -> object:
+    from gui.rationale_dialogs import CheckDialog
+
+    return show_dialog(studio, CheckDialog)
+
+
+def show_dialog(studio: Studio, kind: "type[RationaleDialog]") -> "Any":
+    panel = open_rationales(studio)
+    dialog = kind(studio.window.session, panel.selected_ids(), studio.window)
+    dialog.show()
+    return dialog
+
+
+def cite_sentence(studio: Studio) -> object:
+    from gui.sentence_picker import SentencePicker, sentences_of
+
+    project = open_rationales(studio).session.project
+    example = project.example(1)
+    assert example.passage_id is not None
+    found = sentences_of(project, project.passage(example.passage_id))
+    dialog = SentencePicker(found, example.rationale[0].cited, str, studio.window)
+    dialog.show()
+    return dialog
+
+
+def repair_steps(studio: Studio) -> object:
+    """What the same change would make of other rationales."""
+    from gui.repair_dialog import RepairDialog
+
+    panel = open_rationales(studio)
+    project = panel.session.project
+    before = project.example(1).rationale
+    after = (replace(before[0], text=before[0].text.replace("says", "tells us")), *before[1:])
+    project.set_rationales({1: (after, 0)})
+    dialog = RepairDialog(panel.session, panel.jobs, project.example(1), before, studio.window)
+    dialog.show()
+    while dialog.model.model is None:
+        studio.settle(0.5)
+    dialog.look.click()
+    while not dialog.list.topLevelItemCount():
+        studio.settle(0.5)
+    return dialog
+
+
+def open_rationales(studio: Studio) -> "RationalesPanel":
+    """The sample with steps for its first questions, two candidates each."""
+    from core.project.project import Project
+
+    with Project.open(studio.project) as project:
+        examples = [one for one in project.examples(limit=12) if one.evidence is not None]
+        project.set_state([one.id for one in examples], "accepted")
+        run = project.start_run(replace(project.runs()[0].request, kind="rationales", settings={"examples": []}))
+        for example in examples[:8]:
+            best, other = steps_of(example)
+            project.add_rationale(run, example.id, 1, other)
+            project.add_rationale(run, example.id, 0, best, adopt=True)
+        project.finish_run(run, "finished", {})
+    studio.open("rationales")
+    panel = studio.window.rationales
+    panel.select_row(0)
+    panel.detail.steps.setFocus()
+    studio.settle()
+    return panel
+
+
+def steps_of(example: "Example") -> "tuple[list[Step], list[Step]]":
+    """Two ways from a question of the sample to its answer."""
+    from core.project.records import Step
+
+    assert example.evidence is not None
+    cited = replace(example.evidence, rectangles=())
+    told = cited.text.rstrip(".")
+    best = [
+        Step(f"The passage says it in plain words: {told}.", cited),
+        Step("No other sentence of the passage speaks of the same thing in another way."),
+        Step(f"So the answer is: {example.answer}."),
+    ]
+    other = [
+        Step(f"The passage says it in one sentence: {told}, which is what is asked.", cited),
+        Step(f"So the answer to the question is: {example.answer}."),
+    ]
+    return best, other
 
 
 def no_scores(studio: Studio) -> None:

@@ -9,7 +9,7 @@ from core.commands.console import ProgressLine, Stopped, interruptible, opened, 
 
 if TYPE_CHECKING:
     from core.project.project import Project
-    from core.project.records import Rationale, Step
+    from core.project.records import Rationale
 
 DRAFTING = ("candidates", "steps", "instruction", "language", "limit")  # options that are for drafts alone
 BEGUN = (*DRAFTING, "examples", "seed")  # that a run has from its beginning
@@ -122,6 +122,8 @@ def _sum_up(project: "Project", run_id: int) -> None:
 
 
 def _drafted(draft: "Rationale") -> dict[str, Any]:
+    from core.exchange.formats import step_as_json
+
     return {
         "id": draft.example_id,
         "rationale": draft.id,
@@ -130,13 +132,6 @@ def _drafted(draft: "Rationale") -> dict[str, Any]:
         "instruction": draft.instruction,
         "steps": [step_as_json(step) for step in draft.steps],
     }
-
-
-def step_as_json(step: "Step") -> dict[str, Any]:
-    """A step with the place in the example's document that it cites; null of an inference."""
-    cited = step.cited
-    place = cited and {"text": cited.text, "page": cited.page, "start": cited.start, "end": cited.end}
-    return {"text": step.text, "cited": place, "accepted": step.accepted}
 
 
 def _questions(count: int) -> str:

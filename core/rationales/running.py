@@ -10,7 +10,7 @@ from core.errors import Cancelled, UserError
 from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
-from core.project.records import Evidence, Example, Rationale, Run, ScoreRow
+from core.project.records import Evidence, Example, ExampleFilter, Rationale, Run, ScoreRow
 from core.questions.prompts import Prompts, load_prompts
 from core.rationales import checking
 from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject, Verdict
@@ -38,13 +38,18 @@ def model_and_prompts(path: Path) -> tuple[ModelFile, Prompts]:
     return model, prompts
 
 
-def existing(project: Project, ids: Sequence[int]) -> list[int]:
-    """Ids that a user named, each once. Raises UserError for one that is not there."""
-    unique = list(dict.fromkeys(ids))
-    missing = set(unique) - {one.id for one in by_id(project, unique)}
-    if missing:
+def chosen(project: Project, named: Sequence[int], *otherwise: ExampleFilter) -> Iterator[Example]:
+    """The examples that a user named, each once; where none are, those that any of the filters lets through.
+
+    Raises UserError for one that is not there.
+    """
+    ids = list(dict.fromkeys(named)) or sorted(id for filter in otherwise for id in project.example_ids(filter))
+    found = set[int]()
+    for one in by_id(project, ids):
+        found.add(one.id)
+        yield one
+    if missing := set(named) - found:
         raise UserError(f"There is no question {min(missing)} in this project.")
-    return unique
 
 
 def by_id(project: Project, ids: Sequence[int]) -> Iterator[Example]:
@@ -102,10 +107,15 @@ def how_far(project: Project, run: Run) -> tuple[int, int]:
 def _done(project: Project, run: Run) -> set[int]:
     """The examples of a run that nothing is left to be made of."""
     if run.request.kind == CHECKS:
-        return project.scored(run.id)
+        return project.scored(run.id) | _nothing(run)
     # The best candidate is committed last: where it is, all are.
-    drafted = {one.example_id for one in project.rationales_of_run(run.id) if one.slot == 0}
-    return drafted | set(run.request.settings.get("nothing", ()))
+    return {one.example_id for one in project.rationales_of_run(run.id) if one.slot == 0} | _nothing(run)
+
+
+def _nothing(run: Run) -> set[int]:
+    """The examples that a run could make nothing of; the settings may be a stranger's."""
+    listed = run.request.settings.get("nothing")
+    return {id for id in listed if type(id) is int} if isinstance(listed, list) else set()
 
 
 def subject_of(project: Project, example: Example) -> Subject:
@@ -114,6 +124,12 @@ def subject_of(project: Project, example: Example) -> Subject:
     passage = "" if example.passage_id is None else project.passage(example.passage_id).text
     present = tuple(step.text for step in example.rationale)
     return Subject(example.id, question, answer, example.answer, passage, example.context, present)
+
+
+def same(subject: Subject, example: Example) -> bool:
+    """Whether question, answer and steps are still those that the model was shown."""
+    present = tuple(step.text for step in example.rationale)
+    return (subject.question, subject.answer, subject.present) == (*prompt_and_answer(example), present)
 
 
 def misplaced(project: Project, example: Example) -> list[int]:
@@ -164,8 +180,8 @@ class RationaleRun(Filling[int]):
     ) -> None:
         super().__init__(project, worker, run_id, model, cancelled, retries)
         self.prompts = prompts
-        self.finished = _done(project, project.run(run_id))
-        self.nothing: set[int] = set(self.settings.get("nothing", ()))
+        run = project.run(run_id)
+        self.finished, self.nothing = _done(project, run), _nothing(run)
         self.made = self._made_before()
 
     @property

@@ -31,7 +31,7 @@ class RationalesPanel(ExamplePanel):
 
     glyph = "rationales"
     key = "rationales"
-    sizes = (470, 600)
+    sizes = (510, 580)
     questions_wanted = Signal()
 
     def __init__(self, session: Session, jobs: Jobs, pictures: Pictures) -> None:
@@ -78,6 +78,7 @@ class RationalesPanel(ExamplePanel):
         self.writing = [accept, all, new, edit, split, join, up, down, remove, cite, inference, take, draft, rewrite]
         self.writing += [repair, check, undo]
         self.detail.add_tools((accept, all, None, new, split, join, up, down, remove, None, cite), self.beside)
+        self.detail.add_runs((rewrite, repair, check))
 
     def _connect(self) -> None:
         self.draft_button.clicked.connect(lambda: self.draft())
@@ -125,8 +126,7 @@ class RationalesPanel(ExamplePanel):
         """Runs found out more."""
         if self.session.is_open:
             self._findings.forget()
-            self.model.drop(self.model.ids)
-            self.model.repaint(self.model.ids)
+            self.model.read_anew()
             self.detail.refresh()
 
     # When there is nothing to show

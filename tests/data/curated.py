@@ -1,60 +1,62 @@
-"""A project to be curated: questions on three subjects from two documents, some of which repeat others."""
+"""Examples whose vectors are known, so that what is picked or grouped by meaning can be told beforehand."""
 
-from dataclasses import replace
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from core.curation.vectors import Vectors, each_example, meaning
+from core.documents.records import Document, Page, Part, Passage
+from core.models.checksum import sha256
 from core.project.project import Project
-from core.project.records import ScoreRow
-from tests.core.project.project_material import make_document, make_draft, make_passages, make_settings
+from core.project.records import ExampleDraft, RunSettings
 
-ASKED = {
-    "glacier": ("How fast does the glacier {} move?", "Some {} metres in a year."),
-    "bread": ("Why does the baker of {} wait before she bakes?", "So that the dough of {} hours can rise."),
-    "bees": ("Where do the bees of {} fly in spring?", "To the {} lindens behind the mill."),
+TOPICS = {
+    "glacier": ("Why does the glacier move over its bed of rock?", "Its ice slides on water that the pressure melts."),
+    "harbour": ("Who built the old harbour on the northern coast?", "The engineers of the railway built it in 1874."),
+    "orchard": ("When do the trees of the orchard bear their fruit?", "They bear apples in the autumn of each year."),
 }
-NAMES = ("Arun", "Bela", "Corvo", "Dunn", "Elm", "Farro", "Goss", "Hale", "Iver", "Jura")
-SAME, NEAR = (31, 32), (33, 34)  # ids of a question and its copy, and of one and the same with a word more
 
 
-def make_curated(path: Path) -> None:
-    """Thirty questions in three subjects, then a pair of equal ones and a pair that nearly are; ids count from 1.
-
-    The first twenty are accepted. None is rated or scored.
-    """
-    with Project.create(path) as project:
-        for name in ("ice", "mill"):
-            project.add_document(make_document(name, 12), make_passages(12), 1200, 200)
-        run = project.start_run(make_settings())
-        drafts = []
-        for question, answer in ASKED.values():
-            for number, name in enumerate(NAMES):
-                slot = len(drafts)
-                texts = {"question": question.format(name), "answer": answer.format(number + 2)}
-                draft = make_draft(slot, 1 + slot % 24, kind="factual", choices=(), **texts)
-                assert draft.evidence is not None
-                drafts.append(replace(draft, evidence=replace(draft.evidence, page=1 + slot % 12)))
-        long = "In which year did the town council of Vell vote to close the old stone quarry by the river for good?"
-        for text in ("Who built the bridge?",) * 2 + (long, long.replace("good", "good and all")):
-            drafts.append(make_draft(len(drafts), 1, kind="why_how", choices=(), question=text, answer="Ada Korel"))
-        project.add_examples(run, drafts)
-        project.finish_run(run, "finished", {})
-        project.set_state(list(range(1, 21)), "accepted")
-
-
-def add_scores(project: Project, agreeing: bool = True, name: str = "Small") -> int:
-    """A run that scored all questions, and its id; where it agrees, its scores follow the ratings that `rate` gives."""
-    run = project.start_run(replace(make_settings("score"), model_name=name))
-    scores = []
-    for id in project.example_ids():
-        value = 1 + (id % 5) + (id % 3) * 0.2 if agreeing else 3 + (id % 7) * 0.1
-        scores.append(ScoreRow(id, "rubric", min(5.0, value), "It is clear."))
-    project.add_scores(run, scores)
+def add_rows(
+    project: Project, rows: Sequence[tuple[str, str]], document: str = "", state: str = "accepted"
+) -> list[int]:
+    """Adds (question, answer) of a new document, or of a file where none is named; returns their ids."""
+    passage = None
+    if document:
+        pages = (Page(1, "1", 100, 100, document),)
+        digest = hashlib.sha256(document.encode()).hexdigest()
+        added = project.add_document(
+            Document(f"/{document}.pdf", digest, document, pages=pages),
+            [Passage("", (Part(1, 0, len(document)),), document)], 1200, 200,
+        )  # fmt: skip
+        (passage,) = [id for id, owner in project.passage_keys() if owner == added.id]
+    run = project.start_run(RunSettings("import", "", "", "", "", "", "", {}, {}, 0, "", ""))
+    kind = "unanswerable" if document else "imported"  # which needs no evidence
+    drafts = [ExampleDraft(passage, slot, kind, *row, None) for slot, row in enumerate(rows)]
+    ids = project.add_examples(run, drafts, state="accepted" if state == "accepted" else "draft")
     project.finish_run(run, "finished", {})
-    return run
+    return ids
 
 
-def rate(project: Project) -> None:
-    """Rates all questions from 1 to 5."""
-    ids = project.example_ids()
-    for stars in range(1, 6):
-        project.rate_all([id for id in ids if 1 + id % 5 == stars], stars)
+def give_vectors(project: Project, model: Path, ids: Sequence[int], vectors: Vectors) -> None:
+    """Keeps these vectors as if the model had made them of these examples."""
+    texts = [meaning(one) for one in each_example(project, ids)]
+    keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    rows = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    project.add_vectors(sha256(model), {key: row.astype("<f2").tobytes() for key, row in zip(keys, rows, strict=True)})
+
+
+def add_topics(project: Project, model: Path, each: int, width: int = 64, seed: int = 0) -> list[int]:
+    """Adds so many questions of each topic, a document each, with vectors around a middle of its own."""
+    chance, ids = np.random.default_rng(seed), []
+    middles = np.linalg.qr(chance.standard_normal((width, width)))[0]
+    for number, (topic, (question, answer)) in enumerate(TOPICS.items()):
+        rows = [(f"{question} ({topic} {place})", f"{answer} {place}") for place in range(each)]
+        some = add_rows(project, rows, document=topic)
+        give_vectors(
+            project, model, some, (middles[number] + 0.02 * chance.standard_normal((each, width))).astype("f4")
+        )
+        ids += some
+    return ids

@@ -21,8 +21,8 @@ from gui.panels.curate import CuratePanel
 from gui.pick_dialog import PickDialog
 from gui.session import Session
 from tests.core.project.project_material import make_document, make_passages
-from tests.data.curated import NEAR, SAME, add_scores, make_curated, rate
 from tests.data.gguf_tiny import write_tiny
+from tests.data.to_curate import NEAR, SAME, add_scores, make_curated, rate
 
 LONG = 60_000  # milliseconds: the machine may be busy
 

@@ -14,8 +14,8 @@ from core.curation.scoring import ScoreOptions
 from gui.jobs import Jobs
 from gui.panels.curate import CuratePanel
 from gui.session import Session
-from tests.data.curated import NEAR, SAME, make_curated
 from tests.data.gguf_tiny import write_tiny
+from tests.data.to_curate import NEAR, SAME, make_curated
 
 LONG = 120_000  # milliseconds: the machine may be busy
 

@@ -454,25 +454,23 @@ def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
 def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Path) -> None:
     window.session.create(tmp_path / "p.elenchus")
     window.show_panel(window.questions)
-    dialogs: list[KeysDialog] = []
+    groups: dict[str, dict[str, str]] = {}
 
     def look() -> None:
         dialog = QApplication.activeModalWidget()
         assert isinstance(dialog, KeysDialog)
-        dialogs.append(dialog)
-        root = dialog.list.invisibleRootItem()
-        assert [group.text(0) for group in children(root)] == [
-            "Everywhere", "Documents", "Questions", "Sycophancy", "Fine-tune", "Models", "While a question is edited",
-            "On a page", "In a chat",
-        ]  # fmt: skip
-        everywhere, _, questions, *_ = ({one.text(0): one.text(1) for one in children(g)} for g in children(root))
-        assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
-        assert not questions.keys() & everywhere.keys()
+        for group in children(dialog.list.invisibleRootItem()):
+            groups[group.text(0)] = {one.text(0): one.text(1) for one in children(group)}
         dialog.reject()
 
     QTimer.singleShot(0, look)
     window.show_keys()
-    assert dialogs
+    titles = [panel.title for panel in window.panels if panel.actions()]
+    assert list(groups)[: len(titles) + 1] == ["Everywhere", *titles]
+    assert {"While a question is edited", "On a page", "In a chat"} <= groups.keys()
+    questions = groups["Questions"]
+    assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
+    assert not questions.keys() & groups["Everywhere"].keys()
 
 
 def test_undo_from_another_panel_shows_what_it_undoes(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:

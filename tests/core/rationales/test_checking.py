@@ -99,16 +99,24 @@ def test_neither_the_passage_nor_what_a_style_says_of_texts_is_shown() -> None:
         assert "SECRET" not in str(ask.messages)
 
 
+def always(said: str) -> Responder:
+    def respond(ask: Ask) -> Completion | Scores:
+        return Completion(said, "stop", 1, 0, 1) if isinstance(ask, Request) else Scores((OptionScore(-1, 1, 1),), 1)
+
+    return respond
+
+
 @pytest.mark.parametrize(
     ("said", "expected"), [("B", True), ("b)", True), ("Rain.", True), ("B) Rain", True), ("A", False), ("Snow", False)]
 )
 def test_a_choice_may_be_named_by_its_letter_or_its_text(said: str, expected: bool) -> None:
     subject = Subject(1, "What falls?\nA) Snow\nB) Rain", "B) Rain", "Rain", present=("So: Rain.",))
+    assert drive(judge(subject, PROMPTS), always(said)).leads is expected
 
-    def respond(ask: Ask) -> Completion | Scores:
-        return Completion(said, "stop", 1, 0, 1) if isinstance(ask, Request) else Scores((OptionScore(-1, 1, 1),), 1)
 
-    assert drive(judge(subject, PROMPTS), respond).leads is expected
+def test_the_first_choice_is_no_article() -> None:
+    subject = Subject(1, "What falls?\nA) Snow\nB) Rain", "A) Snow", "Snow", present=("So: Snow.",))
+    assert [drive(judge(subject, PROMPTS), always(said)).leads for said in ("A", "(a)", "B")] == [True, True, False]
 
 
 @pytest.mark.parametrize(

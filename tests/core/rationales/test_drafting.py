@@ -1,5 +1,6 @@
 """The logic of drafting steps, with a scripted responder in the model's place, and its constraints with llama.cpp."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from core.engine.requests import (
     Task,
 )
 from core.questions import spans
-from core.questions.prompts import Prompts, load_prompts
+from core.questions.prompts import CHECKS_STEPS, REWRITES, STEP_BY_STEP, WITHOUT_TEXT, Prompts, load_prompts
 from core.rationales.drafting import ATTEMPTS, Plan, draft
 from core.rationales.records import Drafted, NothingDrafted, Said, Subject
 from core.worker import Worker
@@ -203,6 +204,28 @@ def test_candidates_differ_and_the_best_comes_first() -> None:
     assert asked.count("rationale_alone") == 1
     first = [request.seed for name, request in zip(asked, requests, strict=True) if name == "rationale_first"]
     assert len(set(first)) == 3
+
+
+def test_no_placeholder_is_left_in_what_is_asked() -> None:
+    plan = Plan(1, instruction="Shorter.", before=("Old.",), after=("New.",))
+
+    def respond(task: str, request: Request) -> Reply:
+        assert not re.search(r"\{\w+\}", request.messages[-1][1])
+        return "1902" if task in ("rationale_leads", "rationale_alone") else said(task, request)
+
+    said = scripted("One frost.", "Two.", "Done", "So 1902.")
+    _, asked, _ = drive(respond, replace(SUBJECT, present=("One.",)), plan)
+    assert {*STEP_BY_STEP, *CHECKS_STEPS} == set(asked)
+
+
+def test_which_style_can_do_what() -> None:
+    assert CHAT.explains
+    assert CHAT.explains_by_steps
+    assert CHAT.has((*WITHOUT_TEXT, *REWRITES))
+    assert STARTER.explains
+    assert not STARTER.explains_by_steps
+    assert not any(map(STARTER.has, (WITHOUT_TEXT, REWRITES)))
+    assert not replace(CHAT, texts={"rationale": "…"}).explains
 
 
 STARTER = load_prompts("starter")

@@ -36,7 +36,7 @@ from core.runs import CRASHED
 from core.worker import Worker
 from tests.data.gguf_tiny import write_tiny
 
-STARTER = RationaleOptions(paths.starter_model(), engine=EngineSettings(sequences=4))
+STARTER = RationaleOptions(paths.starter_model(), engine=EngineSettings(sequences=4, threads=1))
 LOADED = Loaded("starter", "CPU", 0, 2, 4096, 16, "starter")
 GOOD = Verdict(True, False, 1.0, "said", "nothing", 2.5, None)
 BAD = Verdict(False, False, 0.0, "wrong", "nothing", 0.5, None)
@@ -107,7 +107,9 @@ def test_equal_seeds_give_equal_rationales_and_the_checks_agree_with_those_made_
     assert steps_of(project, asked) == first
     drafted = project.scores("rationale_gain")
     checked = [
-        item for item in check_rationales(project, worker, CheckOptions(STARTER.model)) if isinstance(item, Checked)
+        item
+        for item in check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
+        if isinstance(item, Checked)
     ]
     assert {item.example_id for item in checked} == set(asked)
     for item in checked:
@@ -146,6 +148,17 @@ def test_steps_that_are_there_are_left_as_they_are(
     ]
     assert project.example(asked[0]).rationale == mine
     assert project.scores("rationale_gain").keys() == set(asked[1:])
+
+
+def test_steps_to_an_answer_that_was_changed_meanwhile_stay_drafts(
+    project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "draft_job", fake_job)
+    job = draft_rationales(project, worker, STARTER)
+    next(item for item in job if isinstance(item, Rationale))
+    project.edit_example(asked[2], answer="Lanrick")
+    assert (asked[2], 0) in made(job)
+    assert project.example(asked[2]).rationale == ()
 
 
 def test_a_run_goes_on_with_what_is_left_and_only_that(
@@ -239,7 +252,7 @@ def test_a_check_is_kept_beside_the_steps_and_goes_on(
     monkeypatch.setattr(checks, "check_job", judging_job)
     early = (Step("It was 1902."), Step("So 1902."))
     project.set_rationales(dict.fromkeys(asked, (early, 0)))
-    job = check_rationales(project, worker, CheckOptions(STARTER.model))
+    job = check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
     next(item for item in job if isinstance(item, Checked))
     job.close()
     assert project.scored(project.runs()[-1].id) == {asked[0]}
@@ -255,7 +268,7 @@ def test_what_was_found_of_steps_that_were_edited_meanwhile_is_not_kept(
 ) -> None:
     monkeypatch.setattr(checks, "check_job", judging_job)
     project.set_rationales({id: ((Step("So 1902."),), 0) for id in asked})
-    job = check_rationales(project, worker, CheckOptions(STARTER.model))
+    job = check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
     next(item for item in job if isinstance(item, Loaded))
     project.set_rationales({asked[0]: ((Step("Other."),), 0)})
     assert [item.example_id for item in job if isinstance(item, Checked)] == asked[1:]
@@ -308,7 +321,7 @@ def test_a_model_that_needs_a_passage_is_given_none_without(project: Project, wo
     with pytest.raises(UserError, match="No accepted question"):
         list(draft_rationales(project, worker, STARTER))
     with pytest.raises(UserError, match="no rationale to check"):
-        list(check_rationales(project, worker, CheckOptions(STARTER.model)))
+        list(check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine)))
 
 
 def test_a_style_without_prompts_for_it_is_refused(
