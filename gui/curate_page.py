@@ -35,6 +35,7 @@ class CuratePage(QWidget):
         self.buttons, self.about = QHBoxLayout(), quiet()
         style.spaced(self.buttons, 0)
         self.empty, self.body = EmptyPage(), QWidget()
+        self.empty.say("curate", self.tr("Reading the project…"))
         self._pages = QStackedWidget()
         self._pages.addWidget(self.empty)
         self._pages.addWidget(self.body)

@@ -549,7 +549,7 @@ def open_curated(studio: Studio, page: str) -> "CuratePanel":
 def finish(studio: Studio, panel: "CuratePanel") -> None:
     """Until the work is done and shown."""
     studio.settle(0.2)
-    while panel.curating.active or not panel.idle:
+    while panel.curating._job is not None or not panel.idle:
         studio.settle(0.1)
 
 
