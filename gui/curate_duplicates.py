@@ -118,7 +118,7 @@ class DuplicatesPage(CuratePage):
         self.list.show_groups(made)
         number = QLocale().toString
         leaks = {leak.example_id: leak for leak in reversed(self.leaks or ())}  # the likest first
-        self.leaked.show_ids(sorted(leaks), {id: leak_words(leak) for id, leak in leaks.items()})
+        self.leaked.show_ids(sorted(leaks), lambda id: leak_words(leaks[id]) if id in leaks else "")
         self.switch.setTabText(0, self.tr("Groups {}").format(number(len(made))))
         self.switch.setTabText(1, self.tr("In {} {}").format(self._against, number(len(leaks))))
         self.switch.setTabVisible(1, self.leaks is not None)

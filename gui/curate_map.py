@@ -38,7 +38,7 @@ class MapPage(CuratePage):
         super().__init__(session, curating)
         self._facts = facts
         self.plane: Plane | None = None
-        self._model: Path | None = None  # that made the vectors
+        self._places: dict[int, int] = {}  # of the points, by the ids of their questions
         self._build()
         session.picks_changed.connect(self.touch)
         session.scores_changed.connect(self.touch)
@@ -141,6 +141,7 @@ class MapPage(CuratePage):
 
     def _show_plane(self) -> None:
         """Another map, or none."""
+        self._places = {id: place for place, id in enumerate(self.plane.ids)} if self.plane is not None else {}
         if self.plane is None:
             self.chart.show_points((), np.zeros((0, 2), np.float32))
         else:
@@ -222,8 +223,7 @@ class MapPage(CuratePage):
         if self.rows is None or self.plane is None:
             return
         selected = self.rows.selected_ids()
-        places = {id: place for place, id in enumerate(self.plane.ids)}
-        self.chart.choose([places[id] for id in selected if id in places])
+        self.chart.choose([self._places[id] for id in selected])
 
     def show_ids(self, ids: Sequence[int]) -> None:
         """Chooses these questions on the map."""
@@ -251,11 +251,10 @@ class MapPage(CuratePage):
 
     def draw(self, model: Path) -> None:
         """Makes the map in the background."""
-        project, self._model = self.session.project, model
-        ids = project.example_ids()
+        project = self.session.project
         self.curating.start(
             self.tr("Drawing the map"),
-            lambda worker, cancelled: lay_out(project, worker, model, ids, cancelled),
+            lambda worker, cancelled: lay_out(project, worker, model, project.example_ids(), cancelled),
             self.show_plane,
             self.ask,
         )

@@ -292,7 +292,8 @@ class PickPage(CuratePage):
         baseline = self.switch.currentIndex() == 1
         rows = [row for row in self._found if row.baseline == baseline]
         if self.rows is not None:
-            self.rows.show_ids([row.example_id for row in rows], {row.example_id: row.reason for row in rows})
+            reasons = {row.example_id: row.reason for row in rows}
+            self.rows.show_ids(list(reasons), lambda id: reasons.get(id, ""))
         counts = Counter(row.baseline for row in self._found)
         for place, (name, side) in enumerate(((self.tr("Picked {}"), False), (self.tr("At random {}"), True))):
             self.switch.setTabText(place, name.format(QLocale().toString(counts[side])))

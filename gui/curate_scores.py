@@ -6,9 +6,10 @@ It is imported when Curate is first shown, and not before: its charts take a thi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker
 from PySide6.QtWidgets import (
@@ -38,6 +39,7 @@ from core.engine.requests import Adapter
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Run, ScoreRow
+from core.worker import Worker
 from gui import style
 from gui.adapters import file_of
 from gui.charts.chart import Line, Rate, percent
@@ -340,7 +342,7 @@ class ScoresPage(CuratePage):
         if order == "unrated":
             ids = [id for id in ids if self._facts.rows[id].rating is None]
         ids.sort(key=lambda id: (scores[id].value if order == "low" else -scores[id].value, id))
-        self.rows.show_ids(ids or sorted(self._facts.rows), {id: score_words(scores[id]) for id in ids})
+        self.rows.show_ids(ids or list(self._facts.rows), lambda id: score_words(scores[id]) if id in scores else "")
 
     def _show_kept(self) -> None:
         kept, others = self._parted()
@@ -417,9 +419,13 @@ class ScoresPage(CuratePage):
         from core.curation.rules import apply_rules
 
         project = self.session.project
+
+        def check(_: Worker, cancelled: Callable[[], bool]) -> Generator[Any, None, None]:
+            yield from apply_rules(project, cancelled=cancelled)
+
         self.curating.start(
             self.tr("Checking rules"),
-            lambda _, cancelled: apply_rules(project, cancelled=cancelled),
+            check,
             lambda _: self.session.notify(self.tr("The rules are checked.")),
             self.check_rules,
         )

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from core.project.project import CHUNK, Project
-from core.project.records import Example
+from core.project.project import Project
 from gui.reckoner import Reckoner
 from gui.session import Session
 
@@ -50,7 +49,7 @@ class RowFacts(QObject):
         """Reads all, once for a project."""
         if not self._wanted and self._session.is_open:
             self._wanted = True
-            self._reckoner.want("all", partial(_read_all, self._session.project))
+            self._reckoner.want("all", partial(_read, self._session.project))
 
     def forget(self) -> None:
         """Another project, or none."""
@@ -86,23 +85,18 @@ class RowFacts(QObject):
             self.changed.emit()
 
 
-def _read_all(project: Project) -> tuple[Sequence[int], dict[int, RowFact]]:
-    return (), {example.id: _fact(example) for example in project.iter_examples()}
-
-
-def _read(project: Project, ids: Sequence[int]) -> tuple[Sequence[int], dict[int, RowFact]]:
-    found: dict[int, RowFact] = {}
-    for start in range(0, len(ids), CHUNK):
-        found.update((one.id, _fact(one)) for one in project.examples_by_id(ids[start : start + CHUNK]))
-    return ids, found
-
-
-def _fact(example: Example) -> RowFact:
-    return RowFact(
-        example.state,
-        example.kind,
-        " ".join(example.document.split()),
-        example.rating,
-        tuple(check.name for check in example.checks if not check.passed),
-        tuple(check.name for check in example.checks if check.passed),
-    )
+def _read(project: Project, ids: Sequence[int] | None = None) -> tuple[Sequence[int], dict[int, RowFact]]:
+    """In a thread of its own: what was asked for, and what there is of it."""
+    titles = {one.id: " ".join(one.title.split()) or one.path for one in project.documents()}
+    made = {
+        id: RowFact(
+            fact.state,
+            fact.kind,
+            titles.get(fact.document_id, "") if fact.document_id is not None else "",
+            fact.rating,
+            fact.failed,
+            fact.passed,
+        )
+        for id, fact in project.facts(ids).items()
+    }
+    return ids or (), made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSignalBlocker, Qt, Signal
@@ -16,9 +16,14 @@ from gui.labels import plain, quiet, strong
 from gui.session import Session
 from gui.words import kind_name, state_name, state_sign
 
+FEW = 200  # changed questions, above which the table is drawn anew as a whole
 NOTE = 7  # the column behind those of the questions
 NOTE_WIDTH, LEAST = 20, 34  # letters, of a note and of a question
 NOTE_SHARE = 0.4  # of the table's width
+
+
+def _none(_: int) -> str:
+    return ""
 
 
 class RowsPane(QWidget):
@@ -57,10 +62,10 @@ class RowsPane(QWidget):
         """What is in the table, from the top."""
         return self.model.ids
 
-    def show_ids(self, ids: Sequence[int], notes: Mapping[int, str] | None = None) -> None:
-        """Shows other questions, with their notes; what was selected stays so as far as it is there."""
+    def show_ids(self, ids: Sequence[int], note: Callable[[int], str] = _none) -> None:
+        """Shows other questions, and what is noted of each id; what was selected stays so as far as it is there."""
         selected, current = self.selected_ids(), self.current_id()
-        self.model.notes = dict(notes or {})
+        self.model.note = note
         with QSignalBlocker(self.view.selectionModel()):
             self.model.set_ids(list(ids), list(ids) == sorted(ids))
             self.select(selected)
@@ -77,7 +82,7 @@ class RowsPane(QWidget):
     def forget(self) -> None:
         """Shows nothing: another project."""
         with QSignalBlocker(self.view.selectionModel()):
-            self.model.notes = {}
+            self.model.note = _none
             self.model.forget()
         self._reader.show_example(None, "")
 
@@ -125,14 +130,17 @@ class RowsPane(QWidget):
 
     def _take_in(self, ids: Sequence[int]) -> None:
         self.model.drop(ids)
-        self.model.repaint(ids)
+        if len(ids) > FEW:
+            self.view.viewport().update()
+        else:
+            self.model.repaint(ids)
         if self.current_id() in ids:
             self._show_current()
 
     def _show_current(self) -> None:
         row = self.view.currentIndex().row()
         example = self.model.example(row) if row >= 0 else None
-        self._reader.show_example(example, self.model.notes.get(example.id, "") if example else "")
+        self._reader.show_example(example, self.model.note(example.id) if example else "")
 
 
 class NotedTable(ExampleTable):
@@ -145,12 +153,12 @@ class NotedTable(ExampleTable):
         note: str,
     ) -> None:
         super().__init__(load, label)
-        self.notes: dict[int, str] = {}
+        self.note: Callable[[int], str] = _none  # of an id; asked for what is seen
         if note:
             self._titles[NOTE] = note
 
     def _whole(self, example: Example, column: int) -> str:
-        return self.notes.get(example.id, "") if column == NOTE else super()._whole(example, column)
+        return self.note(example.id) if column == NOTE else super()._whole(example, column)
 
 
 class _Reader(QScrollArea):

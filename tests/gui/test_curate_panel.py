@@ -265,7 +265,7 @@ def test_what_stands_in_a_test_set_is_listed_to_be_rejected(panel: CuratePanel, 
     page._show_leaks([Leak(3, 7, 1.0, "exact", "How fast?"), Leak(5, 2, 0.81, "near", "How slow <b>?")])
     settle(panel, qtbot)
     assert page.leaked.ids == [3, 5]
-    assert page.leaked.model.notes[5] == "row 2, alike 0.81: How slow <b>?"
+    assert page.leaked.model.note(5) == "row 2, alike 0.81: How slow <b>?"
     page.leaked.select([3, 5])
     panel.judge("rejected")
     assert states(session, 3, 5) == ["rejected"] * 2
@@ -371,11 +371,12 @@ def test_a_pick_shows_its_rows_with_reasons_and_its_figures_beside_chance(
     settle(panel, qtbot)
     assert page.rows is not None
     assert page.rows.ids == [4, 2]  # in the order in which they were picked
-    assert page.rows.model.notes[4] == "adds 12 % to <b>"
+    assert page.rows.model.note(4) == "adds 12 % to <b>"
     assert "adds 12 % to <b>" in words(page.rows)
     assert page.note.text() == "The quotas allow 3 and no more."
     assert page.how.text().startswith("facility location")
-    figures = [[page.figures.topLevelItem(row).text(column) for column in range(3)] for row in range(2)]
+    lines = [item for row in range(2) if (item := page.figures.topLevelItem(row))]
+    figures = [[item.text(column) for column in range(3)] for item in lines]
     assert figures == [["Coverage", "80.0 %", "60.0 %"], ["Mean quality", "0.70", "0.70"]]
     assert [row[:3] for row in page.covered.table()[1:]] == [
         ("At random", "The ice", "0.6"),

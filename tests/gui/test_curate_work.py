@@ -38,7 +38,7 @@ def finish(panel: CuratePanel, qtbot: QtBot) -> None:
     said: list[object] = []
     panel.jobs.job_failed.connect(lambda job: said.append((job.error, job.details)))
     qtbot.waitUntil(
-        lambda: bool(said) or (not (panel.curating.active or panel.session._gather.isActive()) and panel.idle),
+        lambda: bool(said) or (not (panel.curating._job or panel.session._gather.isActive()) and panel.idle),
         timeout=LONG,
     )
     assert said == []
@@ -72,7 +72,7 @@ def test_from_vectors_to_a_map_duplicates_and_a_pick(panel: CuratePanel, session
     assert panel.pick.current is not None
     assert panel.pick.current.name == "six"
     assert len(panel.pick.rows.ids) == 6
-    assert all(panel.pick.rows.model.notes.values())
+    assert all(map(panel.pick.rows.model.note, panel.pick.rows.ids))
     assert panel.pick.figures.isVisible()
     assert not panel.pick.bars.is_empty
 
@@ -103,7 +103,7 @@ def test_questions_of_a_file_are_found_here(panel: CuratePanel, qtbot: QtBot, tm
     finish(panel, qtbot)
     qtbot.waitUntil(lambda: page.leaked.ids == list(SAME))
     assert page.switch.currentIndex() == 1
-    assert page.leaked.model.notes[SAME[0]] == "row 1, alike 1.00: Who built the bridge?"
+    assert page.leaked.model.note(SAME[0]) == "row 1, alike 1.00: Who built the bridge?"
 
 
 def test_a_model_scores_and_rules_are_checked(
