@@ -136,10 +136,10 @@ class ImportDialog(QDialog):
         return column
 
     def _rows(self) -> QVBoxLayout:
-        self.preview = ImportPreview()
+        self.preview, self.head = ImportPreview(), strong()
         column = QVBoxLayout()
         style.spaced(column, 0)
-        column.addWidget(strong(self.tr("The first rows, as they will be")))
+        column.addWidget(self.head)
         column.addWidget(self.preview, 1)
         return column
 
@@ -244,8 +244,11 @@ class ImportDialog(QDialog):
         table, mapping = self._table, self.fields.mapping
         if table is None:
             return
-        if self._lacking(mapping):
-            self.preview.show_rows([])
+        lacking = self._lacking(mapping)
+        as_is, as_made = self.tr("The first row of the file"), self.tr("The first rows, as they will be")
+        self.head.setText(as_is if lacking else as_made)
+        if lacking:
+            self.preview.show_cells(table.rows[0])
             self._judge()
             return
         self._reckoner.want("rows", partial(_previewed, self._session.project, table, mapping))

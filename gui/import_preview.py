@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from itertools import islice
+from typing import Any
 
 from PySide6.QtCore import QLocale, Qt
 from PySide6.QtWidgets import QSplitter
 
 from core.project.records import IMPORTED, ExampleDraft, rationale_text
-from core.tables import Fault
+from core.tables import Fault, Row, cell_text
 from gui.dataset_words import role_name
 from gui.plain_table import Column, PlainTable, table_view
 from gui.texts import Named, Texts
 from gui.words import kind_name
+
+MOST = 40  # columns of a row of the file that are shown
 
 Made = ExampleDraft | Fault
 
@@ -43,10 +48,17 @@ class ImportPreview(QSplitter):
     def show_rows(self, rows: Sequence[Made]) -> None:
         """Shows these and no others; the row that was selected stays so."""
         before = self.view.currentIndex().row()
+        self.view.show()
         self.table.set_rows(rows)
         if rows:
             self.view.selectRow(min(max(0, before), len(rows) - 1))
         self._show_row()
+
+    def show_cells(self, row: Row) -> None:
+        """A row of the file as it stands there, while nobody knows which column is what."""
+        self.table.set_rows([])
+        self.view.hide()
+        self.texts.show_texts([Named(name, _plainly(cell)) for name, cell in islice(row.cells.items(), MOST)])
 
     def _question(self, made: Made) -> str:
         return made.reason if isinstance(made, Fault) else made.question
@@ -81,6 +93,11 @@ class ImportPreview(QSplitter):
             Named(self.tr("Evidence"), made.evidence.text if made.evidence else ""),
             Named(self.tr("Kind"), "" if made.kind == IMPORTED else kind_name(made.kind)),
         ]
+
+
+def _plainly(cell: Any) -> str:
+    """A cell of any kind as text."""
+    return cell_text(cell) or ("" if cell is None else json.dumps(cell, ensure_ascii=False, default=str))
 
 
 def _number(made: Made) -> str:

@@ -83,11 +83,8 @@ class RationaleDetail(Detail):
     def add_tools(self, actions: Sequence[QAction | None], draft: QAction) -> None:
         """Buttons over the steps that do what these actions do, and the one that shows the draft; None is a gap."""
         for action in actions:
-            if action is None:
-                self._tools.addSpacing(style.SPACE)
-            else:
-                self._tools.addWidget(_tool(action))
-        self._tools.addStretch(1)
+            self._tools.addWidget(_gap() if action is None else _tool(action))
+        self._tools.addWidget(_gap())
         button = _tool(draft)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._tools.addWidget(button)
@@ -125,8 +122,9 @@ class RationaleDetail(Detail):
         self._head, self.question = quiet(), strong(selectable=True)
         self.answer, self._evidence = plain(selectable=True), quiet(selectable=True)
         self.verdict, self.faults = plain(selectable=True), plain(selectable=True)
-        self._tools = QHBoxLayout()
-        style.spaced(self._tools, 0, 0)
+        self._tools, tools = Flow(), QWidget()
+        tools.setLayout(self._tools)
+        self._tools.setSpacing(0)
         self._runs, self._runs_box = Flow(), QWidget()
         self._runs_box.setLayout(self._runs)
         form = QWidget()
@@ -137,7 +135,7 @@ class RationaleDetail(Detail):
         column.addWidget(self.answer)
         column.addWidget(self._evidence)
         column.addSpacing(style.HALF)
-        column.addLayout(self._tools)
+        column.addWidget(tools)
         column.addLayout(self._build_steps())
         column.addSpacing(style.HALF)
         column.addWidget(self.verdict)
@@ -279,3 +277,10 @@ def _tool(action: QAction) -> QToolButton:
     button.setAccessibleName(action.text())
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+def _gap() -> QWidget:
+    """Between buttons that do not belong together."""
+    gap = QWidget()
+    gap.setFixedWidth(style.SPACE)
+    return gap

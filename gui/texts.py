@@ -69,7 +69,7 @@ class Texts(QScrollArea):
             text = Text()
             text.setAccessibleName(name)
             text.setFrameShape(QFrame.Shape.NoFrame)
-            label = caption(name, text)
+            label = caption(name)  # no buddy: in a name from outside an & is no key
             self._pairs.append((label, text))
             self._column.insertWidget(2 * place, label)
             self._column.insertWidget(2 * place + 1, text)

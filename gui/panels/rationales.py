@@ -117,6 +117,11 @@ class RationalesPanel(ExamplePanel):
                 self._findings.read(self.session.project, ids)
         return found
 
+    def _matching(self, ids: Sequence[int]) -> set[int]:
+        """Those that pass the filter, and the one that is shown: who writes its first step goes on with it."""
+        shown = self.detail.example
+        return super()._matching(ids) | ({shown.id} if shown is not None and shown.id in ids else set())
+
     def _take_in_drafts(self, ids: Sequence[int]) -> None:
         """Models drafted steps for some examples."""
         if self.detail.example is not None and self.detail.example.id in ids:
@@ -271,6 +276,7 @@ class RationalesPanel(ExamplePanel):
 
     def _show_rewritten(self, ids: Sequence[int]) -> None:
         if self.detail.example is not None and self.detail.example.id in ids:
+            self.detail.refresh(newest=True)
             self.beside.setChecked(True)
 
     # Qt's own

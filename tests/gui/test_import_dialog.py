@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
@@ -18,6 +18,7 @@ from core.project.records import Example
 from gui import style
 from gui.import_dialog import ImportDialog
 from gui.jobs import Jobs
+from gui.main_window import MainWindow
 from gui.session import Session
 
 HOSTILE = '<img src="file:///etc/passwd"> <b>'
@@ -123,6 +124,8 @@ def test_columns_of_an_unknown_file_are_chosen(
     assert "Not a shape that is known" in dialog.found.text()
     assert dialog.sum.text() == "Choose the column of the question, or of a whole conversation."
     assert not dialog.button.isEnabled()
+    assert dialog.head.text() == "The first row of the file"
+    assert ("Weg", "Erst.\nDann.") in dialog.preview.texts.shown
     qtbot.keyClicks(dialog.fields.boxes["question"], "Fr")
     choose(dialog, "answer", "Antwort")
     choose(dialog, "rationale", "Weg")
@@ -214,9 +217,10 @@ def test_the_window_stays_awake_while_a_long_file_is_read_and_closing_ends_that(
 
 
 def test_an_import_that_is_stopped_says_how_to_go_on(
-    qtbot: QtBot, session: Session, jobs: Jobs, dialog: ImportDialog, tmp_path: Path
+    qtbot: QtBot, session: Session, jobs: Jobs, dialog: ImportDialog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = 3 * importing._CHUNK
+    monkeypatch.setattr(importing, "_CHUNK", 20)
+    rows = 60
     path = lines(tmp_path / "q.jsonl", ({"question": f"{n}?", "answer": "x"} for n in range(rows)))
     opened(qtbot, dialog, path)
     session.project.changed.append(lambda what, _: jobs.cancel_all() if what == "examples" else None)
@@ -247,6 +251,48 @@ def test_a_failed_import_keeps_nothing_and_can_be_tried_again(
     with qtbot.waitSignal(session.offer_made):
         job.retry()
     assert len(examples(session.project)) == 1
+
+
+def test_files_that_are_dropped_on_the_window_are_imported_one_after_the_other(
+    qtbot: QtBot, session: Session, jobs: Jobs, tmp_path: Path
+) -> None:
+    files = [lines(tmp_path / f"{name}.jsonl", [chat(name, "x")]) for name in ("one", "two")]
+    window = MainWindow(session, jobs)
+    qtbot.addWidget(window)
+    with qtbot.waitExposed(window):
+        window.show()
+    shown: list[str] = []
+
+    def press() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, ImportDialog)
+        settle(qtbot, dialog)
+        shown.append(dialog.file.text())
+        if len(shown) < len(files):
+            QTimer.singleShot(0, window, press)
+        dialog.accept()
+
+    QTimer.singleShot(0, window, press)
+    window.add_files(files)
+    qtbot.waitUntil(lambda: not jobs.active)
+    assert shown == ["one.jsonl", "two.jsonl"]
+    assert window.stack.currentWidget() is window.questions
+    assert [one.question for one in examples(session.project)] == ["one", "two"]
+    keys = {action.shortcut().toString(): action.text().replace("&", "") for action in window.menu_actions()}
+    assert keys["Ctrl+I"] == "Import rows…"
+
+
+def test_a_project_that_is_read_only_takes_in_nothing(
+    qtbot: QtBot, session: Session, jobs: Jobs, tmp_path: Path
+) -> None:
+    path = session.project.path
+    session.close()
+    session.open(path, read_only=True)
+    window = MainWindow(session, jobs)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(session.notice_given):
+        window.add_files([lines(tmp_path / "one.jsonl", [chat("a", "b")])])
+    assert QApplication.activeModalWidget() is None
 
 
 def test_every_control_has_a_name_and_markup_stays_text(qtbot: QtBot, dialog: ImportDialog, tmp_path: Path) -> None:

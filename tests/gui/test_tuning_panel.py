@@ -656,13 +656,11 @@ def test_rows_that_are_offered_already_are_not_offered_frozen_too(session: Sessi
     assert kept.name in [source.name for source in sources(project)]
 
 
-def divided(project: Project, name: str = "divided", **texts: str) -> Dataset:
-    """A dataset with three splits; every second row has the texts."""
+def divided(project: Project, name: str = "divided", steps: str = "", worse: str = "") -> Dataset:
+    """A dataset with three splits; every second row has steps and a worse answer."""
     splits = ("train", "train", "train", "train", "validation", "test")
-    rows = [
-        DatasetRow((("user", f"{n}?"),), f"{n}.", split=split, **(texts if n % 2 else {}))
-        for n, split in enumerate(splits)
-    ]
+    rows = [DatasetRow((("user", f"{n}?"),), f"{n}.", split=split) for n, split in enumerate(splits)]
+    rows[1::2] = [replace(row, rationale=steps, rejected=worse) for row in rows[1::2]]
     return project.add_dataset(name, {"what": "accepted"}, rows)
 
 
@@ -685,7 +683,7 @@ def test_a_dataset_is_chosen_by_name_with_its_three_splits(session: Session, job
 def test_steps_and_pairs_are_offered_with_their_counts(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
     project, estimating = session.project, Estimating(session, jobs)
     divided(project, "plain")
-    divided(project, "rich", rationale="So.", rejected="No.")
+    divided(project, "rich", "So.", "No.")
     dialog = TuneDialog(session, estimating)
     qtbot.addWidget(dialog)
     dialog.show()
