@@ -229,7 +229,7 @@ def make_large(path: Path, examples: int, seed: int = 1) -> None:
         passage, state = 100 + id % 5000, "quarantined" if id % 10_000 == 0 else chance.choice(states)
         kind, rating = chance.choice(["factual", "why_how", "definition"]), chance.choice([0, 0, 0, 0, 1, 2, 3, 4, 5])
         texts = ("[]", question, answer, "[]", question, answer, "[]")
-        row = (id, 1, passage, id, passage // 100, state, kind, rating, 1, now, "", "", *texts)
+        row = (id, 1, passage, id, passage // 100, state, kind, rating, 1, now, "", "", *texts, "[]", 0, "", "{}")
         connection.execute(f"INSERT INTO examples VALUES ({', '.join('?' * len(row))})", row)
         connection.execute("INSERT INTO folded VALUES (?, ?)", (id, fold(f"{question} {answer}").encode()))
         connection.execute("INSERT INTO evidence VALUES (?, 1, 0, 50, '[[1.0,2.0,3.0,4.0]]', ?)", (id, question))
