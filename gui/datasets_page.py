@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,6 +52,7 @@ class DatasetsPage(QWidget):
     """One dataset is shown, or two beside each other; its actions are for the menu of the panel it is in."""
 
     tune_wanted = Signal(str)  # on the dataset of this name
+    called = Signal()  # one of its actions is to be done, wherever it was called from
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__()
@@ -143,12 +145,13 @@ class DatasetsPage(QWidget):
             row.addWidget(tool)
         return row
 
-    def _action(self, text: str, do: object, key: str, glyph: str) -> QAction:
+    def _action(self, text: str, do: Callable[[], object], key: str, glyph: str) -> QAction:
         action = QAction(text, self)
         action.setShortcut(QKeySequence(key))
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         style.set_icon(action, glyph)
-        action.triggered.connect(lambda: do())  # pyright: ignore[reportCallIssue]
+        action.triggered.connect(self.called)
+        action.triggered.connect(lambda: do())
         self.addAction(action)
         return action
 
