@@ -277,7 +277,13 @@ def test_files_that_are_dropped_on_the_window_are_imported_one_after_the_other(
     qtbot.waitUntil(lambda: not jobs.active)
     assert shown == ["one.jsonl", "two.jsonl"]
     assert window.stack.currentWidget() is window.questions
-    assert [one.question for one in examples(session.project)] == ["one", "two"]
+    made = examples(session.project)
+    assert [one.question for one in made] == ["one", "two"]
+    filters = window.questions.filters
+    qtbot.waitUntil(lambda: filters.run.count() == 3)
+    assert filters.run.itemText(2).endswith(" · import · one.jsonl")
+    assert filters.kind.findText("Imported") > 0
+    assert ("Imported from", "two.jsonl") in window.questions.detail.why._list(made[1])
     keys = {action.shortcut().toString(): action.text().replace("&", "") for action in window.menu_actions()}
     assert keys["Ctrl+I"] == "Import rows…"
 
