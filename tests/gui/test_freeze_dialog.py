@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from core.project.project import Project
 from core.project.records import PickRow
 from core.project.tuning import Dataset
 from gui.freeze_dialog import FreezeDialog
@@ -23,20 +24,34 @@ TOPICS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def session(session: Session, tmp_path: Path) -> Session:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten documents with four accepted questions each, all of them different."""
-    session.create(tmp_path / "p.elenchus")
-    project = session.project
-    for number in range(DOCUMENTS):
-        project.add_document(make_document(f"paper {number}"), make_passages(), 1200, 200)
-    run = project.start_run(make_settings())
-    for number, topic in enumerate(TOPICS):
-        for slot in range(EACH):
-            question = f"{('Why', 'When', 'Where', 'For whom')[slot]} does it matter that {topic}, case {number}{slot}?"
-            draft = make_draft(100 * number + slot, number + 1, kind="factual", choices=(), question=question)
-            project.add_example(run, draft)
-    project.set_state(project.example_ids(), "accepted")
+    path = tmp_path_factory.mktemp("made") / "made.elenchus"
+    with Project.create(path) as project:
+        for number in range(DOCUMENTS):
+            project.add_document(make_document(f"paper {number}"), make_passages(), 1200, 200)
+        asked = ("Why", "When", "Where", "For whom")
+        drafts = [
+            make_draft(
+                EACH * number + slot,
+                number + 1,
+                kind="factual",
+                choices=(),
+                question=f"{asked[slot]} does it matter that {topic}, case {number}{slot}?",
+            )
+            for number, topic in enumerate(TOPICS)
+            for slot in range(EACH)
+        ]
+        project.add_examples(project.start_run(make_settings()), drafts, "accepted")
+    return path
+
+
+@pytest.fixture
+def session(session: Session, tmp_path: Path, made: Path) -> Session:
+    path = tmp_path / "p.elenchus"
+    path.write_bytes(made.read_bytes())
+    session.open(path)
     return session
 
 
