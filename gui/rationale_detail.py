@@ -22,7 +22,7 @@ from gui.rationale_words import verdict_words
 from gui.session import Session
 from gui.step_list import StepList
 from gui.word_diff import changed_lines
-from gui.words import check_words, kind_name, state_name, state_sign
+from gui.words import check_words, kind_name, state_name, state_sign, tooltip
 
 SIDE_BY_SIDE = 540  # pixels of width from which on a draft stands beside the steps, and not under them
 FAULTS = ("citations", "last_step")  # checks that are shown where they failed; “leads” is told as a sentence
@@ -83,11 +83,8 @@ class RationaleDetail(Detail):
     def add_tools(self, actions: Sequence[QAction | None], draft: QAction) -> None:
         """Buttons over the steps that do what these actions do, and the one that shows the draft; None is a gap."""
         for action in actions:
-            if action is None:
-                self._tools.addSpacing(style.SPACE)
-            else:
-                self._tools.addWidget(_tool(action))
-        self._tools.addStretch(1)
+            self._tools.addWidget(_gap() if action is None else _tool(action))
+        self._tools.addWidget(_gap())
         button = _tool(draft)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._tools.addWidget(button)
@@ -95,6 +92,7 @@ class RationaleDetail(Detail):
     def add_runs(self, actions: Sequence[QAction]) -> None:
         """Buttons under the steps that let a model do something with them."""
         for action in actions:
+            action.setIconText(action.text())  # else the dots that promise a dialog are left out
             button = _tool(action)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             self._runs.addWidget(button)
@@ -125,8 +123,9 @@ class RationaleDetail(Detail):
         self._head, self.question = quiet(), strong(selectable=True)
         self.answer, self._evidence = plain(selectable=True), quiet(selectable=True)
         self.verdict, self.faults = plain(selectable=True), plain(selectable=True)
-        self._tools = QHBoxLayout()
-        style.spaced(self._tools, 0, 0)
+        self._tools, tools = Flow(), QWidget()
+        tools.setLayout(self._tools)
+        self._tools.setSpacing(0)
         self._runs, self._runs_box = Flow(), QWidget()
         self._runs_box.setLayout(self._runs)
         form = QWidget()
@@ -137,7 +136,7 @@ class RationaleDetail(Detail):
         column.addWidget(self.answer)
         column.addWidget(self._evidence)
         column.addSpacing(style.HALF)
-        column.addLayout(self._tools)
+        column.addWidget(tools)
         column.addLayout(self._build_steps())
         column.addSpacing(style.HALF)
         column.addWidget(self.verdict)
@@ -193,6 +192,7 @@ class RationaleDetail(Detail):
         if stale:
             words += " " + self.tr("That was before the last change: check it again.")
         self.verdict.setText(words)
+        self.verdict.setToolTip(tooltip(found.note))
         told = stale or found.leads is None
         tint(self.verdict, "quiet" if told else "good" if found.leads and not found.alone else "warning")
         faults = [check for check in example.checks if check.name in FAULTS and not check.passed]
@@ -279,3 +279,10 @@ def _tool(action: QAction) -> QToolButton:
     button.setAccessibleName(action.text())
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+def _gap() -> QWidget:
+    """Between buttons that do not belong together."""
+    gap = QWidget()
+    gap.setFixedWidth(style.SPACE)
+    return gap

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
 
 from core import paths
 from core.errors import UserError
-from core.project.records import Example, Run
-from core.questions.prompts import Prompts, load_prompts
+from core.project.records import Run
+from core.questions.prompts import RATIONALE, Prompts, load_prompts
 from core.rationales.running import DRAFTS, how_far
 from gui import style
 from gui.ask_dialog import duration
@@ -45,7 +45,7 @@ class RationaleDialog(QDialog):
         self._session = session
         self.resumes = False
         self._prompts: Prompts | None = None
-        self._selected, self._others = self._choosable(session.project.examples_by_id(selected))
+        self._selected, self._others = self._choosable(list(selected))
         self._unfinished = session.project.last_unfinished_run(self.kind)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE, style.DOUBLE)
@@ -86,7 +86,7 @@ class RationaleDialog(QDialog):
 
     # What each of them says
 
-    def _choosable(self, selected: Sequence[Example]) -> tuple[list[int], int]:
+    def _choosable(self, selected: Sequence[int]) -> tuple[list[int], int]:
         """Which of those selected it can be done to, and to how many others it may be done instead."""
         raise NotImplementedError
 
@@ -153,7 +153,7 @@ class RationaleDialog(QDialog):
         self.model.say("")
         if model is not None:
             try:
-                prompts = load_prompts(model.prompt_style)
+                prompts = load_prompts(model.prompt_style, RATIONALE)
                 trouble = self._trouble_with(prompts, model.is_embedding)
                 self._prompts = None if trouble else prompts
                 self.model.say(trouble or (starter_words() if model.path == paths.starter_model() else ""))
@@ -186,7 +186,8 @@ class RationaleDialog(QDialog):
         missing = self._missing()
         self.begin.setEnabled(self._prompts is not None and self.count > 0 and not missing)
         if self._prompts is None:
-            self.sum.setText(self.tr("Choose a model."))
+            none = self.model.model is None
+            self.sum.setText(self.tr("Choose a model.") if none else self.tr("Choose another model."))
         elif self.count == 0:
             self.sum.setText(self.tr("There is no question to do this to."))
         else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QPlainTextEdit, QSpinBox
 
-from core.project.records import Example, ExampleFilter
+from core.project.records import ExampleFilter
 from core.questions.prompts import REWRITES, Prompts
 from core.rationales.checks import CheckOptions
 from core.rationales.drafts import RationaleOptions
@@ -33,9 +33,9 @@ class DraftDialog(RationaleDialog):
             check=self.check.isChecked(),
         )
 
-    def _choosable(self, selected: Sequence[Example]) -> tuple[list[int], int]:
+    def _choosable(self, selected: Sequence[int]) -> tuple[list[int], int]:
         others = self._session.project.count(ExampleFilter(state="accepted", rationale=False))
-        return [one.id for one in selected if one.answer.strip()], others
+        return list(selected), others
 
     def _names(self) -> tuple[str, str]:
         return self.tr("The &selected questions ({})"), self.tr("All &accepted questions without steps ({})")
@@ -108,9 +108,9 @@ class RewriteDialog(RationaleDialog):
         """The instruction."""
         return " ".join(self.instruction.toPlainText().split())
 
-    def _choosable(self, selected: Sequence[Example]) -> tuple[list[int], int]:
-        others = self._session.project.count(ExampleFilter(rationale=True))
-        return [one.id for one in selected if one.rationale], others
+    def _choosable(self, selected: Sequence[int]) -> tuple[list[int], int]:
+        project, explained = self._session.project, ExampleFilter(rationale=True)
+        return project.example_ids(explained, among=selected), project.count(explained)
 
     def _names(self) -> tuple[str, str]:
         return self.tr("The &selected questions ({})"), self.tr("&All questions with steps ({})")
@@ -152,10 +152,10 @@ class CheckDialog(RationaleDialog):
         assert self.model.model is not None
         return CheckOptions(self.model.model.path, self.examples)
 
-    def _choosable(self, selected: Sequence[Example]) -> tuple[list[int], int]:
-        count = self._session.project.count
-        others = sum(count(ExampleFilter(state=state, rationale=True)) for state in ("draft", "accepted"))
-        return [one.id for one in selected if one.rationale], others
+    def _choosable(self, selected: Sequence[int]) -> tuple[list[int], int]:
+        project = self._session.project
+        others = sum(project.count(ExampleFilter(state=state, rationale=True)) for state in ("draft", "accepted"))
+        return project.example_ids(ExampleFilter(rationale=True), among=selected), others
 
     def _names(self) -> tuple[str, str]:
         return self.tr("The &selected rationales ({})"), self.tr("&All rationales of drafts and accepted ones ({})")

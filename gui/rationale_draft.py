@@ -124,12 +124,15 @@ class DraftView(QWidget):
         return self.tr("{}: “{}”").format(name, draft.instruction) if draft.instruction else name
 
     def _fill(self, draft: Rationale) -> None:
+        before: QWidget = self.take
         marks = changed_lines(_texts(self._steps), _texts(draft.steps))
         for number, (step, spans) in enumerate(zip(draft.steps, marks, strict=True), 1):
             text = Text()
             text.setAccessibleName(self.tr("Step {} of the draft").format(number))
             text.show_text(step.text, spans)
             self._body.addWidget(text)
+            QWidget.setTabOrder(before, text)
+            before = text
             self._body.addWidget(caption_of(step, self._label))
 
 

@@ -72,11 +72,14 @@ class StepList(QWidget):
         Of the `same` example, what is being written stays, and so does the current step.
         """
         self._label = label
+        replaced = _worded(self._steps) != tuple(steps)
         if not same:
             self._current = 0
-        if not same or _worded(self._steps) != tuple(steps):
+        elif replaced and self._written() != self._steps:  # others came while one was being written
+            self.dropped.emit(self._current, self.rows[self._current].field.text)
+        if replaced or not same:
             self._steps = tuple(steps)
-        self._fill(keep=same)
+        self._fill(keep=same and not replaced)
         self._choose(min(self._current, max(0, len(self._steps) - 1)))
 
     def set_writable(self, writable: bool) -> None:
@@ -244,13 +247,18 @@ class StepList(QWidget):
         row.field.leaving.connect(partial(self._drop_blank, place))
         row.field.left.connect(self.setFocus)
         row.field.dropped.connect(lambda text: self.dropped.emit(place, text))
-        self.rows.append(row)
         self._column.addWidget(row)
+        QWidget.setTabOrder(self.rows[-1].field if self.rows else self, row.field)  # else it would come last of all
+        self.rows.append(row)
 
     def _choose(self, place: int) -> None:
         self._current = place
         for number, row in enumerate(self.rows):
             row.choose(number == place)
+        if place < len(self.rows):  # else who does not see it would hear nothing of where the arrows lead
+            row = self.rows[place]
+            told = (row.field.accessibleName(), row.field.text, row.citation.text(), row.tick.accessibleName())
+            self.setAccessibleDescription(". ".join(filter(None, told)))
         self.current_changed.emit()
 
     def _press(self, place: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from core import paths
@@ -16,8 +16,11 @@ from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
 from core.project.records import Check, Evidence, ExampleDraft, RunSettings, ScoreRow, Step
+from core.rationales import drafts
 from core.rationales.checks import CheckOptions
+from core.rationales.drafting import Plan
 from core.rationales.drafts import RationaleOptions
+from core.rationales.records import Candidate, Drafted, Said, Subject
 from core.worker import Worker
 from gui.jobs import Job, Jobs
 from gui.panels.rationales import RationalesPanel
@@ -27,6 +30,7 @@ from gui.rationale_table import CITES, GAIN, LEADS, STEPS
 from gui.repair_dialog import RepairDialog
 from gui.sentence_picker import SentencePicker
 from gui.session import Session
+from tests.data.gguf_tiny import write_tiny
 
 SAMPLE = Path(__file__).resolve().parents[2] / "resources/samples/veyra.pdf"
 LONG = 180_000  # milliseconds: the machine may be busy
@@ -260,6 +264,24 @@ def test_the_first_step_is_written_where_there_is_none(panel: RationalesPanel, q
     assert detail.verdict.text() == "Not checked yet."
 
 
+def test_steps_that_come_while_one_is_written_take_nothing_away(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, offers = panel.session.project, []
+    panel.session.offer_made.connect(lambda *offer: offers.append(offer))
+    panel.filters.steps.setCurrentIndex(2)
+    qtbot.keyClick(panel.view, "N")
+    qtbot.keyClicks(panel.detail.steps.rows[0].field, "My own")
+    project.add_rationale(2, 4, 0, [Step("The model's.")], adopt=True)
+    qtbot.waitUntil(lambda: [row.field.text for row in panel.detail.steps.rows] == ["The model's."])
+    assert panel.current_id() == 4  # though it has steps now
+    text, label, bring_back = offers[-1]
+    assert (text, label) == ("The change was dropped.", "Bring it back")
+    bring_back()
+    panel.view.setFocus()
+    assert texts(panel, 4) == ["My own"]
+    panel.undo()
+    assert texts(panel, 4) == ["The model's."]
+
+
 # Citations
 
 
@@ -284,6 +306,7 @@ def test_the_page_marks_what_the_current_step_cites_beside_the_evidence(panel: R
     assert steps.rows[0].citation.text().endswith(f"page {cited.page}")
     assert steps.rows[1].citation.text() == "Inference: it cites nothing"
     assert steps.rows[1].field.accessibleDescription() == "Inference: it cites nothing"
+    assert steps.accessibleDescription().startswith(f"Step 2. {SECOND}. Inference")
 
 
 def test_words_selected_on_the_page_are_cited(panel: RationalesPanel, qtbot: QtBot) -> None:
@@ -299,12 +322,14 @@ def test_words_selected_on_the_page_are_cited(panel: RationalesPanel, qtbot: QtB
     qtbot.mouseRelease(canvas.viewport(), Qt.MouseButton.LeftButton, pos=last)
     text = page.text[page.words[3].start : page.words[6].end]
     assert detail.selection == Evidence(page.number, page.words[3].start, page.words[6].end, text)
+    assert panel._cite.text() == "Cite the selection"
     canvas.setFocus()
     qtbot.keyClick(canvas, Qt.Key.Key_C, CONTROL)
     assert QApplication.clipboard().text() == text
     qtbot.keyClick(canvas, "C")
     assert project.example(1).rationale[1].cited == Evidence(page.number, page.words[3].start, page.words[6].end, text)
     assert detail.selection is None
+    assert panel._cite.text() == "Cite a sentence…"
     qtbot.keyClick(canvas, "I")
     assert project.example(1).rationale[1].cited is None
 
@@ -480,8 +505,9 @@ def test_everything_can_be_reached_and_has_a_name(panel: RationalesPanel, qtbot:
     steps = panel.detail.steps
     for widget in (panel.view, panel.filters.search, steps, steps.rows[0].field, panel.detail.draft):
         assert widget.accessibleName()
-    order = [panel.draft_button]
+    order: list[QWidget] = [panel.draft_button]
     while (following := order[-1].nextInFocusChain()) is not panel.draft_button:
+        assert following is not None
         order.append(following)
     wanted = (panel.filters.search, panel.view, steps, steps.rows[0].field, steps.rows[1].field, panel.detail._canvas)
     places = [order.index(widget) for widget in wanted]
@@ -559,7 +585,7 @@ def test_a_run_that_is_cancelled_is_offered_to_be_resumed(
 ) -> None:
     project, offers = panel.session.project, []
     panel.session.offer_made.connect(lambda *offer: offers.append(offer))
-    panel.drafting.start(drafting(examples=tuple(asked), engine=EngineSettings(sequences=1)))
+    panel.drafting.start(drafting(examples=tuple(asked), check=False, engine=EngineSettings(sequences=1)))
     job = running(panel)
     qtbot.waitUntil(
         lambda: bool(project.runs()[-1].request.kind == "rationales" and project.runs()[-1].id > 2), timeout=LONG
@@ -633,7 +659,7 @@ def test_a_repair_is_shown_and_applied_to_similar_rows_as_one_step(
 
     def work(dialog: RepairDialog) -> bool:
         assert dialog.same_words.isChecked()
-        assert dialog._changes.text() == "“plain words” becomes “clear words”"
+        assert dialog._changes.text() == "“in plain” becomes “in clear”"
         qtbot.waitUntil(lambda: dialog.model.model is not None)
         dialog.look.click()
         assert dialog.look.text() == "S&top"
@@ -674,3 +700,59 @@ def test_a_repair_without_any_change_asks_for_an_instruction(panel: RationalesPa
     assert "follows no instructions" in dialog.state.text()  # which the starter model is
     assert not dialog.apply.isEnabled()
     dialog.reject()
+
+
+def scripted_job(
+    model: Path, settings: object, subjects: list[Subject], prompts: object, plan: Plan, seed: int
+) -> Iterator[Drafted]:
+    """The child's part, by a script: writes of each example that it did what it was told."""
+    for one in subjects:
+        yield Drafted(one.example_id, (Candidate((Said(f"Now: {plan.instruction}"), Said(f"So {one.answer}."))),))
+
+
+def test_steps_are_written_anew_as_one_says_and_come_up_as_a_draft(
+    panel: RationalesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chat = write_tiny(tmp_path / "chat.gguf")
+    monkeypatch.setattr(drafts, "draft_job", scripted_job)
+
+    def fill_in(dialog: RewriteDialog) -> bool:
+        dialog.model.add_file(chat)
+        assert not dialog.begin.isEnabled()
+        dialog.instruction.setPlainText("Name the year\nfirst.")
+        assert dialog.sum.text().startswith("A new draft for 1 question.")
+        dialog.begin.click()
+        return bool(dialog.result())
+
+    monkeypatch.setattr(RewriteDialog, "exec", fill_in)
+    qtbot.keyClick(panel.view, "G")
+    with qtbot.waitSignal(running(panel).ended, timeout=LONG):
+        pass
+    qtbot.waitUntil(panel.detail.draft.isVisible)
+    draft = panel.detail.draft.draft
+    assert draft is not None
+    assert [step.text for step in draft.steps] == ["Now: Name the year first.", "So Answer 0."]
+    assert texts(panel) == [FIRST, SECOND]  # until it is taken
+    qtbot.keyClick(panel.view, "T")
+    assert texts(panel) == ["Now: Name the year first.", "So Answer 0."]
+
+
+def test_a_model_repairs_similar_rows_as_the_example_shows(
+    panel: RationalesPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(drafts, "draft_job", scripted_job)
+    example = panel.session.project.example(1)
+    dialog = RepairDialog(panel.session, panel.jobs, example, (*example.rationale, Step("And so on.")), panel)
+    qtbot.addWidget(dialog)
+    dialog.model.add_file(write_tiny(tmp_path / "chat.gguf"))
+    dialog.by_model.setChecked(True)
+    dialog.most.setValue(1)
+    dialog.instruction.setText("Be brief.")
+    dialog.look.click()
+    qtbot.waitUntil(lambda: dialog.list.topLevelItemCount() == 1, timeout=LONG)
+    (proposal,) = dialog.ticked
+    assert proposal.after[0].text == "Now: Be brief."
+    assert panel.session.project.example(proposal.example_id).rationale == proposal.before
+    dialog.accept()
+    assert dialog.done_to == 1
+    assert panel.session.project.example(proposal.example_id).rationale_draft == proposal.draft_id
