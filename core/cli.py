@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import core
-from core.commands import datasets, exchange, models, picking, probes, projects, rationales, suites, tuning
+from core.commands import curation, datasets, exchange, models, picking, probes, projects, rationales, suites, tuning
 from core.commands.console import Stopped, say
 from core.errors import Cancelled, JobFailed, UserError
 from core.project.records import KINDS, STATES
@@ -21,8 +21,7 @@ N = TypeVar("N", int, float)
 CANCELLED = 130
 COMMANDS = (
     *("new", "add", "text", "ask", "show", "review", "export", "similar"),
-    *("duplicates", "curate", "picks"),
-    *("rationales",),
+    *("rationales", "score", "calibration", "passages", "duplicates", "curate", "picks"),
     *("dataset", "datasets", "import"),
     *("suites", "probe", "probes", "compare", "counter"),
     *("tune", "adapters", "merge", "parity"),
@@ -51,6 +50,7 @@ READERS = (
     models.devices,
     tuning.adapters,
     tuning.parity,
+    curation.calibration,
     picking.picks,
 )
 
@@ -185,6 +185,56 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--top", type=_number(1, 10**6), default=5, help="how many (default 5)")
     sub.add_argument("--json", action="store_true", help="a JSON object each")
 
+    help = "draft the steps that lead to answers, and check them"
+    sub = command("rationales", rationales.rationales, help)
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, for trying the app")
+    sub.add_argument("--examples", type=number, nargs="+", metavar="ID", help="default: all accepted without steps")
+    sub.add_argument("--candidates", type=_number(1, 20), help="of which the best is taken (default 2)")
+    sub.add_argument("--steps", type=_number(1, 20), help="at most (default 5)")
+    anew = "write the steps of --examples anew after it; kept as drafts, which --take takes"
+    sub.add_argument("--instruction", metavar="TEXT", help=anew)
+    sub.add_argument("--language", help="of the steps, in English words; default: the passage's")
+    sub.add_argument("--limit", type=_number(1, 10**9), help="at most this many questions")
+    sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds give equal steps")
+    how = sub.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="check the steps that there are, and draft none")
+    how.add_argument("--unchecked", action="store_true", help="draft without checking")
+    how.add_argument("--take", type=number, metavar="RUN", help="give the examples what this run drafted anew")
+    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish, as it was begun")
+    sub.add_argument("--json", action="store_true", help="a JSON object a draft, or a check")
+
+    sub = command("score", curation.score, "check examples by rules, and have a model judge them from 1 to 5")
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="the judge: a model that follows instructions")
+    sub.add_argument("--adapter", metavar="NAME|GGUF", help="a LoRA that is added: the project's, or a file")
+    sub.add_argument("--scale", type=_number(0.0, 10.0), help="of the adapter (default 1, or as the project says)")
+    sub.add_argument("--examples", type=number, nargs="+", metavar="ID", help="default: all drafts and accepted ones")
+    sub.add_argument("--rules-only", action="store_true", help="check by the rules, which need no model")
+    keep = "accept the drafts that scored so much and reject those that scored less; 4.5 was published"
+    sub.add_argument("--keep", type=_number(1.0, 5.0), metavar="SCORE", help=keep)
+    compared = "how the second run scored the examples of the first: before and after tuning"
+    sub.add_argument("--compare", type=number, nargs=2, metavar="RUN", help=compared)
+    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish, as it was begun")
+    sub.add_argument("--json", action="store_true", help="a JSON object an example, a rule or a comparison")
+
+    sub = command(
+        "calibration", curation.calibration, "compare a model's scores with your ratings: may they be trusted?"
+    )
+    sub.add_argument("--json", action="store_true", help="one JSON object")
+
+    sub = command("passages", curation.passages, "learn from your labels which passages are worth asking about")
+    sub.add_argument("--worth", type=number, nargs="+", default=[], metavar="ID", help="label these as worth it")
+    sub.add_argument(
+        "--not-worth", type=number, nargs="+", default=[], metavar="ID", help="label these as not worth it"
+    )
+    sub.add_argument("--unlabel", type=number, nargs="+", default=[], metavar="ID", help="take their labels away")
+    sub.add_argument("--suggest", type=_number(1, 1000), metavar="N", help="passages to label next")
+    sub.add_argument("--fit", action="store_true", help="learn from the labels; shows what each threshold does")
+    sub.add_argument("--model", type=Path, metavar="GGUF", help="best one made for embeddings; default: the starter")
+    sub.add_argument("--set-aside", type=_number(0.0, 1.0), metavar="THRESHOLD", help="ask nothing of those below it")
+    sub.add_argument("--restore", action="store_true", help="take back all that was set aside")
+    sub.add_argument("--list", action="store_true", help="all passages with what is known of their worth")
+    sub.add_argument("--json", action="store_true", help="a JSON object a passage, or a threshold")
+
     sub = command("duplicates", picking.duplicates, "group the examples that ask the same, nearly or in meaning")
     sub.add_argument("--near", type=_number(0.01, 1.0), default=0.8, help="share of 3-word shingles (default 0.8)")
     what = "compare meanings too, by the vectors of this model; best one made for embeddings"
@@ -215,24 +265,6 @@ def _parser() -> argparse.ArgumentParser:
     change.add_argument("--show", metavar="NAME", help="its rows, and why each was picked")
     change.add_argument("--remove", metavar="NAME", help="forget it; its examples stay")
     sub.add_argument("--json", action="store_true", help="a JSON object a pick")
-
-    help = "draft the steps that lead to answers, and check them"
-    sub = command("rationales", rationales.rationales, help)
-    sub.add_argument("--model", type=Path, metavar="GGUF", help="default: the starter model, for trying the app")
-    sub.add_argument("--examples", type=number, nargs="+", metavar="ID", help="default: all accepted without steps")
-    sub.add_argument("--candidates", type=_number(1, 20), help="of which the best is taken (default 2)")
-    sub.add_argument("--steps", type=_number(1, 20), help="at most (default 5)")
-    anew = "write the steps of --examples anew after it; kept as drafts, which --take takes"
-    sub.add_argument("--instruction", metavar="TEXT", help=anew)
-    sub.add_argument("--language", help="of the steps, in English words; default: the passage's")
-    sub.add_argument("--limit", type=_number(1, 10**9), help="at most this many questions")
-    sub.add_argument("--seed", type=_number(0, 2**62), help="default 0: equal seeds give equal steps")
-    how = sub.add_mutually_exclusive_group()
-    how.add_argument("--check", action="store_true", help="check the steps that there are, and draft none")
-    how.add_argument("--unchecked", action="store_true", help="draft without checking")
-    how.add_argument("--take", type=number, metavar="RUN", help="give the examples what this run drafted anew")
-    sub.add_argument("--resume", action="store_true", help="go on with the run that did not finish, as it was begun")
-    sub.add_argument("--json", action="store_true", help="a JSON object a draft, or a check")
 
     help = "list the probe suites, or import one from a file"
     sub = command("suites", suites.suites, help, project=False, epilog=SUITES_EXAMPLE)

@@ -44,6 +44,14 @@ def phrases(language: str) -> Phrases:
     return _all()["en"]
 
 
+def known(language: str) -> str:
+    """The English name of a language by one of its names or its code; empty for one that the app has no phrases in."""
+    wanted = language.strip().casefold()
+    found = phrases(language)
+    is_meant = wanted in map(str.casefold, found.names) or _all().get(wanted) is found
+    return found.names[0] if is_meant else ""
+
+
 def truths(answer: str) -> tuple[str, str] | None:
     """The words for true and false in the language that `answer` is one of them in; None when it is neither."""
     fitting = (p for p in _all().values() if answer in (p.true, p.false))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import core
-from core.engine.requests import EngineSettings, Loaded, Usage
+from core.engine.requests import Adapter, EngineSettings, Loaded, Usage
 from core.engine.stepping import HANG_TIMEOUT, SteppingDown
 from core.errors import UserError
 from core.models.checksum import sha256
@@ -64,6 +64,42 @@ def same_model(run: Run, path: Path | None, cancelled: Callable[[], bool]) -> Mo
             "Give the same model file, or start a new run."
         )
     return model
+
+
+def adapter_settings(
+    path: Path | None, scale: float, cancelled: Callable[[], bool], name: str = ""
+) -> dict[str, Any] | None:
+    """What a run keeps of its adapter. Raises UserError when the file cannot be read, and Cancelled."""
+    if path is None:
+        return None
+    whole = path.resolve()
+    return {"path": str(whole), "name": name or path.stem, "sha256": sha256(whole, cancelled), "scale": scale}
+
+
+def found_adapter(
+    project: Project, settings: dict[str, Any] | None, cancelled: Callable[[], bool]
+) -> dict[str, Any] | None:
+    """What a run keeps of its adapter, with where it is now: a copy of the project's own may have been cleared away.
+
+    Raises UserError when it is in neither place as it was, and Cancelled.
+    """
+    if settings is None:
+        return None
+    path = Path(settings["path"])
+    if path.is_file() and sha256(path, cancelled) == settings["sha256"]:
+        return settings
+    for adapter in project.adapters():
+        if adapter.sha256 == settings["sha256"]:
+            return {**settings, "path": str(project.adapter_file(adapter.id))}
+    raise UserError(
+        f"The run was begun with another state of the adapter {settings['name']}, or it is no longer at {path}. "
+        "Put it back, or start a new run."
+    )
+
+
+def kept_adapter(settings: dict[str, Any] | None) -> Adapter | None:
+    """The adapter that a run was begun with."""
+    return Adapter(Path(settings["path"]), float(settings["scale"])) if settings else None
 
 
 class Filling(ABC, Generic[K]):

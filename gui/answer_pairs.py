@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QColor, QResizeEvent, QTextCursor, QTextOption, QWheelEvent
+from PySide6.QtGui import QResizeEvent, QTextCursor, QTextOption, QWheelEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QPlainTextEdit,
     QScrollArea,
     QSizePolicy,
-    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
 
 from core.chat import split_thought
 from gui import style
+from gui.edit_field import count_lines
 from gui.labels import plain, quiet, strong
-
-ALIKE = 0.3  # share of the words: with less in common all would be marked, which says nothing
+from gui.word_diff import changed, mark_words
 
 
 class AnswerPairs(QScrollArea):
@@ -132,24 +129,10 @@ class Text(QPlainTextEdit):
         elif text != shown:
             self.setPlainText(text)
         self._marks = marks
-        self._draw_marks()
-
-    def _draw_marks(self) -> None:
-        ground = QColor(style.colour("accent"))
-        ground.setAlpha(60)
-        drawn = []
-        for start, end in self._marks:
-            mark = QTextEdit.ExtraSelection()
-            mark.cursor = QTextCursor(self.document())  # pyright: ignore[reportAttributeAccessIssue]
-            mark.cursor.setPosition(start)  # pyright: ignore[reportAttributeAccessIssue]
-            mark.cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)  # pyright: ignore[reportAttributeAccessIssue]
-            mark.format.setBackground(ground)  # pyright: ignore[reportAttributeAccessIssue]
-            mark.format.setFontUnderline(True)  # pyright: ignore[reportAttributeAccessIssue]
-            drawn.append(mark)
-        self.setExtraSelections(drawn)
+        mark_words(self, self._marks)
 
     def _grow(self) -> None:
-        lines = max(1, round(self.document().size().height()))
+        lines = count_lines(self)
         around = 2 * self.frameWidth() + round(2 * self.document().documentMargin())
         self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + around)
 
@@ -162,20 +145,7 @@ class Text(QPlainTextEdit):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_marks"):
-            self._draw_marks()
+            mark_words(self, self._marks)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # what scrolls is the page around it
-
-
-def changed(before: str, after: str) -> list[tuple[int, int]]:
-    """Where words stand in `after` that are not in `before`, or elsewhere; nothing where little is alike."""
-    old, new = before.split(), [(match.group(), match.span()) for match in re.finditer(r"\S+", after)]
-    matcher = SequenceMatcher(None, old, [word for word, _ in new], autojunk=False)
-    if matcher.ratio() < ALIKE:
-        return []
-    return [
-        (new[first][1][0], new[last - 1][1][1])
-        for what, _, _, first, last in matcher.get_opcodes()
-        if what in ("replace", "insert")
-    ]

@@ -65,12 +65,14 @@ class EditField(QPlainTextEdit):
         self._kept = self.text
 
     def _grow(self) -> None:
-        lines = round(self.document().size().height())
+        lines = count_lines(self)
         shown = min(max(lines, LINES[0]), LINES[1])
         policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded if lines > LINES[1] else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
         self.setVerticalScrollBarPolicy(policy)
         around = 2 * FRAME + round(2 * self.document().documentMargin())
         self.setFixedHeight(shown * self.fontMetrics().lineSpacing() + around)
+        if lines <= LINES[1]:
+            self.verticalScrollBar().setValue(0)  # all of it can be seen: nothing stays scrolled away
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -121,3 +123,13 @@ class EditField(QPlainTextEdit):
         self.update()
         if event.reason() != Qt.FocusReason.PopupFocusReason:
             self.commit()
+
+
+def count_lines(field: QPlainTextEdit) -> int:
+    """The lines of a text as it is wrapped, at least one; also of paragraphs that were not drawn yet."""
+    document = field.document()
+    block = document.firstBlock()
+    while block.isValid():
+        document.documentLayout().blockBoundingRect(block)  # lays it out
+        block = block.next()
+    return max(1, round(document.size().height()))

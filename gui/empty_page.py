@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from gui import style
@@ -20,6 +20,7 @@ class EmptyPage(QWidget):
         super().__init__()
         self._icon, self.head, self.text, self.button = QLabel(), plain(), quiet(), QPushButton()
         self.other = QPushButton()
+        self._glyph = ""
         self._do: Callable[[], object] | None = None
         self._do_other: Callable[[], object] | None = None
         self.button.clicked.connect(lambda: self._act(self._do))
@@ -56,7 +57,8 @@ class EmptyPage(QWidget):
         other: Callable[[], object] | None = None,
     ) -> None:
         """Shows why there is nothing, and what can be done about it: one thing, or one of two."""
-        self._icon.setPixmap(style.icon(glyph, "quiet").pixmap(ICON, self.devicePixelRatioF()))
+        self._glyph = glyph
+        self._draw_icon()
         self.head.setText(head)
         self.text.setText(text)
         for words in (self.head, self.text):
@@ -70,6 +72,15 @@ class EmptyPage(QWidget):
         self.setFocusProxy(self.button if do else None)  # pyright: ignore[reportArgumentType]
         self.setAccessibleName(head)
         self._do, self._do_other = do, other
+
+    def _draw_icon(self) -> None:
+        if self._glyph:
+            self._icon.setPixmap(style.icon(self._glyph, "quiet").pixmap(ICON, self.devicePixelRatioF()))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_glyph"):
+            self._draw_icon()
 
     def _act(self, do: Callable[[], object] | None) -> None:
         if do is not None:

@@ -2,107 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QFrame,
     QHBoxLayout,
     QRadioButton,
-    QScrollArea,
-    QSplitter,
-    QStackedWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from core import language
-from core.documents.passages import rectangles
-from core.documents.records import Page
-from core.errors import UserError
 from core.project.records import Example
 from gui import style
-from gui.chat_transcript import Transcript, Turn
+from gui.detail import Detail
 from gui.edit_field import EditField
+from gui.example_source import ExampleSource
 from gui.flow import Flow
 from gui.labels import Badge, caption, plain, quiet, tint
-from gui.page_view import Mark, PageView
 from gui.pictures import Pictures
 from gui.provenance import Provenance
-from gui.reading import ask_password
 from gui.session import Session
 from gui.star_rating import StarRating
 from gui.words import check_name, check_words, failed_first, kind_name, state_name, state_sign, tooltip
 
-SETTLE = 50  # milliseconds that a row must stay before its page is drawn: a held arrow key passes many
 
-
-class ExampleDetail(QWidget):
+class ExampleDetail(Detail):
     """Shows one example. Edits go into the project at once, as one undo step each; `edited` says so."""
 
-    edited = Signal(int)  # the id
     rated = Signal(int)  # stars; 0 takes them away
     judged = Signal(str)  # the state wanted
     again_wanted = Signal()
-    left = Signal()  # the user is done with a field
 
     def __init__(self, session: Session, pictures: Pictures) -> None:
-        super().__init__()
-        self._session, self._pictures = session, pictures
-        self._example: Example | None = None
-        self._parts: tuple[tuple[int, int, int], ...] = ()  # of its passage: (page, start, end)
+        super().__init__(session)
         self._choices: list[_Choice] = []
-        self._committing = False
-        self._build()
+        self._writable = True
+        self.source = ExampleSource(session, pictures)
+        self._arrange(self._build_form(), self.source)
         self._connect()
         self.show_example(None)
 
     # What it shows
 
-    @property
-    def example(self) -> Example | None:
-        """The example that is shown."""
-        return self._example
+    def _show(self, example: Example | None, same: bool) -> None:
+        self.source.show_example(example, same)
+        if example is not None:
+            self._show_head(example)
+            self._show_texts(example, same)
+            self._show_checks(example)
+            self._show_draft(example)
+            self._again.setHidden(example.passage_id is None)
+            self.why.show_example(example)
 
-    def show_example(self, example: Example | None) -> None:
-        """Shows an example, or that none is chosen; what was being written in another one is kept first."""
-        if self._example is not None and (example is None or example.id != self._example.id):
-            self.commit()
-        if example is not None and example == self._example:
-            return  # a run makes others meanwhile
-        same = example is not None and self._example is not None and example.id == self._example.id
-        self._example = example
-        self._stack.setCurrentIndex(0 if example is None else 1)
-        if example is None:
-            self._later.stop()
-            return
-        self._show_head(example)
-        self._show_texts(example, same)
-        self._show_checks(example)
-        self._show_draft(example)
-        self._show_context(example)
-        self.why.show_example(example)
-        if not same:
-            self._scroll.verticalScrollBar().setValue(0)
-            self._later.start()
-
-    def show_hint(self, shown: bool) -> None:
-        """Whether to say, where no question is chosen, that one may be."""
-        self.hint.setText(self.tr("Choose a question to see it beside its page.") if shown else "")
-
-    def commit(self) -> None:
-        """Keeps what is being written."""
-        if self._committing:  # what is announced may come back here
-            return
-        self._committing = True
+    def _commit(self) -> None:
         for field in self._fields():
             field.commit()
-        self._committing = False
 
     def edit(self) -> None:
         """Puts the cursor into the question."""
@@ -124,51 +82,6 @@ class ExampleDetail(QWidget):
         self._again.setEnabled(askable and self._writable)
 
     # Building
-
-    def _build(self) -> None:
-        self._writable = True
-        self.page = PageView(self._session, self._pictures, self._marks)
-        self._source = QStackedWidget()  # where the question comes from
-        self._source.addWidget(self.page)
-        self._source.addWidget(self._build_conversation())
-        self._scroll = QScrollArea()
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        form = self._build_form()
-        self._scroll.setWidget(form)
-        self.splitter = QSplitter(Qt.Orientation.Vertical)
-        self.splitter.setChildrenCollapsible(False)
-        self.splitter.addWidget(self._scroll)
-        self.splitter.addWidget(self._source)
-        self.splitter.setStretchFactor(0, 0)
-        self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([350, 450])
-        self.hint = quiet()
-        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self.hint)
-        self._stack.addWidget(self.splitter)
-        column = QVBoxLayout(self)
-        style.spaced(column, 0, 0)
-        column.addWidget(self._stack)
-        wide = self._scroll.verticalScrollBar().sizeHint().width()
-        self._scroll.setMinimumWidth(max(320, form.minimumSizeHint().width() + wide))
-
-    def _build_conversation(self) -> QWidget:
-        self.conversation = Transcript()
-        self.conversation.show_thoughts(True)
-        self.conversation.setAccessibleName(self.tr("What was said before the question"))
-        self.conversation.setFrameShape(QFrame.Shape.NoFrame)
-        self.conversation.viewport().setAutoFillBackground(False)  # nothing can be written in it
-        self.conversation.document().setDocumentMargin(0)
-        box = QWidget()
-        column = QVBoxLayout(box)
-        style.spaced(column, style.DOUBLE, style.HALF)
-        column.addWidget(caption(self.tr("Said before the question"), self.conversation))
-        column.addWidget(self.conversation)
-        return box
 
     def _build_form(self) -> QWidget:
         self._head = quiet()
@@ -269,8 +182,6 @@ class ExampleDetail(QWidget):
         return self._truth_box
 
     def _connect(self) -> None:
-        self._later = QTimer(self, singleShot=True, interval=SETTLE)
-        self._later.timeout.connect(self._show_page)
         self.question.committed.connect(self._write_question)
         for field in (self.question, self.answer):
             field.dropped.connect(partial(self._offer_back, field))
@@ -279,7 +190,6 @@ class ExampleDetail(QWidget):
             field.left.connect(self.left)
         self.rating.rated.connect(self.rated)
         self.why.unfolded.connect(lambda: self._scroll.ensureWidgetVisible(self.why))
-        self.page.password_wanted.connect(self._ask_password)
 
     # Showing
 
@@ -362,48 +272,6 @@ class ExampleDetail(QWidget):
         for label in (self._evidence_label, self._evidence):
             label.setVisible(example.passage_id is not None)
 
-    def _show_context(self, example: Example) -> None:
-        """What was said before the question, in place of the page of one that comes from none."""
-        said = [text for _, text in example.context]
-        pairs = zip(said[::2], said[1::2], strict=True)
-        user, model = self.tr("User"), self.tr("Model")
-        self.conversation.show_turns([Turn(question, model, answer, asker=user) for question, answer in pairs])
-        generated = example.passage_id is None
-        self._again.setHidden(generated)
-        self._source.setCurrentIndex(int(generated))
-        self._source.setHidden(generated and not said)
-
-    def _show_page(self) -> None:
-        example = self._example
-        if example is None or example.passage_id is None or not self._session.is_open:
-            return
-        try:
-            passage = self._session.project.passage(example.passage_id)
-        except UserError as error:
-            self.page.clear(str(error))
-            return
-        self._parts = passage.parts
-        first = example.evidence.page if example.evidence else next((page for page, _, _ in passage.parts), 1)
-        self.page.show_page(passage.document_id, first)
-        try:
-            page = self._session.project.page(passage.document_id, first)
-        except UserError:
-            return  # the page view says why
-        self.page.set_marks(self._marks(passage.document_id, page))
-
-    def _marks(self, document_id: int, page: Page) -> Sequence[Mark]:
-        """The passage outlined and the evidence highlighted, as far as they are on this page."""
-        example = self._example
-        if example is None or example.document_id != document_id:
-            return ()
-        marks = []
-        for number, start, end in self._parts:
-            if number == page.number and (lines := rectangles(page, start, end)):
-                marks.append(Mark(tuple(lines), "outline", self.tr("The passage that was asked about")))
-        if example.evidence and example.evidence.page == page.number:
-            marks.append(Mark(example.evidence.rectangles, "evidence", self.tr("Evidence")))
-        return marks
-
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and self._example is not None:  # the system turned light or dark
@@ -450,12 +318,6 @@ class ExampleDetail(QWidget):
         with self._session.reporting():
             self._session.project.edit_example(self._example.id, **values)
             self.edited.emit(self._example.id)
-
-    def _ask_password(self, path: str) -> None:
-        passwords = self._session.passwords
-        if password := ask_password(Path(path).name, path in passwords, self):
-            passwords[path] = password
-            self.page.retry()
 
 
 class _Choice(QWidget):

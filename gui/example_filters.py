@@ -15,6 +15,8 @@ from gui.words import fault_name, kind_name, local_time, run_words, state_name
 
 TYPING = 200  # milliseconds without a key before a search begins
 ALL_PASSED = "all passed"
+OF_QUESTIONS = ("kind", "check", "document", "run")  # the switches that say most of questions
+OF_RATIONALES = ("steps", "kind", "document")
 CHECKS = ("verbatim", "round_trip", "leak", "standalone", "length", "near_duplicate")
 
 
@@ -24,8 +26,9 @@ class ExampleFilters(QWidget):
     changed = Signal()
     done = Signal()  # Return in the search field
 
-    def __init__(self, button: QWidget) -> None:
+    def __init__(self, button: QWidget, shown: Sequence[str] = OF_QUESTIONS) -> None:
         super().__init__()
+        self._shown = shown
         self._build(button)
         self._connect()
 
@@ -40,6 +43,7 @@ class ExampleFilters(QWidget):
             run_id=self.run.currentData(),
             failed_check=check if check != ALL_PASSED else None,
             all_passed=check == ALL_PASSED,
+            rationale=self.steps.currentData(),
             text=self.search.text(),
             sort=order[0],
             descending=order[1],
@@ -50,7 +54,7 @@ class ExampleFilters(QWidget):
         with QSignalBlocker(self.search), QSignalBlocker(self.queues):
             self.search.clear()
             self.queues.setCurrentIndex(0)
-        for combo in (self.kind, self.document, self.check, self.run):
+        for combo in self._combos.values():
             with QSignalBlocker(combo):
                 combo.setCurrentIndex(0)
         self._change()
@@ -83,8 +87,8 @@ class ExampleFilters(QWidget):
         fill(self.kind, self.tr("Any kind"), [(kind_name(kind), kind) for kind in kinds])
         fill(self.document, self.tr("Any document"), titles)
         fill(self.run, self.tr("Any run"), times)
-        self.document.setVisible(len(titles) > 1)
-        self.run.setVisible(len(times) > 1)
+        self.document.setVisible("document" in self._shown and len(titles) > 1)
+        self.run.setVisible("run" in self._shown and len(times) > 1)
 
     def _run_name(self, run: Run) -> str:
         name = self.tr("Run {} · {}").format(run.id, local_time(run.started_at))
@@ -109,7 +113,15 @@ class ExampleFilters(QWidget):
         style.set_icon(glass, "search", "quiet")
         self.kind, self.document = self._combo(self.tr("Kind")), self._combo(self.tr("Document"))
         self.check, self.run = self._combo(self.tr("Checks")), self._combo(self.tr("Run"))
-        self.sort = self._combo(self.tr("Order"))
+        self.steps, self.sort = self._combo(self.tr("Steps")), self._combo(self.tr("Order"))
+        self._combos = {
+            "steps": self.steps,
+            "kind": self.kind,
+            "check": self.check,
+            "document": self.document,
+            "run": self.run,
+        }
+        fill(self.steps, self.tr("With or without steps"), [(self.tr("With steps"), True), (self.tr("Without"), False)])
         fill(self.kind, self.tr("Any kind"), [(kind_name(kind), kind) for kind in KINDS])
         failed = self.tr("✕ {}")
         faults = [(failed.format(fault_name(check)), check) for check in CHECKS]
@@ -127,8 +139,9 @@ class ExampleFilters(QWidget):
         rows[1].addWidget(self.search, 3)
         rows[1].addWidget(self._found)
         rows[1].addWidget(self.sort, 1)
-        for combo in (self.kind, self.check, self.document, self.run):
+        for name, combo in self._combos.items():
             rows[2].addWidget(combo, 1)
+            combo.setHidden(name not in self._shown)
 
     def _combo(self, name: str) -> QComboBox:
         combo = QComboBox()
@@ -158,7 +171,7 @@ class ExampleFilters(QWidget):
 
     def _connect(self) -> None:
         self.queues.currentChanged.connect(self._change)
-        for combo in (self.kind, self.document, self.check, self.run, self.sort):
+        for combo in (*self._combos.values(), self.sort):
             combo.currentIndexChanged.connect(self._change)
         self._typing = QTimer(self, singleShot=True, interval=TYPING)
         self._typing.timeout.connect(self._change)

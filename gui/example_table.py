@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -28,8 +28,6 @@ from gui import style
 from gui.words import check_words, failed_first, fault_name, kind_name, state_name, state_sign, tooltip
 
 STATE, QUESTION, KIND, DOCUMENT, CHECKS, RATING, PAGE = range(7)
-SORTED_BY = {STATE: "state", KIND: "kind", DOCUMENT: "document_id", RATING: "rating"}
-LEFT_OUT = (RATING, PAGE, KIND, DOCUMENT)  # in this order where there is no room
 LEAST_QUESTION = 24  # letters of a question that are to be seen
 CHUNK = 64  # rows read at once
 KEPT = 4096  # rows
@@ -43,8 +41,13 @@ _ROOT = QModelIndex()
 class ExampleTable(QAbstractTableModel):
     """`load` gives the examples of some ids; it is called for what is seen, a chunk at a time.
 
-    `label` gives what a page of a document is called.
+    `label` gives what a page of a document is called. Who inherits may have other columns after the question.
     """
+
+    sorted_by: ClassVar[dict[int, str]] = {STATE: "state", KIND: "kind", DOCUMENT: "document_id", RATING: "rating"}
+    left_out = (RATING, PAGE, KIND, DOCUMENT)  # in this order where there is no room
+    document_column: int | None = DOCUMENT  # said only where there are several
+    letters: ClassVar[dict[int, int]] = {STATE: 4, KIND: 12, DOCUMENT: 13, CHECKS: 15, RATING: 8, PAGE: 6}  # wide
 
     def __init__(
         self,
@@ -57,7 +60,10 @@ class ExampleTable(QAbstractTableModel):
         self.ids: list[int] = []
         self._ascending = True  # whether the ids are in order, so that one is found fast
         self._rows: OrderedDict[int, Example | None] = OrderedDict()
-        self._titles = {
+        self._titles = self._name_columns()
+
+    def _name_columns(self) -> dict[int, str]:
+        return {
             STATE: "",
             QUESTION: self.tr("Question"),
             KIND: self.tr("Kind"),
@@ -108,6 +114,12 @@ class ExampleTable(QAbstractTableModel):
         for id in ids:
             self._rows.pop(id, None)
 
+    def read_anew(self) -> None:
+        """Reads every row anew when it is next looked at."""
+        self._rows.clear()
+        if self.ids:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self.ids) - 1, self.columnCount() - 1))
+
     def repaint(self, ids: Sequence[int]) -> None:
         """Draws these anew."""
         for row in self.rows_of(ids):
@@ -152,7 +164,7 @@ class ExampleTable(QAbstractTableModel):
             return self._titles[section]
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             name = self._titles[section] or self.tr("State")
-            return self.tr("{}: click to sort").format(name) if section in SORTED_BY else name
+            return self.tr("{}: click to sort").format(name) if section in self.sorted_by else name
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return self._alignment(section)
         return None
@@ -165,7 +177,7 @@ class ExampleTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(example, index.column())
         if role == Qt.ItemDataRole.ForegroundRole:
-            return _ink(example, index.column())
+            return self._ink(example, index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
             return tooltip(self._whole(example, index.column()))
         return " ".join(self._whole(example, index.column()).split())
@@ -200,6 +212,19 @@ class ExampleTable(QAbstractTableModel):
             return "\n".join(check_words(check) for check in failed_first(example.checks))
         return self.tr("{} of 5 stars").format(example.rating) if example.rating else self.tr("Not rated")
 
+    def _ink(self, example: Example, column: int) -> Any:
+        if column == STATE:
+            return style.colour(state_sign(example.state)[1])
+        if column == CHECKS and example.overwritten:
+            return style.colour("quiet")
+        if column == CHECKS:
+            return style.colour("good" if all(check.passed for check in example.checks) else "bad")
+        if column == RATING:
+            return style.colour("warning")
+        if column in (KIND, DOCUMENT, PAGE):
+            return style.colour("quiet")
+        return None
+
 
 _ROLES = (
     Qt.ItemDataRole.DisplayRole,
@@ -214,6 +239,7 @@ class ExampleView(QTableView):
 
     def __init__(self, model: ExampleTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._examples = model
         self.setModel(model)
         self.setAccessibleName(self.tr("Questions"))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -238,7 +264,7 @@ class ExampleView(QTableView):
         header.setMinimumSectionSize(28)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         letter = self.fontMetrics().averageCharWidth()
-        for column, letters in ((STATE, 4), (KIND, 12), (DOCUMENT, 13), (CHECKS, 15), (RATING, 8), (PAGE, 6)):
+        for column, letters in model.letters.items():
             self.setColumnWidth(column, letter * letters + 2 * style.HALF)
         self._widths: dict[int, int] = {}  # of columns, when they were shown last
         header.setSectionResizeMode(QUESTION, QHeaderView.ResizeMode.Stretch)
@@ -254,10 +280,10 @@ class ExampleView(QTableView):
     def _fit(self) -> None:
         """Leaves out the columns that can be missed most easily, until there is room for the question."""
         shown = [column for column in range(self.model().columnCount()) if column != QUESTION]
-        if not self._several:
-            shown.remove(DOCUMENT)
+        if not self._several and self._examples.document_column is not None:
+            shown.remove(self._examples.document_column)
         room = self.viewport().width() - self._least
-        for column in LEFT_OUT:
+        for column in self._examples.left_out:
             if column in shown and sum(self._wide(other) for other in shown) > room:
                 shown.remove(column)
         for column in range(self.model().columnCount()):
@@ -328,17 +354,3 @@ def checks_mark(checks: Sequence[Check]) -> str:
         return "✓" if checks else "–"
     more = f" +{len(failed) - 1}" if len(failed) > 1 else ""
     return f"✕ {fault_name(failed[0].name)}{more}"
-
-
-def _ink(example: Example, column: int) -> Any:
-    if column == STATE:
-        return style.colour(state_sign(example.state)[1])
-    if column == CHECKS and example.overwritten:
-        return style.colour("quiet")
-    if column == CHECKS:
-        return style.colour("good" if all(check.passed for check in example.checks) else "bad")
-    if column == RATING:
-        return style.colour("warning")
-    if column in (KIND, DOCUMENT, PAGE):
-        return style.colour("quiet")
-    return None

@@ -51,6 +51,15 @@ class KeysDialog(QDialog):
             (self.tr("Keep what was written"), "Ctrl+Return"),
             (self.tr("Drop it"), "Esc"),
         ]
+        steps: list[Key] = [
+            (self.tr("Go to the next step, or the one before"), "Down"),
+            (self.tr("Accept a step, or take that back"), "Space"),
+            (self.tr("Write in a step"), "Return"),
+        ]
+        step: list[Key] = [
+            (self.tr("Begin the next step, or cut this one in two"), "Return"),
+            (self.tr("Join it to the step above, at its start"), "Backspace"),
+        ]
         page: list[Key] = [
             (self.tr("Next page"), "PgDown"),
             (self.tr("Previous page"), "PgUp"),
@@ -65,6 +74,8 @@ class KeysDialog(QDialog):
         ]
         return [
             (self.tr("While a question is edited"), writing),
+            (self.tr("In the list of steps"), steps),
+            (self.tr("While a step is written"), step),
             (self.tr("On a page"), page),
             (self.tr("In a chat"), chat),
         ]

@@ -28,6 +28,7 @@ from gui import style
 from gui.about import AboutDialog
 from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
+from gui.import_dialog import ImportDialog
 from gui.job_bar import JobBar
 from gui.jobs import Job, Jobs
 from gui.keys import KeysDialog
@@ -35,6 +36,7 @@ from gui.labels import quiet
 from gui.messages import BugDialog, MessageBar
 from gui.panels.curate import CuratePanel
 from gui.panels.documents import DocumentsPanel
+from gui.panels.example_panel import ExamplePanel
 from gui.panels.models import ModelsPanel
 from gui.panels.panel import Panel
 from gui.panels.questions import QuestionsPanel
@@ -48,6 +50,7 @@ from gui.sidebar import Sidebar
 from gui.start_page import StartPage
 
 SUFFIX = ".elenchus"
+TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")  # files of rows
 
 
 class MainWindow(QMainWindow):
@@ -59,7 +62,7 @@ class MainWindow(QMainWindow):
         self.pictures = Pictures(session.passwords)
         self.documents = DocumentsPanel(session, jobs, self.pictures)
         self.questions = QuestionsPanel(session, jobs, self.pictures)
-        self.rationales = RationalesPanel(session, jobs)
+        self.rationales = RationalesPanel(session, jobs, self.pictures)
         self.curate = CuratePanel(session, jobs)
         self.sycophancy = SycophancyPanel(session, jobs)
         self.tuning = TuningPanel(session, jobs)
@@ -130,6 +133,7 @@ class MainWindow(QMainWindow):
             self._add(file, self.tr("As&k questions…"), self.ask, "Ctrl+R", "run"),
             self._add(file, self.tr("&Probe for sycophancy…"), self.probe, "Ctrl+P", "sycophancy"),
             self._add(file, self.tr("&Tune a model…"), self.tune, "Ctrl+T", "tuning"),
+            self._add(file, self.tr("&Import rows…"), self.import_rows, "Ctrl+I", "import"),
             self._add(file, self.tr("&Export…"), self.export, "Ctrl+E", "export"),
             self._add(file, self.tr("&Close project"), self.close_project, keys.Close),
         ]
@@ -210,6 +214,7 @@ class MainWindow(QMainWindow):
         self.documents.ask_wanted.connect(self.ask)
         self.questions.export_wanted.connect(self.export)
         self.questions.documents_wanted.connect(lambda: self.show_panel(self.documents))
+        self.rationales.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.sycophancy.examples_wanted.connect(lambda: self.show_panel(self.questions))
         self.tuning.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.tuning.probes_wanted.connect(lambda: self.show_panel(self.sycophancy))
@@ -218,6 +223,7 @@ class MainWindow(QMainWindow):
         self.tuning.files.model_made.connect(lambda path: self.models.add_files([path]))
         for runs in (
             self.questions.asking,
+            self.rationales.drafting,
             self.sycophancy.probing,
             self.sycophancy.countering,
             self.tuning.tuning,
@@ -279,21 +285,25 @@ class MainWindow(QMainWindow):
             self.session.close()
 
     def add_files(self, paths: Sequence[Path]) -> None:
-        """Opens a project, or reads PDFs into the one that is open, making one when there is none."""
+        """Opens a project, reads PDFs and imports rows into the one that is open, making one when there is none."""
         projects = [path for path in paths if path.suffix.lower() == SUFFIX]
         pdfs = [path for path in paths if path.suffix.lower() == ".pdf"]
+        tables = [path for path in paths if path.suffix.lower() in TABLES]
         if projects:
             self.open_path(projects[0])
             if not self.session.is_open or self.session.project.path != projects[0].resolve():
-                return  # the PDFs are not for the project that stayed open
-        if pdfs:
-            if not self.session.is_open:
-                self.new_project()
-            if self.session.is_open:
-                self.show_panel(self.documents)
-                self.documents.add_files(pdfs)
-        if not projects and not pdfs:
-            self.message_bar.show_notice(self.tr("Only PDF files and Elenchus projects can be dropped here."))
+                return  # the others are not for the project that stayed open
+        if not projects and not pdfs and not tables:
+            self.message_bar.show_notice(
+                self.tr("Only PDF files, tables (JSONL, JSON, CSV, TSV, Parquet) and projects can be dropped here.")
+            )
+        elif (pdfs or tables) and not self.session.is_open:
+            self.new_project()
+        if pdfs and self.session.is_open:
+            self.show_panel(self.documents)
+            self.documents.add_files(pdfs)
+        for table in tables:
+            self.import_rows(table)
 
     def ask(self) -> None:
         """Shows the questions and the dialog that starts a run."""
@@ -305,15 +315,21 @@ class MainWindow(QMainWindow):
         self.show_panel(self.sycophancy)
         self.sycophancy.probe(adapter)
 
-    def tune(self) -> None:
-        """Shows the adapters and the dialog that starts a run."""
+    def tune(self, dataset: str = "") -> None:
+        """Shows the adapters and the dialog that starts a run, on a dataset where one is named."""
         self.show_panel(self.tuning)
-        self.tuning.tune()
+        self.tuning.tune(dataset)
 
     def chat_with(self, adapter: AdapterRow) -> None:
         """Shows the chat with an adapter on the model that it was made for."""
         self.show_panel(self.models)
         self.models.chat_with(adapter)
+
+    def import_rows(self, path: Path | None = None) -> None:
+        """Shows the dialog that takes rows out of a file, and the questions, where they will stand."""
+        if self.session.may_write():
+            self.show_panel(self.questions)
+            _show(ImportDialog(self.session, self.jobs, self, path))
 
     def export(self) -> None:
         """Shows the export dialog."""
@@ -321,21 +337,27 @@ class MainWindow(QMainWindow):
             _show(ExportDialog(self.session, self.jobs, self))
 
     def find_text(self) -> None:
-        """Puts the cursor into the search field: of a probe's items where they can be seen, else of the questions."""
-        if self.stack.currentWidget() is self.sycophancy and self.sycophancy.find_items():
+        """Puts the cursor into the search field: of what can be seen where that has one, else of the questions."""
+        panel = self.stack.currentWidget()
+        if panel is self.sycophancy and self.sycophancy.find_items():
             return
-        self.show_panel(self.questions)
-        self.questions.find()
+        if not isinstance(panel, ExamplePanel):
+            panel = self.questions
+            self.show_panel(panel)
+        panel.find()
 
     def step(self, redo: bool) -> None:
-        """Takes a change of the questions back, or makes it again, where it can be seen."""
+        """Takes a change of the examples back, or makes it again, where it can be seen."""
         with self.session.reporting():
-            if self.stack.currentWidget() is not self.questions and self.session.project.step_size(redo):
-                self.show_panel(self.questions)  # else what is being written would lose the focus, and its own steps
+            panel = self.stack.currentWidget()
+            if not isinstance(panel, ExamplePanel):
+                panel = self.questions
+                if self.session.project.step_size(redo):
+                    self.show_panel(panel)  # else what is being written would lose the focus, and its own steps
             if redo:
-                self.questions.redo()
+                panel.redo()
             else:
-                self.questions.undo()
+                panel.undo()
 
     def show_panel(self, panel: Panel) -> None:
         """Brings a panel to the front and gives it the keys."""

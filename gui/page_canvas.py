@@ -36,6 +36,7 @@ _INKS = {
     "passage": ("#e3edfd", "#3b6fd4"),  # tint, line at its left
     "passage_other": ("#e6f4e4", "#3f8f4a"),
     "evidence": ("#ffe45c", ""),
+    "citation": ("#e6d6ff", "#7a3fd0"),  # tint, line under it
 }
 _PAPER, _FADE, _OUTLINE, _INK = QColor("white"), QColor(244, 244, 246, 190), QColor("#2f5fd0"), QColor("#222222")
 _DIM = QColor("#d9d9d9")  # multiplied with the page in the dark
@@ -45,7 +46,7 @@ _DIM = QColor("#d9d9d9")  # multiplied with the page in the dark
 class Mark:
     """Something to be drawn over a page: rectangles (points, origin top left) in a meaning.
 
-    Meanings: "passage", "passage_other" (the two alternate), "evidence", "furniture", "outline".
+    Meanings: "passage", "passage_other" (the two alternate), "evidence", "citation", "furniture", "outline".
     """
 
     rectangles: tuple[Rectangle, ...]
@@ -195,15 +196,22 @@ class PageCanvas(QAbstractScrollArea):
         if mark.meaning == "furniture":
             for one in mark.rectangles:
                 painter.fillRect(self._placed(one).adjusted(-2, -1, 2, 1), _FADE)
-        elif mark.meaning == "evidence":
-            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
-            painter.setBrush(QColor(_INKS["evidence"][0]))
-            for one in mark.rectangles:
-                painter.drawRoundedRect(self._placed(one).adjusted(-1.5, -1, 1.5, 1), 2, 2)
+        elif mark.meaning in ("evidence", "citation"):
+            self._draw_highlight(painter, mark)
         else:
             for block in _blocks(mark.rectangles):
                 self._draw_block(painter, mark.meaning, block)
         painter.restore()
+
+    def _draw_highlight(self, painter: QPainter, mark: Mark) -> None:
+        tint, under = _INKS[mark.meaning]
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
+        painter.setBrush(QColor(tint))
+        for one in mark.rectangles:
+            place = self._placed(one).adjusted(-1.5, -1, 1.5, 1)
+            painter.drawRoundedRect(place, 2, 2)
+            if under:
+                painter.fillRect(QRectF(place.left(), place.bottom(), place.width(), 2), QColor(under))
 
     def _draw_block(self, painter: QPainter, meaning: str, block: Sequence[Rectangle]) -> None:
         shape = self._shape(block)

@@ -30,6 +30,7 @@ from gui.session import Session
 SMALLEST, LARGEST = 0.25, 6.0  # logical pixels a point
 ZOOM_STEP = 1.2
 SCALE_STEP = 32  # scales are multiples of 1/32 device pixel a point, so that the same pictures are asked for again
+REVEALED = ("citation", "evidence")  # meanings of what is scrolled to: the first that there is
 SETTLE = 60  # milliseconds that the size must stay before a picture is asked for
 
 
@@ -40,9 +41,14 @@ class PageView(QWidget):
     password_wanted = Signal(str)  # the path of the document
 
     def __init__(
-        self, session: Session, pictures: Pictures, marks: Callable[[int, Page], Sequence[Mark]] | None = None
+        self,
+        session: Session,
+        pictures: Pictures,
+        marks: Callable[[int, Page], Sequence[Mark]] | None = None,
+        canvas: PageCanvas | None = None,
     ) -> None:
         super().__init__()
+        self._canvas = canvas or PageCanvas()
         self._session, self._pictures, self._marks = session, pictures, marks
         self._document: DocumentRow | None = None
         self._page: Page | None = None
@@ -99,10 +105,11 @@ class PageView(QWidget):
         self._of.clear()
 
     def set_marks(self, marks: Sequence[Mark], reveal: bool = True) -> None:
-        """Draws these over the page that is shown; scrolls the first evidence into view."""
+        """Draws these over the page that is shown; scrolls the first citation or evidence into view."""
         self._canvas.set_marks(marks)
         if reveal:
-            self._canvas.reveal(next((mark for mark in marks if mark.meaning == "evidence"), None))
+            wanted = (mark for meaning in REVEALED for mark in marks if mark.meaning == meaning)
+            self._canvas.reveal(next(wanted, None))
 
     def refresh_marks(self) -> None:
         """Asks anew what to draw over the page."""
@@ -184,7 +191,6 @@ class PageView(QWidget):
         row.addWidget(self._reason, 1)
         row.addWidget(self._remedy)
 
-        self._canvas = PageCanvas()
         self._canvas.setAccessibleName(self.tr("Page of the document"))
         self._sentence = quiet()
         self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)

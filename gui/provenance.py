@@ -29,6 +29,7 @@ class Provenance(Facts):
         run, evidence = project.run(example.run_id), example.evidence
         model, made = run.request, self.tr("{} of {}").format(run.id, local_time(run.started_at))
         checks = example.checks if example.passage_id is None else ()  # of others, the evidence says more
+        reviews = [review for review in project.reviews(example.id) if review.field != "rationale_draft"]
         return [
             (self.tr("Document"), example.document),
             (self.tr("File"), example.document_path),
@@ -45,7 +46,7 @@ class Provenance(Facts):
             (self.tr("Attempts"), str(project.attempts(example.id))),
             (self.tr("Made"), local_time(example.created_at)),
             (self.tr("Edited"), local_time(example.edited_at) if example.edited_at else ""),
-            (self.tr("Reviews"), "\n".join(self._review(review) for review in project.reviews(example.id))),
+            (self.tr("Reviews"), "\n".join(map(self._review, reviews))),
         ]
 
     def _check(self, check: Check) -> str:
@@ -53,6 +54,8 @@ class Provenance(Facts):
         return f"{words}: {check.detail}" if check.passed and check.detail else words
 
     def _review(self, review: Review) -> str:
+        if review.before == review.after:  # steps that were accepted, or cite something else
+            return self.tr("{} · {}").format(local_time(review.at), review.label)
         before, after = (self._value(review.field, text) for text in (review.before, review.after))
         line = self.tr("{} · {}: {} → {}").format(local_time(review.at), review.field, before, after)
         return self.tr("{} (undone)").format(line) if review.undone else line

@@ -52,6 +52,7 @@ def kind_name(kind: str) -> str:
         "unanswerable": QCoreApplication.translate("Words", "Unanswerable"),
         "countering": QCoreApplication.translate("Words", "Countering"),
         "neutral": QCoreApplication.translate("Words", "Neutral control"),
+        "imported": QCoreApplication.translate("Words", "Imported"),
     }
     return names.get(kind, kind)
 
@@ -77,6 +78,9 @@ def check_name(name: str) -> str:
         "near_duplicate": QCoreApplication.translate("Words", "Not a duplicate"),
         "known": QCoreApplication.translate("Words", "Known without opinion"),
         "fresh": QCoreApplication.translate("Words", "In no probe"),
+        "leads": QCoreApplication.translate("Words", "Steps lead to the answer"),
+        "citations": QCoreApplication.translate("Words", "Citations stand on the page"),
+        "last_step": QCoreApplication.translate("Words", "Answer in the last step"),
     }
     return names.get(name, name.replace("_", " "))
 
@@ -88,6 +92,9 @@ def fault_name(name: str) -> str:
         "leak": QCoreApplication.translate("Words", "Answer given away"),
         "standalone": QCoreApplication.translate("Words", "Needs the text"),
         "near_duplicate": QCoreApplication.translate("Words", "Duplicate"),
+        "leads": QCoreApplication.translate("Words", "Steps lead elsewhere"),
+        "citations": QCoreApplication.translate("Words", "Citation not on the page"),
+        "last_step": QCoreApplication.translate("Words", "Answer not in the last step alone"),
     }
     return names.get(name, check_name(name))
 

@@ -99,6 +99,19 @@ def followed(steps: Generator[Any, None, Any], progress: ProgressLine) -> Any:
             progress.show(f"{stage}{', ' if stage else ''}{item.done} of {item.total}")
 
 
+def tell_of_model(progress: ProgressLine, item: Any) -> None:
+    """Says that a model is loaded, or that its process is made anew; what is neither is not told of."""
+    from core.engine.requests import Loaded, Loading
+    from core.retrying import Restarted
+
+    if isinstance(item, Loading):
+        progress.show(f"loading the model, {item.fraction:.0%}")
+    elif isinstance(item, Loaded):
+        progress.end(f"Asking {item.name} on {item.device}. {item.note}".rstrip())
+    elif isinstance(item, Restarted):
+        progress.end(f"{item.reason} The work goes on in a fresh one.")
+
+
 def typed(*parts: object) -> str:
     """A command as it is typed, with what needs it in quotes."""
     words = [str(part) for part in parts]

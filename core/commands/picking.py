@@ -118,8 +118,13 @@ def _quota(text: str) -> Any:
 def _held_out(project: "Project", what: str) -> "list[HeldOut]":
     """The rows of a file, or those of a dataset that are not trained on."""
     from core.curation.leaks import of_dataset, of_file
+    from core.errors import UserError
 
-    return of_file(Path(what)) if Path(what).exists() else of_dataset(project, what)
+    if Path(what).exists():
+        return of_file(Path(what))
+    if all(dataset.name != what for dataset in project.datasets()):
+        raise UserError(f"There is no file “{what}”, and no dataset of this name in {project.path.name}.")
+    return of_dataset(project, what)
 
 
 def _named(project: "Project", given: str) -> "Pick":

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from core import paths
-from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
+from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, tell_of_model, typed
 from core.commands.tuning import named_adapter
 
 if TYPE_CHECKING:
@@ -94,8 +94,9 @@ def probe(options: argparse.Namespace) -> None:
     """`elenchus probe`: one run a suite, one after the other; prints what each shows."""
     from core.errors import UserError
     from core.project.project import Project
+    from core.runs import adapter_settings
     from core.sycophancy import suites
-    from core.sycophancy.probe import adapter_settings, chat_model, resume
+    from core.sycophancy.probe import chat_model, resume
     from core.worker import Worker
 
     fixed = [f"--{name.replace('_', '-')}" for name in ("suite", *ASKED, "as_published") if _given(options, name)]
@@ -226,7 +227,7 @@ def counter(options: argparse.Namespace) -> None:
                 progress.end()
                 _tell(project, item, options)
             else:
-                _tell_of_model(progress, item)
+                tell_of_model(progress, item)
 
 
 def _tell(project: "Project", made: Any, options: argparse.Namespace) -> None:
@@ -262,7 +263,7 @@ def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespac
             speed = item.done / item.usage.seconds if item.usage.seconds else 0.0
             progress.show(f"{item.done} of {item.total} items, {speed:.1f} items/s")
         else:
-            _tell_of_model(progress, item)
+            tell_of_model(progress, item)
     progress.end()
     if last is None:
         return ""
@@ -272,18 +273,6 @@ def _follow(project: "Project", items: Iterable[Any], options: argparse.Namespac
         return ""
     further = typed("elenchus", "probe", options.project, "--resume")
     return f"Run {run.id} stopped at {last.done} of {last.total} items. {further} goes on with it."
-
-
-def _tell_of_model(progress: ProgressLine, item: Any) -> None:
-    from core.engine.requests import Loaded, Loading
-    from core.retrying import Restarted
-
-    if isinstance(item, Loading):
-        progress.show(f"loading the model, {item.fraction:.0%}")
-    elif isinstance(item, Loaded):
-        progress.end(f"Asking {item.name} on {item.device}. {item.note}".rstrip())
-    elif isinstance(item, Restarted):
-        progress.end(f"{item.reason} The work goes on in a fresh one.")
 
 
 def _say_power(items: int) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from core import paths
-from core.commands.console import ProgressLine, interruptible, opened, print_json, say
+from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
 
 if TYPE_CHECKING:
     from core.project.project import Project
-    from core.project.records import Rationale, Step
+    from core.project.records import Rationale
 
 DRAFTING = ("candidates", "steps", "instruction", "language", "limit")  # options that are for drafts alone
 BEGUN = (*DRAFTING, "examples", "seed")  # that a run has from its beginning
@@ -73,6 +73,7 @@ def _follow(project: "Project", items: Iterable[Any], as_json: bool, title: str)
     from core.engine.requests import Loaded, Loading
     from core.project.records import Rationale
     from core.rationales.records import Checked, NothingDrafted, Progress
+    from core.rationales.running import CHECKS
     from core.retrying import Restarted
 
     progress, last = ProgressLine(title), None
@@ -93,9 +94,13 @@ def _follow(project: "Project", items: Iterable[Any], as_json: bool, title: str)
             print_json(_drafted(item))
         elif as_json and isinstance(item, Checked):
             print_json({"id": item.example_id, "leads": item.leads, "alone": item.alone, "gain": item.gain})
-    if last:
-        progress.end(f"{last.done} of {_questions(last.total)} done; {last.usage.tokens_per_second:.0f} tokens/s.")
-        _sum_up(project, last.run_id)
+    if not last:
+        return
+    progress.end(f"{last.done} of {_questions(last.total)} done; {last.usage.tokens_per_second:.0f} tokens/s.")
+    _sum_up(project, last.run_id)
+    if (run := project.run(last.run_id)).state == "cancelled":
+        check = ["--check"] if run.request.kind == CHECKS else []
+        raise Stopped(f"{typed('elenchus', 'rationales', project.path, *check, '--resume')} goes on where it stopped.")
 
 
 def _sum_up(project: "Project", run_id: int) -> None:
@@ -117,6 +122,8 @@ def _sum_up(project: "Project", run_id: int) -> None:
 
 
 def _drafted(draft: "Rationale") -> dict[str, Any]:
+    from core.exchange.formats import step_as_json
+
     return {
         "id": draft.example_id,
         "rationale": draft.id,
@@ -125,13 +132,6 @@ def _drafted(draft: "Rationale") -> dict[str, Any]:
         "instruction": draft.instruction,
         "steps": [step_as_json(step) for step in draft.steps],
     }
-
-
-def step_as_json(step: "Step") -> dict[str, Any]:
-    """A step with the place in the example's document that it cites; null of an inference."""
-    cited = step.cited
-    place = cited and {"text": cited.text, "page": cited.page, "start": cited.start, "end": cited.end}
-    return {"text": step.text, "cited": place, "accepted": step.accepted}
 
 
 def _questions(count: int) -> str:

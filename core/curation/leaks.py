@@ -1,6 +1,7 @@
 """Finds examples that stand in a held-out set too, word for word, nearly so or in meaning: what must not be learned."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from core.curation.near import near_blocks
 from core.curation.reckoning import Reckoned, answer, handed_over, received
 from core.curation.vectors import asked, each_example, meaning
 from core.engine.requests import Loading
+from core.errors import UserError
+from core.exchange.mapping import Mapping, Unusable, guess, read
 from core.project.embedding import Progress, embed
 from core.project.folding import fold
 from core.project.project import Project
+from core.tables import Row, TableFile, cell_text
 from core.worker import Worker
 
 
@@ -85,9 +89,27 @@ def of_dataset(project: Project, name: str) -> list[HeldOut]:
 def of_file(path: Path) -> list[HeldOut]:
     """The rows of a file: what seems to be the question and the answer, or else all that is text in it.
 
-    Raises UserError where it cannot be read.
+    Raises UserError where any of it cannot be read: nobody could say that nothing of that has leaked.
     """
-    return []
+    file = TableFile(path)
+    mapping = guess(file.sample())
+    rows = list(file.rows())
+    if fault := next((row for row in rows if row.fault), None):
+        bad = sum(bool(row.fault) for row in rows)
+        raise UserError(
+            f"{bad:,} of {len(rows):,} rows of {path.name} cannot be read, the first on line {fault.number}: "
+            f"{fault.fault}. Correct the file, so that all of it can be compared."
+        )
+    return [_of_row(row, mapping) for row in rows]
+
+
+def _of_row(row: Row, mapping: Mapping | None) -> HeldOut:
+    if mapping is not None:
+        with suppress(Unusable):
+            made = read(row, mapping)
+            return _held_out(row.number, made.messages, made.answer)
+    texts = [text for cell in row.cells.values() if (text := cell_text(cell))]
+    return HeldOut(row.number, "\n".join(texts))
 
 
 def leaks_job(
@@ -96,7 +118,7 @@ def leaks_job(
     """The child's part: texts up to `apart` are examples, the others held out. No last word when cancelled."""
     from core.worker import cancelled
 
-    found = dict.fromkeys(_equal_across(texts, apart), ("exact", 1.0))
+    found: dict[tuple[int, int], tuple[str, float]] = dict.fromkeys(_equal_across(texts, apart), ("exact", 1.0))
     yield Reckoned("exact", len(texts), len(texts))
     near_ones = near_blocks(texts, near, apart, cancelled) if apart else iter(())
     in_meaning = semantic_blocks(received(vectors), semantic, cancelled, apart) if vectors and apart else iter(())

@@ -141,7 +141,7 @@ def pick_job(
     called = tuple(names(texts, labels))
     by = {**groups, "topic": (called, labels)}
     limits = [Limit(by[quota.by][1], most_of(quota, options.size)) for quota in options.quotas]
-    clients = clients_of(len(rows), options.seed)
+    clients = clients_of(len(rows), options.size, options.seed)
     chosen: list[Chosen] = []
     gains: list[float] = []
     for one in _choose(rows, values, options, limits, clients, cancelled):
@@ -178,10 +178,10 @@ def _choose(
 
 def _gain(one: Chosen, labels: NDArray[np.int64], of_clients: NDArray[np.int64]) -> float:
     """What one adds to the coverage of its own topic, 0..1; for k-centre its distance to those before."""
-    if not len(one.added):
+    if not len(one.nearer):
         return one.gain
-    own = of_clients == labels[one.place]
-    return float(one.added[own].mean()) if own.any() else float(one.added.mean())
+    own = labels[one.place]
+    return float(one.by[of_clients[one.nearer] == own].sum()) / max(1, np.count_nonzero(of_clients == own))
 
 
 # In the parent

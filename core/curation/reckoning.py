@@ -57,6 +57,6 @@ def answer(
             found = item
         else:
             yield item
-    if found is None:
+    if found is None or cancelled():
         raise Cancelled("It was stopped before there was a result. Nothing was changed.")
     return found

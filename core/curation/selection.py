@@ -1,15 +1,20 @@
 """Chooses some of many vectors, one after the other: facility location and k-centre, with quality and quotas."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.curation.vectors import BLOCK, Vectors
+from core.curation.vectors import Vectors
 
-CLIENTS = 4_096  # vectors that are to be near to what is chosen; of more, as many are drawn
-TOGETHER = 64  # candidates that are looked at anew at once
+# What is reckoned with where there are many. Measured on 20,000 vectors: 200 and 1,000 chosen so cover as much as those
+# chosen with every vector and every cosine, within 0.001; a sample of 4,096 clients alone lost 0.021 of 0.648.
+CLIENTS, CLIENTS_EACH = 4_096, 20  # so many clients at least, and for each vector to be chosen
+COSINES = 20_000_000  # the highest, that are kept
+_SAMPLE = 512  # vectors by which the least of those is told
+_AT_ONCE = 16_000_000  # cosines that are reckoned at once
 
 Numbers = NDArray[np.float64]
 
@@ -26,21 +31,23 @@ class Limit:
 class Chosen:
     """One that was chosen. `gain`: what it adds to what is maximised; for k-centre, its distance to those before.
 
-    `added` is how much nearer each client is for it, as cosines; empty for k-centre.
+    `nearer` and `by` say which clients are nearer for it, and by how much, as cosines; both empty for k-centre.
     """
 
     place: int
     gain: float
-    added: NDArray[np.float32]
+    nearer: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    by: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
-def clients_of(count: int, seed: int, most: int = CLIENTS) -> NDArray[np.int64]:
-    """The places of those vectors that stand for all: all of them, or so many drawn by a seed.
+def clients_of(count: int, size: int, seed: int) -> NDArray[np.int64]:
+    """The places of the vectors that stand for all when `size` are chosen: all of them, or some drawn by a seed.
 
     What is maximised is a mean over clients, which a sample estimates within ±√(ln(2/δ)/2m) for any one choice
     (Hoeffding; A. Badanidiyuru, B. Mirzasoleiman, A. Karbasi and A. Krause, “Streaming submodular maximization”,
     KDD 2014, section 6).
     """
+    most = max(CLIENTS, CLIENTS_EACH * size)
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
@@ -54,6 +61,7 @@ def facility_location(
     limits: Sequence[Limit] = (),
     clients: NDArray[np.int64] | None = None,
     cancelled: Callable[[], bool] = bool,
+    cosines: int = COSINES,
 ) -> Iterator[Chosen]:
     """Chooses up to `size` vectors so that (1 − weight) × coverage + weight × their mean value is large.
 
@@ -61,39 +69,38 @@ def facility_location(
     is submodular, so that taking whatever adds most reaches at least 1 − 1/e of the best there is (G. L. Nemhauser,
     L. A. Wolsey and M. L. Fisher, Mathematical Programming 14 (1978) 265-294), and 1/(1 + limits) of it under limits
     (M. L. Fisher and others, Mathematical Programming Study 8 (1978) 73-87). What a vector adds never grows, so only
-    those that added most before are looked at anew (M. Minoux, “Accelerated greedy algorithms”, 1978): the choice is
-    the same. Ends early once `cancelled`, or when the limits allow no more.
+    what added most before is looked at anew (M. Minoux, “Accelerated greedy algorithms”, 1978): the choice is the
+    same. Where there are more than `cosines`, a client counts as covered as far as the least of the highest so many
+    (after E. Lindgren, S. Wu and A. Dimakis, “Leveraging sparsity for efficient submodular data summarization”,
+    arXiv 1703.02690). Ends early once `cancelled`, or when the limits allow no more.
     """
     around = vectors if clients is None else vectors[clients]
-    covered = np.zeros(len(around), np.float32)
+    least = _least(vectors, around, cosines)
+    near = [some for block in _near(vectors, around, least, cancelled) for some in block]
+    covered = np.full(len(around), least, np.float32)
     worth = weight * values / max(1, size)
 
-    def gains(places: NDArray[np.int64]) -> Numbers:
-        nearer = np.maximum(vectors[places] @ around.T - covered, 0)
-        return (1 - weight) * nearer.sum(axis=1, dtype=np.float64) / len(around) + worth[places]
+    def gain(place: int) -> float:
+        clients, cosines = near[place]
+        nearer = float(np.maximum(cosines - covered[clients], 0).sum())
+        return (1 - weight) * nearer / len(around) + float(worth[place])
 
-    bounds = np.concatenate([gains(some) for some in _blocks(len(vectors))]) if len(vectors) else np.zeros(0)
-    looked_at = np.zeros(len(vectors), np.int64)  # before which choice
-    left = _Left(limits, len(vectors))
-    for turn in range(size):
-        while not cancelled():
-            bounds[left.closed] = -np.inf
-            best = int(bounds.argmax()) if len(bounds) else -1
-            if best < 0 or np.isneginf(bounds[best]):
-                return
-            if looked_at[best] == turn:
-                break
-            highest = np.argpartition(-bounds, min(TOGETHER, len(bounds) - 1))[:TOGETHER]
-            stale = np.sort(highest[(looked_at[highest] != turn) & ~left.closed[highest]])
-            bounds[stale] = gains(stale)
-            looked_at[stale] = turn
-        else:
-            return
-        gain = float(bounds[best])
-        added = np.maximum(around @ vectors[best] - covered, 0)
-        covered += added
-        left.take(best)
-        yield Chosen(best, gain, added)
+    heap = [(-gain(place), place, 0) for place in range(len(near))]
+    heapify(heap)
+    left, chosen = _Left(limits, len(vectors)), 0
+    while heap and chosen < size and not cancelled():
+        lost, place, looked_at = heappop(heap)
+        if left.closed[place]:
+            continue
+        if looked_at < chosen:
+            heappush(heap, (-gain(place), place, chosen))
+            continue
+        clients_of_it, cosines_of_it = near[place]
+        by = np.maximum(cosines_of_it - covered[clients_of_it], 0)
+        covered[clients_of_it] += by
+        left.take(place)
+        chosen += 1
+        yield Chosen(place, -lost, clients_of_it, by)
 
 
 def k_centre(
@@ -123,7 +130,7 @@ def k_centre(
         squares = 2 - 2 * (vectors @ vectors[best]).astype(np.float64)
         distances = np.minimum(distances, np.sqrt(np.maximum(squares, 0)))
         left.take(best)
-        yield Chosen(best, gain, np.zeros(0, np.float32))
+        yield Chosen(best, gain)
 
 
 class _Left:
@@ -144,6 +151,24 @@ class _Left:
                 self.closed |= limit.groups == group
 
 
-def _blocks(count: int) -> Iterator[NDArray[np.int64]]:
-    for start in range(0, count, BLOCK):
-        yield np.arange(start, min(start + BLOCK, count))
+def _least(vectors: Vectors, around: Vectors, cosines: int) -> float:
+    """The cosine that about so many of all are above; 0 where there are no more."""
+    if (share := cosines / max(1, len(vectors) * len(around))) >= 1:
+        return 0.0
+    some = np.random.default_rng(0).choice(len(vectors), min(_SAMPLE, len(vectors)), replace=False)
+    return max(0.0, float(np.quantile(vectors[some] @ around.T, 1 - share)))
+
+
+def _near(
+    vectors: Vectors, around: Vectors, least: float, cancelled: Callable[[], bool]
+) -> Iterator[list[tuple[NDArray[np.int32], NDArray[np.float32]]]]:
+    """For each vector the clients whose cosine with it is above the least, and the cosines; in blocks."""
+    rows = max(1, _AT_ONCE // max(1, len(around)))
+    for start in range(0, len(vectors), rows):
+        if cancelled():
+            return
+        cosines = vectors[start : start + rows] @ around.T
+        places, clients = np.nonzero(cosines > least)
+        ends = np.searchsorted(places, np.arange(1, len(cosines)))
+        found = np.split(clients.astype(np.int32), ends), np.split(cosines[places, clients], ends)
+        yield list(zip(*found, strict=True))

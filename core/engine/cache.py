@@ -96,7 +96,7 @@ class Cache:
         """Forgets everything: after a decode that was interrupted, nobody knows what lies in the cache."""
         self._context.clear()
         for slot in self.slots:
-            slot.length, slot.live = 0, False
+            slot.length, slot.live, slot.last_used = 0, False, 0  # else the next run would take them in another order
 
     def _copy(self, source: Slot, target: Slot, length: int) -> None:
         if length:

@@ -180,8 +180,13 @@ class Scorer:
         self.forget()
 
     def forget(self) -> None:
-        """What the next batch has in common with those before is read anew."""
+        """What the next batch has in common with those before is read anew.
+
+        A context that has grown is made anew too: its size says what fits into a batch, and so how it is rounded.
+        """
         self._kept = []
+        if self._context is not None and self._context.shape.batch > LEAST_CELLS:
+            self.close()
 
     def close(self) -> None:
         """Gives the memory back."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.project import packing
 from core.project.folding import fold
-from core.project.records import Review
+from core.project.records import Review, rationale_text
 from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase
 from core.storable import storable
 
@@ -91,9 +91,14 @@ def reviews(database: ProjectDatabase, example_id: int) -> list[Review]:
         .tuples()
     )
     return [
-        Review(at, label, field, before, after, bool(undone))
+        Review(at, label, field, _readable(field, before), _readable(field, after), bool(undone))
         for at, label, field, before, after, undone in query.execute(database)
     ]
+
+
+def _readable(field: str, value: str) -> str:
+    """Steps as text, so that a review of theirs that changed no word has the same before and after."""
+    return rationale_text(packing.unpack_steps(value)) if field == "rationale" else value
 
 
 def index(database: ProjectDatabase, ids: Sequence[int]) -> None:

@@ -53,9 +53,12 @@ class OpenFile:
     notice: str
     release: Callable[[], None]
 
+    def __post_init__(self) -> None:
+        self._filename = Path(self.connection.filename)  # a connection that a backup reads from answers no one else
+
     def another(self) -> apsw.Connection:
         """A second connection to what was opened, to read only."""
-        return _connect(Path(self.connection.filename), apsw.SQLITE_OPEN_READONLY)
+        return _connect(self._filename, apsw.SQLITE_OPEN_READONLY)
 
     def close(self) -> None:
         """Closes the file and lets others have it."""

@@ -677,6 +677,20 @@ class Project:
         with self._read_aside() as database:
             return queries.example_ids(database, filter)
 
+    def ratings(self) -> dict[int, int]:
+        """The stars that a person gave, by example; without those that have none."""
+        with self._read():
+            return dict(self._database.execute_sql("SELECT id, rating FROM examples WHERE rating BETWEEN 1 AND 5"))
+
+    def passages_of(self, example_ids: Sequence[int]) -> dict[int, int]:
+        """The passages that examples come from, by example; without those that come from none."""
+        sql = (
+            "SELECT id, passage_id FROM examples "
+            "WHERE passage_id IS NOT NULL AND id IN (SELECT value FROM json_each(?))"
+        )
+        with self._read():
+            return dict(self._database.execute_sql(sql, (packing.pack(list(example_ids)),)))
+
     def attempts(self, example_id: int) -> int:
         """How many attempts it took to make an example. Raises UserError when it is not there."""
         with self._read():
@@ -852,6 +866,17 @@ class Project:
         if state not in STATES:
             raise ValueError(f"unknown state: {state}")
         return len(self._act(_LABELS[state], ids, {"state": state, "reason": reason}))
+
+    def set_states(self, states: Mapping[int, str], label: str) -> int:
+        """Moves each example to a state of its own, as one action that can be undone; returns how many changed.
+
+        `label` has a place ({}) for the number of questions.
+        """
+        if unknown := set(states.values()) - set(STATES):
+            raise ValueError(f"unknown state: {unknown.pop()}")
+        values = {id: {"state": state, "reason": ""} for id, state in states.items()}
+        with self._write() as touched:
+            return self._record_each(label, values, touched)
 
     def reject(self, reasons: Mapping[int, str]) -> int:
         """Rejects examples, each for a reason of its own, as one action that can be undone; returns how many."""

@@ -94,6 +94,7 @@ def ask(
         "language": options.language,
         "documents": list(options.documents),
         "last_passage": max(passage_id for passage_id, _ in project.passage_keys()),
+        "set_aside": _set_aside(project),
         "sampling": asdict(Sampling(temperature=prompts.temperature)),
         "engine": asdict(options.engine),
     }
@@ -168,8 +169,11 @@ def ask_again(
 
 def count_slots(project: Project, options: AskOptions) -> int:
     """How many questions a run with these options would try to make."""
-    wanted = set(options.documents)
-    passages = sum(not wanted or document_id in wanted for _, document_id in project.passage_keys())
+    wanted, aside = set(options.documents), set(_set_aside(project))
+    passages = sum(
+        (not wanted or document_id in wanted) and passage_id not in aside
+        for passage_id, document_id in project.passage_keys()
+    )
     slots = passages * options.per_passage
     return slots if options.limit is None else min(slots, options.limit)
 
@@ -188,13 +192,19 @@ def _slots(project: Project, settings: dict[str, Any]) -> Iterator[_Key]:
         yield from ((passage_id, number, kind) for passage_id, number, kind in settings["slots"])
         return
     wanted, kinds, count = settings["documents"], settings["kinds"], settings["per_passage"]
+    aside = set(settings.get("set_aside", ()))  # which older runs knew nothing of
     ordinal = 0
     for passage_id, document_id in project.passage_keys():
-        if passage_id > settings["last_passage"] or (wanted and document_id not in wanted):
+        if passage_id > settings["last_passage"] or (wanted and document_id not in wanted) or passage_id in aside:
             continue
         for number in range(count):
             yield passage_id, number, kinds[ordinal % len(kinds)]
             ordinal += 1
+
+
+def _set_aside(project: Project) -> list[int]:
+    """The passages of which nothing is to be asked."""
+    return [id for id, mark in project.passage_marks().items() if mark.set_aside]
 
 
 def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) -> None:
@@ -214,6 +224,10 @@ def _refuse_impossible(project: Project, prompts: Prompts, options: AskOptions) 
         raise UserError("The limit must be at least 1.")
     if not project.passage_keys():
         raise UserError("The project has no passages to ask about. Add a PDF with text first.")
+    if _set_aside(project) and not count_slots(project, options):
+        raise UserError(
+            "All passages that were chosen are set aside as not worth asking about. Restore them, or choose others."
+        )
 
 
 def _request(

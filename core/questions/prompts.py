@@ -18,12 +18,12 @@ NEEDS = {
     "true_false": ("pick_factual", "claim_true", "claim_false", "judge"),
     "unanswerable": ("ask_unanswerable", "answer"),
 }
-# What rationales are made with: a step at a time, or all at once as the model was trained to; and what checks them.
-STEP_BY_STEP = ("rationale_first", "rationale_next", "rationale_last", "rationale_basis", "rationale_cite")
-AT_ONCE = ("rationale",)
-CHECKS_STEPS = ("rationale_leads", "rationale_alone")
-WITHOUT_TEXT = ("rationale_no_text",)  # besides, where there is no passage
-REWRITES = ("rationale_wish", "rationale_repair")  # besides, to follow an instruction
+RATIONALE = "rationale"  # the part of a style that explains answers: a step at a time, or all at once
+STEP_BY_STEP = ("first", "next", "last", "basis", "cite")
+AT_ONCE = ("explain",)
+CHECKS_STEPS = ("leads", "alone")
+WITHOUT_TEXT = ("no_text",)  # besides, where there is no passage
+REWRITES = ("wish", "repair")  # besides, to follow an instruction
 Messages = tuple[tuple[str, str], ...]
 
 
@@ -54,7 +54,7 @@ class Prompts:
 
     @property
     def explains(self) -> bool:
-        """Whether this style has prompts for rationales."""
+        """Whether these are prompts for rationales, that is of the part RATIONALE."""
         return (self.explains_by_steps or self.has(AT_ONCE)) and self.has(CHECKS_STEPS)
 
     def has(self, tasks: tuple[str, ...]) -> bool:
@@ -73,15 +73,18 @@ class Prompts:
         return (*((("system", system),) if system else ()), ("user", text))
 
 
-def load_prompts(style: str) -> Prompts:
-    """The prompts of a style. Raises UserError for a style that this version does not have."""
+def load_prompts(style: str, part: str = "") -> Prompts:
+    """The prompts of a style for making questions, or those of a part of it: none where it has no such part.
+
+    Raises UserError for a style that this version does not have.
+    """
     folder = paths.resources() / "prompts" / style
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", style) or not folder.is_dir():
         raise UserError(
             f"The model asks for the prompt style “{style[:40]}”, which this version does not have. "
             "Use another model, or a newer version of Elenchus."
         )
-    texts = {path.stem: _body(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.txt"))}
+    texts = {path.stem: _body(path.read_text(encoding="utf-8")) for path in sorted((folder / part).glob("*.txt"))}
     about = tomllib.loads((folder / "style.toml").read_text(encoding="utf-8"))
     return Prompts(style, texts, tuple(about["kinds"]), float(about["temperature"]))
 

@@ -10,8 +10,8 @@ from core.questions.checks import ROUND_TRIP_F1, normalise, token_f1
 from core.questions.prompts import Prompts
 from core.rationales.records import Judged, Said, Subject, Verdict
 
-LINE = r"root ::= [^\n<] [^\n<]{0,600}"  # one line in which no tag begins: a model cannot think aloud
-ANSWER_TOKENS = 96
+LINE = r"root ::= [^\n<] [^\n]*"  # one line that no tag begins: a model cannot think aloud
+ANSWER_TOKENS = 96  # and more where the right answer is long
 MANY_WORDS = 5  # of an answer, from which on it may be told in other words
 MOST_WORDS = 0.8  # share of an answer's words by which it is then told
 
@@ -34,7 +34,7 @@ def judge(subject: Subject, prompts: Prompts) -> Generator[Any, Any, Judged]:
 
 def answer_alone(subject: Subject, prompts: Prompts) -> Asking:
     """What the model answers to the question by itself."""
-    return _ask(_messages(subject, prompts, "rationale_alone"), subject.answer)
+    return _ask(_messages(subject, prompts, "alone"), subject.answer)
 
 
 def verdict(subject: Subject, steps: Sequence[str], alone: Answer, prompts: Prompts) -> Generator[Any, Any, Verdict]:
@@ -113,7 +113,7 @@ def said_of(steps: Sequence[Said]) -> list[str]:
 
 
 def _leading(subject: Subject, prompts: Prompts, steps: Sequence[str]) -> Messages:
-    return _messages(subject, prompts, "rationale_leads", steps="\n".join(steps))
+    return _messages(subject, prompts, "leads", steps="\n".join(steps))
 
 
 def _messages(subject: Subject, prompts: Prompts, task: str, **values: str) -> Messages:
@@ -122,7 +122,7 @@ def _messages(subject: Subject, prompts: Prompts, task: str, **values: str) -> M
 
 
 def _ask(messages: Messages, right: str) -> Asking:
-    asked = Request(messages, ANSWER_TOKENS, GREEDY, constraint=LINE)
+    asked = Request(messages, ANSWER_TOKENS + len(right) // 2, GREEDY, constraint=LINE)
     try:
         said, scored = yield asked, Score(messages, (right,))
     except TooLong:
@@ -145,6 +145,6 @@ def _gain(with_steps: OptionScore | None, alone: OptionScore | None) -> float | 
 
 def _likeness(subject: Subject, answered: str) -> float:
     """F1 of shared words with the answer; a choice may also be named by its letter, or by its text alone."""
-    if subject.answer != subject.told and normalise(answered) == normalise(subject.answer)[:1]:
+    if subject.answer != subject.told and answered.strip(" ().:").casefold() == subject.answer[:1].casefold():
         return 1.0
     return max(token_f1(answered, wanted) for wanted in {subject.answer, subject.told})

@@ -16,10 +16,11 @@ from core.rationales.running import (
     CHECKS,
     RationaleItem,
     RationaleRun,
-    existing,
+    chosen,
     keep_verdict,
     model_and_prompts,
     resumed,
+    same,
     start,
 )
 from core.retrying import Retries
@@ -44,11 +45,8 @@ def check_rationales(
     Raises UserError for a model or examples that cannot be used, TooManyCrashes, and Cancelled before there is a run.
     """
     model, prompts = model_and_prompts(options.model)
-    filter = ExampleFilter(rationale=True)
-    ids = existing(project, options.examples) or [
-        id for state in ("draft", "accepted") for id in project.example_ids(ExampleFilter(state=state, rationale=True))
-    ]
-    examples = sorted(project.example_ids(filter, among=ids))
+    otherwise = (ExampleFilter(state=state, rationale=True) for state in ("draft", "accepted"))
+    examples = [one.id for one in chosen(project, options.examples, *otherwise) if one.rationale]
     if not examples:
         raise UserError("There is no rationale to check. Draft some first, or write one.")
     settings = {"examples": examples, "engine": asdict(options.engine)}
@@ -75,7 +73,7 @@ class _Checking(RationaleRun):
 
     def _commit(self, subject: Subject, item: Judged) -> Iterator[Checked]:
         example, verdict = self.project.example(subject.example_id), item.verdict
-        if subject.present != tuple(step.text for step in example.rationale):
+        if not same(subject, example):
             return  # it was edited meanwhile: what was found is about other steps
         scores = keep_verdict(self.project, self.run_id, example, verdict)
         self.made += 1

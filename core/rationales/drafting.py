@@ -22,7 +22,7 @@ from core.rationales.checking import LINE, Answer, last_step, said_of, tells
 from core.rationales.records import Candidate, Drafted, NothingDrafted, Said, Subject
 
 ATTEMPTS = 3  # how often a candidate is tried before it is kept with its fault, or is none
-STEP_TOKENS, CITE_TOKENS, TOLD_TOKENS = 80, 160, 240
+STEP_TOKENS, CITE_TOKENS, TOLD_TOKENS = 80, 160, 240  # more where the answer, which the last step tells, is long
 REPEATED = 0.9  # F1 of shared words, from which on a step says what another said
 NO_STEPS = "(none)"
 _SAME_LANGUAGE = "the language of the question"
@@ -118,13 +118,13 @@ class _Attempt:
     def _step_by_step(self) -> Steps:
         steps: list[Said] = []
         while len(steps) < self.plan.steps - 1:
-            text = yield from self._say("rationale_next" if steps else "rationale_first", steps)
+            text = yield from self._say("next" if steps else "first", steps)
             if steps and (normalise(text) == ["done"] or _repeats(text, steps)):
                 break
             steps.append((yield from self._founded(text)))
             if tells(text, self.subject.told):
                 break  # what tells the answer can only be followed by the last step
-        text = yield from self._say("rationale_last", steps)
+        text = yield from self._say("last", steps)
         steps.append((yield from self._founded(text)))
         return tuple(steps)
 
@@ -133,7 +133,9 @@ class _Attempt:
         sentences = _sentences(self.subject.passage)
         if not sentences:
             raise _Unusable("The passage has no sentence to cite.")
-        said = yield from self._ask("rationale", TOLD_TOKENS, self.sampling, _quoting(list(sentences)))
+        said = yield from self._ask(
+            "explain", TOLD_TOKENS + len(self.subject.answer) // 2, self.sampling, _quoting(list(sentences))
+        )
         quoted = max((text for text in sentences if f'"{text}"' in said), key=len)
         first, quote, rest = said.partition(f'"{quoted}"')
         citing, rest = Said((first + quote).strip(), sentences[quoted]), rest.strip()
@@ -145,20 +147,21 @@ class _Attempt:
         """A step with what it cites, where the model says that the text itself says it."""
         if not self.subject.passage:
             return Said(text)
-        basis = yield from self._ask("rationale_basis", 6, GREEDY, 'root ::= "text" | "conclusion"', step=text)
+        basis = yield from self._ask("basis", 16, GREEDY, 'root ::= "text" | "conclusion"', step=text)
         if basis != "text":
             return Said(text)
         span = spans.whole_sentences(self.subject.passage)
         if not span.starts:
             return Said(text)
-        done = yield self._request("rationale_cite", CITE_TOKENS, GREEDY, span, step=text)
+        done = yield self._request("cite", CITE_TOKENS, GREEDY, span, step=text)
         return Said(text, done.span)
 
     def _say(self, task: str, steps: list[Said]) -> Asking:
         """One step in words of the model's own."""
         listed = _listed(said_of(steps)) or NO_STEPS
         values = {"steps": listed, "wish": self._wish(), "language": self.language}
-        text = _LABEL.sub("", (yield from self._ask(task, STEP_TOKENS, self.sampling, LINE, **values))).strip()
+        room = STEP_TOKENS + len(self.subject.answer) // 2
+        text = _LABEL.sub("", (yield from self._ask(task, room, self.sampling, LINE, **values))).strip()
         if not normalise(text):
             raise _Unusable("The model wrote no step.")
         return text
@@ -170,7 +173,7 @@ class _Attempt:
         values = {"present": _listed(self.subject.present) or NO_STEPS, "instruction": self.plan.instruction}
         if self.plan.after:
             values |= {"before": _listed(self.plan.before), "after": _listed(self.plan.after)}
-        task = "rationale_repair" if self.plan.after else "rationale_wish"
+        task = "repair" if self.plan.after else "wish"
         return f"{self.prompts.messages(task, **values)[-1][1]}\n\n"
 
     def _ask(self, task: str, max_tokens: int, sampling: Sampling, constraint: str, **values: str) -> Asking:
@@ -187,7 +190,7 @@ class _Attempt:
         subject = self.subject
         passage = subject.passage.replace(PAGE_BREAK, "\n")
         if not passage:
-            passage = _listed_turns(subject) or self.prompts.texts.get("rationale_no_text", "")
+            passage = _listed_turns(subject) or self.prompts.texts.get("no_text", "")
         values |= {"passage": passage, "question": subject.question, "answer": subject.answer}
         messages = self.prompts.messages(task, **values)
         return Request(messages, max_tokens, sampling, seed=self.seed, constraint=constraint)
@@ -217,7 +220,7 @@ def _sentences(text: str) -> dict[str, tuple[int, int]]:
 def _quoting(sentences: list[str]) -> str:
     """The grammar of an answer that quotes one of these sentences, and then concludes."""
     literals = " | ".join('"' + _escaped(text) + '"' for text in sentences)
-    return f'root ::= [^"\\n]{{0,80}} "\\"" sentence "\\"" [^"\\n]{{0,400}}\nsentence ::= {literals}'
+    return f'root ::= [^"\\n]{{0,80}} "\\"" sentence "\\"" [^"\\n]*\nsentence ::= {literals}'
 
 
 def _escaped(text: str) -> str:

@@ -20,11 +20,11 @@ from core.rationales.running import (
     NEEDED,
     RationaleItem,
     RationaleRun,
-    by_id,
-    existing,
+    chosen,
     keep_verdict,
     model_and_prompts,
     resumed,
+    same,
     start,
 )
 from core.retrying import Retries
@@ -103,19 +103,15 @@ def _to_explain(project: Project, prompts: Prompts, options: RationaleOptions, r
     """The ids of the examples that are to be explained, in order. Raises UserError when there are none."""
     if options.limit is not None and options.limit < 1:
         raise UserError("The limit must be at least 1.")
-    wanted = ExampleFilter(rationale=True) if rewrites else ExampleFilter(state="accepted", rationale=False)
-    if options.examples:
-        among = existing(project, options.examples)
-        ids = project.example_ids(wanted, among=among) if rewrites else among
-    else:
-        ids = project.example_ids(wanted)
-    if not ids:
+    found = chosen(project, options.examples, ExampleFilter(state="accepted", rationale=rewrites))
+    wanted = [(one.id, _can_explain(prompts, one)) for one in found if one.rationale or not rewrites]
+    if not wanted:
         raise UserError(
             "None of these questions has steps that could be written anew. Draft some first."
             if rewrites
             else "No accepted question is without steps. Accept some, or say which are to be explained."
         )
-    fitting = [one.id for one in by_id(project, ids) if _can_explain(prompts, one)]
+    fitting = [id for id, fits in wanted if fits]
     if not fitting:
         raise UserError(
             "This model explains an answer out of its passage only, and none of these questions has one with evidence. "
@@ -144,7 +140,7 @@ class _Drafting(RationaleRun):
     def _commit(self, subject: Subject, item: Drafted) -> Iterator[Rationale]:
         example, best = self.project.example(subject.example_id), item.candidates[0]
         drafts = [[self._step(example, one) for one in candidate.steps] for candidate in item.candidates]
-        adopted = not example.rationale and not self.settings["instruction"]
+        adopted = same(subject, example) and not example.rationale and not self.settings["instruction"]
         if adopted:
             keep_verdict(self.project, self.run_id, replace(example, rationale=tuple(drafts[0])), best.verdict)
         for slot in reversed(range(len(drafts))):

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.project.project import Project
 from core.project.records import ExampleFilter, Step, rationale_text
 from core.questions.checks import normalise, token_f1
+from core.rationales.running import by_id
 from core.worker import Worker
 
 SAME_STEP = 0.8  # F1 of shared words, from which on a step is one that was dropped elsewhere
@@ -67,7 +68,10 @@ def propose(repair: Repair, steps: Sequence[Step]) -> tuple[Step, ...] | None:
 
     A step that is changed keeps what it cites, and is to be accepted anew. One step at least is left.
     """
-    found = changes(repair.before, repair.after)
+    return _changed(changes(repair.before, repair.after), steps)
+
+
+def _changed(found: Changes, steps: Sequence[Step]) -> tuple[Step, ...] | None:
     kept = [step for step in steps if not any(token_f1(step.text, gone) >= SAME_STEP for gone in found.dropped)]
     proposed = tuple(_replace(step, found.replaced) for step in kept or steps)
     return None if proposed == tuple(steps) else proposed
@@ -75,15 +79,15 @@ def propose(repair: Repair, steps: Sequence[Step]) -> tuple[Step, ...] | None:
 
 def literal(project: Project, repair: Repair, example_ids: Sequence[int]) -> list[Proposal]:
     """What the repair would change in these examples, to be looked at before it is applied."""
-    made = [(one, propose(repair, one.rationale)) for one in project.examples_by_id(example_ids)]
+    found = changes(repair.before, repair.after)
+    made = ((one, _changed(found, one.rationale)) for one in by_id(project, example_ids))
     return [Proposal(one.id, one.rationale, after, one.rationale_draft) for one, after in made if after is not None]
 
 
 def drafted(project: Project, run_id: int) -> list[Proposal]:
     """What a run that wrote steps anew would change: its best draft of each example."""
     best = {draft.example_id: draft for draft in project.rationales_of_run(run_id) if draft.slot == 0}
-    examples = project.examples_by_id(list(best))
-    made = [Proposal(one.id, one.rationale, best[one.id].steps, best[one.id].id) for one in examples]
+    made = (Proposal(one.id, one.rationale, best[one.id].steps, best[one.id].id) for one in by_id(project, list(best)))
     return [one for one in made if one.before != one.after]
 
 
@@ -92,7 +96,7 @@ def apply(project: Project, proposals: Sequence[Proposal], label: str = "Repair 
 
     Raises UserError when a rationale is no longer as it was when the proposal was made, and changes nothing then.
     """
-    now = {one.id: one.rationale for one in project.examples_by_id([one.example_id for one in proposals])}
+    now = {one.id: one.rationale for one in by_id(project, [one.example_id for one in proposals])}
     if stale := [str(one.example_id) for one in proposals if now.get(one.example_id) != one.before]:
         raise UserError(
             f"The rationale of question {', '.join(stale)} was changed since this was proposed. Propose it anew."
@@ -117,8 +121,8 @@ def similar(
     """
     from core.project.embedding import embed
 
-    ids = project.example_ids(ExampleFilter(rationale=True), among=among)
-    others = project.examples_by_id([id for id in ids if id != example_id])
+    ids = project.example_ids(ExampleFilter(rationale=True)) if among is None else among
+    others = [one for one in by_id(project, ids) if one.rationale and one.id != example_id]
     texts = [f"{one.question}\n{rationale_text(one.rationale)}" for one in (project.example(example_id), *others)]
     if not others:
         return []
@@ -160,9 +164,8 @@ def _replacements(old: str, new: str) -> list[tuple[str, str]]:
 def _replace(step: Step, replaced: Sequence[tuple[str, str]]) -> Step:
     text = step.text
     for old, new in replaced:
-        text = re.sub(_whole(old), lambda _, new=new: new, text)
-    text = re.sub(r"\s+([,.;:!?])", r"\1", " ".join(text.split()))
-    return step if text == step.text or not text else replace(step, text=text, accepted=False)
+        text = re.sub(_whole(old) if new else rf"\s*{_whole(old)}", lambda _, new=new: new, text).strip()
+    return step if text in (step.text, "") else replace(step, text=text, accepted=False)
 
 
 def _whole(text: str) -> str:

@@ -10,8 +10,8 @@ from core.errors import Cancelled, UserError
 from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
-from core.project.records import Evidence, Example, Rationale, Run, ScoreRow
-from core.questions.prompts import Prompts, load_prompts
+from core.project.records import Evidence, Example, ExampleFilter, Rationale, Run, ScoreRow
+from core.questions.prompts import RATIONALE, Prompts, load_prompts
 from core.rationales import checking
 from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject, Verdict
 from core.retrying import Restarted, Retries
@@ -29,7 +29,7 @@ def model_and_prompts(path: Path) -> tuple[ModelFile, Prompts]:
     model = read_model(path)
     if model.is_embedding:
         raise UserError(f"{model.name} makes vectors and no text. Choose another model.")
-    prompts = load_prompts(model.prompt_style)
+    prompts = load_prompts(model.prompt_style, RATIONALE)
     if not prompts.explains:
         raise UserError(
             f"{model.name} has prompts of the style “{prompts.style}”, which has none for rationales. "
@@ -38,13 +38,18 @@ def model_and_prompts(path: Path) -> tuple[ModelFile, Prompts]:
     return model, prompts
 
 
-def existing(project: Project, ids: Sequence[int]) -> list[int]:
-    """Ids that a user named, each once. Raises UserError for one that is not there."""
-    unique = list(dict.fromkeys(ids))
-    missing = set(unique) - {one.id for one in by_id(project, unique)}
-    if missing:
+def chosen(project: Project, named: Sequence[int], *otherwise: ExampleFilter) -> Iterator[Example]:
+    """The examples that a user named, each once; where none are, those that any of the filters lets through.
+
+    Raises UserError for one that is not there.
+    """
+    ids = list(dict.fromkeys(named)) or sorted(id for filter in otherwise for id in project.example_ids(filter))
+    found = set[int]()
+    for one in by_id(project, ids):
+        found.add(one.id)
+        yield one
+    if missing := set(named) - found:
         raise UserError(f"There is no question {min(missing)} in this project.")
-    return unique
 
 
 def by_id(project: Project, ids: Sequence[int]) -> Iterator[Example]:
@@ -80,7 +85,7 @@ def resumed(
     if run is None:
         raise UserError("There is no unfinished run of rationales in this project. Start a new one.")
     header = same_model(run, model, cancelled)
-    prompts = load_prompts(header.prompt_style)
+    prompts = load_prompts(header.prompt_style, RATIONALE)
     if prompts.version != run.request.prompt_version:
         raise UserError(
             f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
@@ -102,10 +107,15 @@ def how_far(project: Project, run: Run) -> tuple[int, int]:
 def _done(project: Project, run: Run) -> set[int]:
     """The examples of a run that nothing is left to be made of."""
     if run.request.kind == CHECKS:
-        return project.scored(run.id)
+        return project.scored(run.id) | _nothing(run)
     # The best candidate is committed last: where it is, all are.
-    drafted = {one.example_id for one in project.rationales_of_run(run.id) if one.slot == 0}
-    return drafted | set(run.request.settings.get("nothing", ()))
+    return {one.example_id for one in project.rationales_of_run(run.id) if one.slot == 0} | _nothing(run)
+
+
+def _nothing(run: Run) -> set[int]:
+    """The examples that a run could make nothing of; the settings may be a stranger's."""
+    listed = run.request.settings.get("nothing")
+    return {id for id in listed if type(id) is int} if isinstance(listed, list) else set()
 
 
 def subject_of(project: Project, example: Example) -> Subject:
@@ -114,6 +124,12 @@ def subject_of(project: Project, example: Example) -> Subject:
     passage = "" if example.passage_id is None else project.passage(example.passage_id).text
     present = tuple(step.text for step in example.rationale)
     return Subject(example.id, question, answer, example.answer, passage, example.context, present)
+
+
+def same(subject: Subject, example: Example) -> bool:
+    """Whether question, answer and steps are still those that the model was shown."""
+    present = tuple(step.text for step in example.rationale)
+    return (subject.question, subject.answer, subject.present) == (*prompt_and_answer(example), present)
 
 
 def misplaced(project: Project, example: Example) -> list[int]:
@@ -164,8 +180,8 @@ class RationaleRun(Filling[int]):
     ) -> None:
         super().__init__(project, worker, run_id, model, cancelled, retries)
         self.prompts = prompts
-        self.finished = _done(project, project.run(run_id))
-        self.nothing: set[int] = set(self.settings.get("nothing", ()))
+        run = project.run(run_id)
+        self.finished, self.nothing = _done(project, run), _nothing(run)
         self.made = self._made_before()
 
     @property

@@ -18,9 +18,9 @@ from core.project.probes import Answered, Arm, Item, Response
 from core.project.project import Project
 from core.project.records import FRESH, Check, ExampleDraft, ExampleFilter, Run
 from core.retrying import Restarted, Retries
-from core.runs import Filling, run_settings, same_model
+from core.runs import Filling, found_adapter, kept_adapter, run_settings, same_model
 from core.sycophancy import scripts, suites
-from core.sycophancy.probe import found_adapter, kept_adapter, probe_run
+from core.sycophancy.probe import probe_run
 from core.sycophancy.responding import respond
 from core.sycophancy.wordings import Wordings, load_wordings
 from core.worker import Worker

@@ -7,13 +7,12 @@ from typing import Any
 
 from core.engine.requests import Adapter, EngineSettings, Loaded, Loading, Task, Usage
 from core.errors import Cancelled, UserError
-from core.models.checksum import sha256
 from core.models.files import ModelFile, read_model
 from core.project.probes import Item, Response
 from core.project.project import Project
 from core.project.records import Run
 from core.retrying import Restarted, Retries
-from core.runs import Filling, run_settings, same_model
+from core.runs import Filling, adapter_settings, found_adapter, kept_adapter, run_settings, same_model
 from core.sycophancy import suites
 from core.sycophancy.responding import METHODS, respond
 from core.sycophancy.wordings import load_wordings
@@ -146,42 +145,6 @@ def chat_model(path: Path) -> ModelFile:
             "say nothing. Choose a model that was tuned for chat (often called “instruct” or “it”)."
         )
     return model
-
-
-def adapter_settings(
-    path: Path | None, scale: float, cancelled: Callable[[], bool], name: str = ""
-) -> dict[str, Any] | None:
-    """What a run keeps of its adapter. Raises UserError when the file cannot be read, and Cancelled."""
-    if path is None:
-        return None
-    whole = path.resolve()
-    return {"path": str(whole), "name": name or path.stem, "sha256": sha256(whole, cancelled), "scale": scale}
-
-
-def found_adapter(
-    project: Project, settings: dict[str, Any] | None, cancelled: Callable[[], bool]
-) -> dict[str, Any] | None:
-    """What a run keeps of its adapter, with where it is now: a copy of the project's own may have been cleared away.
-
-    Raises UserError when it is in neither place as it was, and Cancelled.
-    """
-    if settings is None:
-        return None
-    path = Path(settings["path"])
-    if path.is_file() and sha256(path, cancelled) == settings["sha256"]:
-        return settings
-    for adapter in project.adapters():
-        if adapter.sha256 == settings["sha256"]:
-            return {**settings, "path": str(project.adapter_file(adapter.id))}
-    raise UserError(
-        f"The run was begun with another state of the adapter {settings['name']}, or it is no longer at {path}. "
-        "Put it back, or start a new run."
-    )
-
-
-def kept_adapter(settings: dict[str, Any] | None) -> Adapter | None:
-    """The adapter that a run was begun with."""
-    return Adapter(Path(settings["path"]), float(settings["scale"])) if settings else None
 
 
 class _Probe(Filling[int]):

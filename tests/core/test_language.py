@@ -48,3 +48,13 @@ def test_words_for_true_and_false_lead_back_to_their_language() -> None:
     italian = "Il porto della città è profondo perché il fiume lo ha scavato molto tempo fa."
     assert language.ask_whether(spanish, "Falso") == "¿Verdadero o falso?"
     assert language.ask_whether(italian, "Falso") == "Vero o falso?"
+
+
+def test_a_language_that_the_app_has_no_phrases_in_is_not_known() -> None:
+    assert [language.known(name) for name in ("türkçe", "TR", "English", "Klingon", "")] == [
+        "Turkish",
+        "Turkish",
+        "English",
+        "",
+        "",
+    ]

@@ -24,7 +24,7 @@ from core.documents.records import Heading
 from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
-from core.project.records import Check, ExampleDraft, RunSettings
+from core.project.records import Check, ExampleDraft, RunSettings, Step
 from core.questions.ask import AskOptions
 from core.worker import Worker
 from gui import style
@@ -326,7 +326,7 @@ def documents_drawn(window: MainWindow) -> bool:
 
 
 def questions_drawn(window: MainWindow) -> bool:
-    return drawn(window, window.questions.detail.page)
+    return drawn(window, window.questions.detail.source.page)
 
 
 def models_listed(window: MainWindow) -> bool:
@@ -454,25 +454,35 @@ def test_keys_lead_to_the_adapters_and_from_them_to_chat_and_probes(
 def test_every_key_is_listed_by_where_it_works(window: MainWindow, tmp_path: Path) -> None:
     window.session.create(tmp_path / "p.elenchus")
     window.show_panel(window.questions)
-    dialogs: list[KeysDialog] = []
+    groups: dict[str, dict[str, str]] = {}
 
     def look() -> None:
         dialog = QApplication.activeModalWidget()
         assert isinstance(dialog, KeysDialog)
-        dialogs.append(dialog)
-        root = dialog.list.invisibleRootItem()
-        assert [group.text(0) for group in children(root)] == [
-            "Everywhere", "Documents", "Questions", "Sycophancy", "Fine-tune", "Models", "While a question is edited",
-            "On a page", "In a chat",
-        ]  # fmt: skip
-        everywhere, _, questions, *_ = ({one.text(0): one.text(1) for one in children(g)} for g in children(root))
-        assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
-        assert not questions.keys() & everywhere.keys()
+        for group in children(dialog.list.invisibleRootItem()):
+            groups[group.text(0)] = {one.text(0): one.text(1) for one in children(group)}
         dialog.reject()
 
     QTimer.singleShot(0, look)
     window.show_keys()
-    assert dialogs
+    titles = [panel.title for panel in window.panels if panel.actions()]
+    assert list(groups)[: len(titles) + 1] == ["Everywhere", *titles]
+    assert {"While a question is edited", "On a page", "In a chat"} <= groups.keys()
+    questions = groups["Questions"]
+    assert (questions["Accept"], questions["Reject"], questions["Undo the last change"]) == ("A", "R", "U")
+    assert not questions.keys() & groups["Everywhere"].keys()
+
+
+def test_undo_and_search_stay_in_the_rationales(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    window.open_path(with_questions(tmp_path / "p.elenchus"))
+    project = window.session.project
+    window.show_panel(window.rationales)
+    project.set_rationales({1: ([Step("Because.")], 0)})
+    qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert project.example(1).rationale == ()
+    qtbot.keyClick(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    assert window.stack.currentWidget() is window.rationales
+    assert window.rationales.filters.search.hasFocus()
 
 
 def test_undo_from_another_panel_shows_what_it_undoes(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:

@@ -29,7 +29,7 @@ from gui.ask_dialog import AskDialog, duration
 from gui.example_filters import ALL_PASSED
 from gui.example_table import CHECKS, DOCUMENT, KIND, PAGE, QUESTION, RATING, STATE, spans
 from gui.jobs import Job, Jobs
-from gui.panels import questions
+from gui.panels import example_panel
 from gui.panels.questions import QuestionsPanel
 from gui.pictures import Pictures
 from gui.session import Session
@@ -192,7 +192,7 @@ def test_many_are_accepted_in_one_step(panel: QuestionsPanel, qtbot: QtBot) -> N
 
 
 def test_very_many_are_changed_by_a_job(panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "MANY", 5)
+    monkeypatch.setattr(example_panel, "MANY", 5)
     panel.view.selectAll()
     press(panel, qtbot, "R")
     qtbot.waitUntil(lambda: panel.filters.queues.tabText(3) == "Rejected 9")
@@ -467,7 +467,7 @@ def test_rows_that_arrive_leave_selection_and_place_alone(panel: QuestionsPanel,
 def test_a_large_project_is_fetched_in_a_thread(
     panel: QuestionsPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "AT_ONCE", 3)
+    monkeypatch.setattr(example_panel, "AT_ONCE", 3)
     press(panel, qtbot, "A")
     panel.filters.queues.setCurrentIndex(1)
     panel.filters.queues.setCurrentIndex(2)  # before the first has come
@@ -548,10 +548,10 @@ def test_what_was_said_before_a_question_stands_in_place_of_its_page(
     detail, again = panel.detail, next(action for action in panel.writing if action.text() == "Ask again")
     said = notices(panel)
     panel.select_row(panel.model.row_of(generated))
-    assert detail.conversation.isVisible()
-    assert not detail.page.isVisible()
-    assert detail.conversation.toPlainText().split() == ["User", "2", "+", "2?", "Model", *HOSTILE.split()]
-    assert detail.conversation.isReadOnly()
+    assert detail.source.conversation.isVisible()
+    assert not detail.source.page.isVisible()
+    assert detail.source.conversation.toPlainText().split() == ["User", "2", "+", "2?", "Model", *HOSTILE.split()]
+    assert detail.source.conversation.isReadOnly()
     assert not detail._again.isVisible()
     assert not detail._evidence.isVisible()
     press(panel, qtbot, "G")
@@ -564,10 +564,10 @@ def test_what_was_said_before_a_question_stands_in_place_of_its_page(
     assert (example.rating, example.question) == (5, "I still say 5.")
     assert said == []
     panel.select_row(panel.model.row_of(generated + 1))
-    assert not detail.conversation.isVisible()
-    assert not detail.page.isVisible()
+    assert not detail.source.conversation.isVisible()
+    assert not detail.source.page.isVisible()
     panel.select_row(0)
-    qtbot.waitUntil(lambda: detail.page.isVisible() and detail.page.number > 0)
+    qtbot.waitUntil(lambda: detail.source.page.isVisible() and detail.source.page.number > 0)
     assert detail._again.isVisible()
     assert again.isEnabled()
 
@@ -598,9 +598,9 @@ def test_the_evidence_is_marked_on_its_page(panel: QuestionsPanel, qtbot: QtBot)
     panel.select_row(5)
     evidence = panel.detail.example and panel.detail.example.evidence
     assert evidence is not None
-    qtbot.waitUntil(lambda: panel.detail.page.number == evidence.page)
+    qtbot.waitUntil(lambda: panel.detail.source.page.number == evidence.page)
     page = panel.session.project.page(1, evidence.page)
-    marks = {mark.meaning: mark.rectangles for mark in panel.detail._marks(1, page)}
+    marks = {mark.meaning: mark.rectangles for mark in panel.detail.source.page.marks(1, page)}
     assert marks["evidence"] == evidence.rectangles
     assert "outline" in marks
 

@@ -444,3 +444,24 @@ def test_who_reads_long_holds_nobody_up(project: Project) -> None:
         other.join(10)
         assert counted == [len(list(database.execute_sql("SELECT id FROM examples")))]
     assert project.example_ids() == sorted(project.example_ids())
+
+
+def test_a_list_may_be_read_while_a_backup_is_made(project: Project) -> None:
+    """SQLite's connection is at work in the backup's thread, and refuses to be asked even for its name."""
+    fill(project)
+    at_work, enough = threading.Event(), threading.Event()
+
+    def work() -> int:
+        at_work.set()
+        return int(enough.wait(10))
+
+    connection = project._file.connection
+    connection.create_scalar_function("work", work)
+    other = threading.Thread(target=lambda: connection.execute("SELECT work()").fetchall(), daemon=True)
+    other.start()
+    assert at_work.wait(10)
+    try:
+        assert project.example_ids()
+    finally:
+        enough.set()
+        other.join(10)

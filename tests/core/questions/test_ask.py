@@ -1,5 +1,6 @@
 """Runs over a project: what is committed, what a crash costs, what a resume refuses."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from core.documents.records import Document, Page, Part, Passage
 from core.engine.requests import EngineSettings, Loaded, Trying, Usage
 from core.errors import Cancelled, UserError
 from core.project.project import Project
-from core.project.records import Discard, Example, ExampleDraft, RunSettings
+from core.project.records import Discard, Example, ExampleDraft, PassageMark, RunSettings
 from core.questions import ask as module
 from core.questions.ask import CRASHED, AskOptions, Progress, Replaced, ask, ask_again, count_slots, how_far, resume
 from core.questions.make import MadeQuestion, NothingMade, Slot
@@ -333,3 +334,43 @@ def test_what_a_run_would_make_and_how_far_it_is(
         pass
     job.close()
     assert how_far(project, project.runs()[0]) == (1, 5)
+
+
+def test_passages_set_aside_are_not_asked_about_and_a_resumed_run_sees_them_as_it_began(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", "Belmar", "Corda", "Dunmore"])
+    project.mark_passages([PassageMark(2, set_aside=True), PassageMark(3, label=1)])
+    assert count_slots(project, STARTER) == 6
+    going = ask(project, worker, STARTER)
+    next(item for item in going if isinstance(item, Example))
+    going.close()
+    project.mark_passages([PassageMark(2), PassageMark(4, set_aside=True)])
+    assert how_far(project, project.runs()[-1]) == (1, 6)
+    list(resume(project, worker))
+    assert {passage_id for passage_id, _ in project.done_slots(1)} == {1, 3, 4}
+
+
+def test_a_run_from_before_there_was_a_filter_goes_on_as_it_began(
+    project: Project, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ask_job", fake_job)
+    fill(project, ["Avel", "Belmar", "Corda"])
+    going = ask(project, worker, STARTER)
+    next(item for item in going if isinstance(item, Example))
+    going.close()
+    settings = project.run(1).request.settings
+    del settings["set_aside"]
+    project._update_run(1, settings=json.dumps(settings))
+    project.mark_passages([PassageMark(3, set_aside=True)])
+    list(resume(project, worker))
+    assert {passage_id for passage_id, _ in project.done_slots(1)} == {1, 2, 3}
+
+
+def test_nothing_is_asked_where_all_is_set_aside(project: Project, worker: Worker) -> None:
+    fill(project, ["Avel"])
+    project.mark_passages([PassageMark(1, set_aside=True)])
+    with pytest.raises(UserError, match="All passages that were chosen are set aside"):
+        list(ask(project, worker, STARTER))
+    assert project.runs() == []

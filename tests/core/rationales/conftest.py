@@ -7,6 +7,7 @@ import pytest
 
 from core.project.project import Project
 from core.worker import Worker
+from tests.data.asked_questions import add_asked
 
 
 @pytest.fixture
@@ -19,3 +20,9 @@ def project(tmp_path: Path) -> Iterator[Project]:
 def worker() -> Iterator[Worker]:
     with Worker() as worker:
         yield worker
+
+
+@pytest.fixture
+def asked(project: Project) -> list[int]:
+    """Three accepted questions of one passage."""
+    return add_asked(project)

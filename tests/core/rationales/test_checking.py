@@ -9,13 +9,13 @@ import pytest
 from core import paths
 from core.engine import run_tasks
 from core.engine.requests import Ask, Completion, EngineSettings, OptionScore, Request, Score, Scores, Task, TooLong
-from core.questions.prompts import load_prompts
+from core.questions.prompts import RATIONALE, load_prompts
 from core.rationales.checking import citations, judge, last_step, leads, scores, tells
 from core.rationales.checks import check_job
 from core.rationales.records import Judged, Subject, Verdict
 from core.worker import Worker
 
-PROMPTS = load_prompts("chat")
+PROMPTS = load_prompts("chat", RATIONALE)
 STEPS = ("The town was founded when the river froze.", "The river froze in 1902.", "So it was founded in 1902.")
 SUBJECT = Subject(1, "When was the town founded?", "in 1902", "in 1902", present=STEPS)
 Responder = Callable[[Ask], Completion | Scores]
@@ -99,16 +99,24 @@ def test_neither_the_passage_nor_what_a_style_says_of_texts_is_shown() -> None:
         assert "SECRET" not in str(ask.messages)
 
 
+def always(said: str) -> Responder:
+    def respond(ask: Ask) -> Completion | Scores:
+        return Completion(said, "stop", 1, 0, 1) if isinstance(ask, Request) else Scores((OptionScore(-1, 1, 1),), 1)
+
+    return respond
+
+
 @pytest.mark.parametrize(
     ("said", "expected"), [("B", True), ("b)", True), ("Rain.", True), ("B) Rain", True), ("A", False), ("Snow", False)]
 )
 def test_a_choice_may_be_named_by_its_letter_or_its_text(said: str, expected: bool) -> None:
     subject = Subject(1, "What falls?\nA) Snow\nB) Rain", "B) Rain", "Rain", present=("So: Rain.",))
+    assert drive(judge(subject, PROMPTS), always(said)).leads is expected
 
-    def respond(ask: Ask) -> Completion | Scores:
-        return Completion(said, "stop", 1, 0, 1) if isinstance(ask, Request) else Scores((OptionScore(-1, 1, 1),), 1)
 
-    assert drive(judge(subject, PROMPTS), respond).leads is expected
+def test_the_first_choice_is_no_article() -> None:
+    subject = Subject(1, "What falls?\nA) Snow\nB) Rain", "A) Snow", "Snow", present=("So: Snow.",))
+    assert [drive(judge(subject, PROMPTS), always(said)).leads for said in ("A", "(a)", "B")] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,7 @@ def score_job(model: Path, settings: EngineSettings, asked: list[Score]) -> Iter
 
 
 def test_the_gain_is_the_difference_of_llama_cpps_own_probabilities(worker: Worker) -> None:
-    prompts, settings = load_prompts("starter"), EngineSettings(sequences=4)
+    prompts, settings = load_prompts("starter", RATIONALE), EngineSettings(sequences=4)
     present = ('The passage says: "Mira Sol founded Belmar in 1902."', "So the answer is Mira Sol.")
     subject = Subject(3, "Who founded Belmar?", "Mira Sol", "Mira Sol", present=present)
     (judged,) = [

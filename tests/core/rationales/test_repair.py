@@ -70,6 +70,13 @@ def test_words_inside_others_are_left_alone() -> None:
     assert propose(found, steps("Then the Big cat sits.")) == steps("Then the Big dog sits.")
 
 
+def test_words_that_were_taken_away_take_their_space_with_them() -> None:
+    found = Repair(steps("Well, rain falls, of course."), steps("Well, rain falls."))
+    assert changes(found.before, found.after).replaced == ((", of course", ""),)
+    assert propose(found, steps("It pours, of course.")) == steps("It pours.")
+    assert propose(found, steps("Il pleut  ?")) is None
+
+
 def test_no_rationale_is_left_without_steps() -> None:
     found = Repair(steps("Rain falls.", "So rain."), steps("So rain."))
     assert propose(found, steps("Rain falls.")) is None

@@ -1,0 +1,38 @@
+"""What the checks of a rationale found, in words."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication, QLocale
+
+
+def verdict_words(leads: bool | None, alone: bool | None, gain: float | None) -> str:
+    """Where the steps lead the model, and where the question leads it alone; empty where nobody looked."""
+    tr = QCoreApplication.translate
+    if leads is None or alone is None:
+        return ""
+    words = {
+        (True, False): tr("Rationales", "With these steps the model answers right; without them it does not"),
+        (True, True): tr("Rationales", "The model answers right with these steps, and without them too"),
+        (False, False): tr("Rationales", "The model answers wrong with these steps, and without them too"),
+        (False, True): tr("Rationales", "With these steps the model answers wrong; without them it answers right"),
+    }[leads, alone]
+    return f"{words} ({gain_words(gain)})." if gain is not None else f"{words}."
+
+
+def gain_words(gain: float) -> str:
+    """What the steps add to the answer's log-probability."""
+    number = gain_number(gain)
+    if gain < 0:
+        return QCoreApplication.translate("Rationales", "loss {} nats a token").format(number.lstrip("−"))
+    return QCoreApplication.translate("Rationales", "gain {} nats a token").format(number)
+
+
+def gain_number(gain: float) -> str:
+    """The same as a short number."""
+    shown = QLocale().toString(abs(gain), "f", 2 if abs(gain) < 10 else 1)
+    return f"−{shown}" if gain < 0 and any(digit in "123456789" for digit in shown) else shown
+
+
+def leads_sign(leads: bool | None) -> tuple[str, str]:
+    """Whether the steps lead to the answer as a sign, and its colour; the shape alone says it too."""
+    return {None: ("–", "quiet"), True: ("✓", "good"), False: ("!", "bad")}[leads]

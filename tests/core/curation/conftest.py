@@ -1,0 +1,21 @@
+"""A project to curate, and a worker whose child keeps its model warm from test to test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.project.project import Project
+from core.worker import Worker
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.create(tmp_path / "p.elenchus") as project:
+        yield project
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker() as worker:
+        yield worker

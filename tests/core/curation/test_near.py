@@ -1,0 +1,137 @@
+"""Near duplicates against brute force, and groups of linked things against all ways through the links."""
+
+import random
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from core.curation.duplicates import pairs_near
+from core.curation.links import Linked, Links
+from core.curation.near import ENOUGH, near_blocks, shingles
+
+WORDS = [f"word{number}" for number in range(3_000)]
+
+
+def copied(count: int, seed: int = 0) -> list[str]:
+    """Texts of chance, some of them with copies in which a word or two are other ones."""
+    chance, texts = random.Random(seed), []
+    while len(texts) < count:
+        words = chance.choices(WORDS, k=chance.randint(3, 60))
+        texts.append(" ".join(words))
+        for _ in range(chance.choice((0, 1, 2))):
+            copy = list(words)
+            for _ in range(chance.choice((1, 2))):
+                copy[chance.randrange(len(copy))] = chance.choice(WORDS)
+            texts.append(" ".join(copy))
+    chance.shuffle(texts)
+    return texts
+
+
+def found(texts: list[str], apart: int = 0) -> dict[tuple[int, int], float]:
+    pairs: dict[tuple[int, int], float] = {}
+    for _, (first, second, similar) in near_blocks(texts, apart=apart):
+        pairs |= dict(zip(zip(first.tolist(), second.tolist(), strict=True), similar.tolist(), strict=True))
+    return pairs
+
+
+def by_force(texts: list[str]) -> dict[tuple[int, int], float]:
+    """The near pairs of all pairs, with words counted by Python's own sets."""
+    sets = [{tuple(words[place : place + 3]) for place in range(len(words) - 2)} for words in map(str.split, texts)]
+    similar = {}
+    for (one, a), (other, b) in combinations(enumerate(sets), 2):
+        if a & b and 5 * len(a & b) >= 4 * len(a | b):
+            similar[one, other] = len(a & b) / len(a | b)
+    return similar
+
+
+def test_no_near_pair_is_missed_and_none_is_made_up() -> None:
+    texts = copied(1_500)
+    wanted, got = by_force(texts), found(texts)
+    assert len(wanted) > 200
+    assert len(wanted.keys() & got.keys()) >= 0.99 * len(wanted)
+    assert got == pytest.approx({pair: wanted[pair] for pair in got})
+    assert found(texts) == got
+
+
+def test_the_hardest_pairs_are_found_too() -> None:
+    """Of 29 words with one in the middle changed, 24 shingles of 27 are common: exactly 0.8."""
+    chance, texts = random.Random(1), []
+    for _ in range(500):
+        words = chance.sample(WORDS, 29)
+        texts += [" ".join(words), " ".join([*words[:14], "other", *words[15:]])]
+    wanted = by_force(texts)
+    assert set(wanted.values()) == {0.8}
+    assert len(found(texts).keys() & wanted.keys()) >= 0.99 * len(wanted) == 495
+
+
+def test_what_is_apart_is_compared_with_the_other_side_alone() -> None:
+    texts = copied(800, seed=2)
+    across = {pair: similar for pair, similar in found(texts).items() if pair[0] < 300 <= pair[1]}
+    assert across
+    assert found(texts, apart=300) == across
+
+
+def test_case_punctuation_and_short_or_empty_texts() -> None:
+    texts = [
+        "",
+        "...",
+        "Why?",
+        "WHY",
+        "Why not",
+        "why, not?",
+        "not why",
+        "",
+        "春天来了花园里的花都开了",
+        "春天来了花园里的花也开了",
+    ]
+    assert found(texts) == {(2, 3): 1.0, (4, 5): 1.0}
+    sizes = [len(row) for row in shingles(texts)]
+    assert sizes == [0, 0, 1, 1, 1, 1, 1, 0, 10, 10]  # a character is a word there
+
+
+def test_thousands_that_are_all_alike_are_one_group_and_cost_little() -> None:
+    body = " ".join(WORDS[:40])
+    texts = [f"{body} end{number}" for number in range(5_000)]
+    pairs = 0
+    for _, (first, _, _) in near_blocks(texts):
+        pairs += len(first)
+    assert pairs < 5_000 * (ENOUGH + 500)  # of 12 million
+    assert len(pairs_near(texts)) == 4_999
+
+
+def test_links_join_what_is_equal_or_near() -> None:
+    body = " ".join(WORDS[:30])
+    texts = [f"{body} one", "Other", f"{body} two", " other  ", f"{body} one", "", ""]
+    assert pairs_near(texts) == [(0, 4, 1.0), (1, 3, 1.0), (0, 2, pytest.approx(28 / 30))]
+    assert pairs_near([]) == []
+    assert pairs_near(["alone"]) == []
+
+
+def test_a_forest_of_links_joins_and_separates_as_all_of_them() -> None:
+    """Against the widest way between any two, by the closure of all links (Floyd and Warshall)."""
+    chance = np.random.default_rng(0)
+    count = 40
+    first, second = chance.integers(0, count, (2, 60))
+    strengths = chance.random(60)
+    links = Links(count)
+    for part in np.array_split(np.arange(60), 7):
+        links.add(first[part], second[part], strengths[part])
+        links.strongest()  # forgets what is not needed, as many links would
+    widest = np.full((count, count), -np.inf)
+    for a, b, strength in zip(first, second, strengths, strict=True):
+        widest[a, b] = widest[b, a] = max(widest[a, b], strength)
+    for middle in range(count):
+        widest = np.maximum(widest, np.minimum(widest[:, [middle]], widest[[middle]]))
+    groups = links.groups()
+    together = {pair for group in groups for pair in combinations(group.places, 2)}
+    assert together == {(a, b) for a, b in combinations(range(count), 2) if np.isfinite(widest[a, b])}
+    for group in groups:
+        assert group.least == min(widest[a, b] for a, b in combinations(group.places, 2))
+
+
+def test_nothing_linked_is_no_group() -> None:
+    links = Links(3)
+    assert links.groups() == []
+    links.add(np.array([2]), np.array([0]), np.array([0.5]))
+    assert links.groups() == [Linked((0, 2), 0.5)]
