@@ -16,7 +16,7 @@ from core import paths
 from core.errors import UserError
 from core.project.tuning import AdapterRow
 from gui.adapters import file_name
-from gui.export_dialog import show_in_folder
+from gui.exporting import show_in_folder
 from gui.jobs import Job, Jobs, Status
 from gui.merge_dialog import MergeDialog, Merger, merged_words
 from gui.session import Session

@@ -15,6 +15,7 @@ from core.project.project import Project
 from core.project.records import GENERATING_RUNS, ExampleFilter
 from core.project.tuning import Dataset, DatasetRow
 from gui import style
+from gui.dataset_words import named, sizes, sizes_words, source_words
 from gui.labels import strong
 from gui.session import Session
 from gui.tuning_words import dataset_of
@@ -39,8 +40,8 @@ class Source:
     size: int = 0  # examples, where that is known
 
 
-def sources(project: Project) -> list[Source]:
-    """All that the project has; those of most use first."""
+def sources(project: Project, chosen: str = "") -> list[Source]:
+    """All that the project has, those of most use first; the dataset that is `chosen` in any case."""
     number, accepted = QLocale().toString, project.count(ExampleFilter(state="accepted"))
     found = [
         Source(
@@ -62,13 +63,16 @@ def sources(project: Project) -> list[Source]:
         why_not = "" if usable else translate("DatasetChoice", "all of them are rejected")
         about += f" · {local_time(run.started_at)}"
         found.append(Source(f"run:{run.id}", name, about, why_not, run.request.kind, size=usable))
+    for pick in reversed(project.picks()):
+        what = named(project, f"pick:{pick.id}")
+        about = translate("DatasetChoice", "{} examples").format(number(pick.size))
+        found.append(Source(what, source_words(what), f"{about} · {local_time(pick.created_at)}", size=pick.size))
     offered = {source.what for source in found if not source.why_not and source.size <= MOST_COMPARED}
     for dataset in reversed(project.datasets()):
-        if dataset.recipe.get("what") in offered and _is_unchanged(project, dataset):
+        hidden = dataset.recipe.get("what") in offered and dataset.name != chosen
+        if hidden and _is_unchanged(project, dataset):
             continue
-        about = translate("DatasetChoice", "frozen · {} to learn from, {} held out").format(
-            number(dataset.rows - dataset.held_out - dataset.test), number(dataset.held_out)
-        )
+        about = translate("DatasetChoice", "frozen · {}").format(sizes_words(sizes(dataset)))
         found.append(Source(dataset.name, dataset.name, f"{about} · {local_time(dataset.created_at)}", frozen=True))
     return found
 
@@ -93,12 +97,16 @@ def _last_used(project: Project) -> list[str]:
 
 
 def _is_unchanged(project: Project, dataset: Dataset) -> bool:
-    """Whether what a dataset was frozen from still has its very rows, however they are divided."""
+    """Whether a run kept it by itself, and what it was frozen from still has its very rows, however divided."""
+    if dataset.test:
+        return False  # a person divided it
     try:
         now = datasets.select(project, str(dataset.recipe["what"]), 0.0)
     except UserError:
         return False  # too few are left
-    return len(now.rows) == dataset.rows and _texts(now.rows) == _texts(project.dataset_rows(dataset.id))
+    return (now.name, len(now.rows)) == (dataset.name, dataset.rows) and _texts(now.rows) == _texts(
+        project.dataset_rows(dataset.id)
+    )
 
 
 def _texts(rows: Sequence[DatasetRow]) -> set[DatasetRow]:
@@ -110,7 +118,7 @@ class DatasetChoice(QWidget):
 
     changed = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, chosen: str = "") -> None:
         super().__init__()
         self.list = QListWidget()
         self.list.setAccessibleName(self.tr("What to learn from"))
@@ -118,7 +126,9 @@ class DatasetChoice(QWidget):
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._choose = QPushButton(self.tr("F&ile…"))
-        self._choose.setToolTip(self.tr("Rows of a file: JSONL of conversations, prompts and answers, or pairs"))
+        self._choose.setToolTip(
+            self.tr("Rows of a file: conversations, prompts and answers, worked solutions, or pairs")
+        )
         self._choose.setAutoDefault(False)
         self._choose.clicked.connect(self._choose_file)
         head = QHBoxLayout()
@@ -131,10 +141,10 @@ class DatasetChoice(QWidget):
         column.addWidget(self.list, 1)
         self.setFocusProxy(self.list)
         with session.reporting():
-            found = sources(session.project)
+            found = sources(session.project, chosen)
             for source in found:
                 self._add(source)
-            self._select(first_choice(session.project, found))
+            self._select(chosen or first_choice(session.project, found))
         self.list.currentItemChanged.connect(lambda: self.changed.emit())
 
     @property
@@ -155,7 +165,8 @@ class DatasetChoice(QWidget):
             self.list.setCurrentRow(rows[0])
 
     def _choose_file(self) -> None:
-        title, kinds = self.tr("Choose a dataset"), self.tr("Datasets (*.jsonl *.json *.ndjson *.csv);;All files (*)")
+        title = self.tr("Choose a dataset")
+        kinds = self.tr("Datasets (*.jsonl *.json *.ndjson *.csv *.tsv *.parquet);;All files (*)")
         name, _ = QFileDialog.getOpenFileName(self, title, str(Path.home()), kinds)
         if name:
             self.add_file(Path(name))

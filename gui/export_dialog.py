@@ -1,91 +1,99 @@
-"""Exports the examples of a state: the format, what it will look like, what is left out and why, and where to."""
+"""Exports rows: the format, which rows, what it will look like, what is left out and why, and where to."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QLocale, QObject, QSignalBlocker, QUrl
-from PySide6.QtGui import QDesktopServices, QFontDatabase, QTextCursor, QTextFormat
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QCheckBox,
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
-    QPlainTextEdit,
     QPushButton,
-    QRadioButton,
-    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
 
-from core.errors import Cancelled
-from core.exchange.export import Exported, export, mixture, preview
+from core.errors import UserError
+from core.exchange.export import preview
+from core.exchange.formats import PAIRS
+from core.exchange.trainers import check_tools
 from core.project.project import Project
-from core.project.records import GENERATING_RUNS, STATES, ExampleFilter
 from gui import style
-from gui.jobs import Job, Jobs, Status
+from gui.adapters import file_name
+from gui.exporting import Wish, start_export
+from gui.facts import fold
+from gui.file_preview import FilePreview
+from gui.format_choice import SHAPED, FormatChoice
+from gui.jobs import Jobs
 from gui.labels import line, plain, quiet, strong
+from gui.reckoner import Reckoner
+from gui.row_source import Rows, RowSource
 from gui.session import Session
-from gui.words import run_words, state_name
 
 ROWS = 3  # in the preview
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is to be exported, and where to."""
-
-    path: Path
-    format: str
-    state: str
-    plain: bool
-    run: int | None = None  # only what this one made, with what it mixes in
+WIDTH = 270  # pixels of what is chosen on the left
+SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "folder": ""}  # else JSON lines
+CONFIGS = {"llama-factory": "LLaMA-Factory", "axolotl": "Axolotl"}  # training programs with settings of their own
 
 
 class ExportDialog(QDialog):
     """Shows what an export will hold; what it begins goes on in the background when it has closed."""
 
-    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None) -> None:
+    def __init__(self, session: Session, jobs: Jobs, parent: QWidget | None, dataset: str = "") -> None:
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._named = False  # whether the user has chosen the file's name
-        self.setWindowTitle(self.tr("Export a training set"))
-        self._build()
-        self._fill_runs()
-        self._fill_states()
+        self._reckoner = Reckoner(session)
+        self._later = QTimer(self, singleShot=True, interval=0)  # several changes at once are looked at once
+        self.setWindowTitle(self.tr("Export"))
+        with session.reporting():
+            self._reasons = session.project.quarantine_reasons()
+        self._build(dataset)
+        self._connect()
         self._restore()
         self._refresh()
-        self.resize(920, 580)
+        self.resize(960, 640)
 
     @property
     def wish(self) -> Wish:
         """What is chosen now."""
         path = Path(os.path.expanduser(self.path.text().strip()))  # Path's own raises where there is no such user
+        configs = tuple(name for name, tick in self.configs.items() if tick.isChecked() and tick.isEnabled())
         return Wish(
-            path, self.format, self.state.currentData(), not self.provenance.isChecked(), self.run.currentData()
+            path,
+            self.format,
+            not self.provenance.isChecked(),
+            self.rows.rows,
+            self.choice.shape,
+            self.guard.isChecked(),
+            configs,
         )
 
     @property
     def format(self) -> str:
         """The chosen format, as `core.exchange.formats` names it."""
-        return next(name for name, button in self.formats.items() if button.isChecked())
+        return self.choice.format
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that is to be seen is read."""
+        return self._reckoner.idle and not self._later.isActive()
 
     # Building
 
-    def _build(self) -> None:
+    def _build(self, dataset: str) -> None:
         body = QHBoxLayout()
         style.spaced(body, 0, style.WIDE)
-        body.addLayout(self._choices())
+        body.addLayout(self._choices(dataset))
         body.addLayout(self._example(), 1)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE, style.DOUBLE)
@@ -94,57 +102,51 @@ class ExportDialog(QDialog):
         column.addLayout(self._foot())
         self.button.setDefault(True)
 
-    def _choices(self) -> QVBoxLayout:
+    def _choices(self, dataset: str) -> QVBoxLayout:
+        self.choice, self.rows = FormatChoice(), RowSource(self._session, dataset)
+        for widget in (self.choice, self.rows):
+            widget.setFixedWidth(WIDTH)
         column = QVBoxLayout()
         style.spaced(column, 0, style.HALF)
+        column.addWidget(strong(self.tr("Which rows")))
+        column.addWidget(self.rows)
+        column.addSpacing(style.SPACE)
         column.addWidget(strong(self.tr("Format")))
-        self.formats: dict[str, QRadioButton] = {}
-        group = QButtonGroup(self)
-        for name, (title, readers) in self._formats().items():
-            button = QRadioButton(title)
-            button.setAccessibleDescription(readers)
-            group.addButton(button)
-            self.formats[name] = button
-            column.addWidget(button)
-            line = quiet(readers)
-            line.setContentsMargins(style.WIDE, 0, 0, style.HALF)
-            line.setWordWrap(False)
-            column.addWidget(line)
-        group.buttonToggled.connect(self._format_toggled)
-        column.addSpacing(style.SPACE)
-        column.addWidget(strong(self.tr("Which questions")))
-        self.run = QComboBox()
-        self.run.setAccessibleName(self.tr("Which runs"))
-        self.run.currentIndexChanged.connect(self._choose_run)
-        column.addWidget(self.run)
-        self.state = QComboBox()
-        self.state.setAccessibleName(self.tr("Which questions"))
-        self.state.currentIndexChanged.connect(self._refresh)
-        column.addWidget(self.state)
-        column.addSpacing(style.SPACE)
-        self.provenance = QCheckBox(self.tr("With &where each row comes from"))
-        self.provenance.setToolTip(self.tr("Evidence, document, page and run of each row; training tools ignore it."))
-        self.provenance.toggled.connect(self._refresh)
-        column.addWidget(self.provenance)
+        column.addWidget(self.choice)
+        column.addWidget(self._more())
         column.addStretch(1)
         return column
 
-    def _formats(self) -> dict[str, tuple[str, str]]:
-        return {
-            "alpaca": (self.tr("&Alpaca"), self.tr("LLaMA-Factory, Axolotl, Unsloth, torchtune")),
-            "sharegpt": (self.tr("&ShareGPT"), self.tr("Axolotl, LLaMA-Factory, Unsloth, FastChat")),
-            "messages": (self.tr("&OpenAI messages"), self.tr("OpenAI, TRL, MLX, Axolotl and most others")),
-            "completion": (self.tr("&Prompt and completion"), self.tr("TRL, MLX and older OpenAI models")),
-            "csv": (self.tr("&CSV"), self.tr("Spreadsheets, pandas and R; all columns")),
-        }
+    def _more(self) -> QWidget:
+        """What is rarely needed, folded away."""
+        self.fold = fold(self.tr("More"))
+        self.provenance = QCheckBox(self.tr("With &where each row comes from"))
+        self.provenance.setToolTip(self.tr("Evidence, document, page and run of each row; training tools ignore it."))
+        self.guard = QCheckBox(self.tr("&Guard against formulas"))
+        self.guard.setToolTip(
+            self.tr("Puts a ’ before what a spreadsheet would run as a formula. An import takes it away again.")
+        )
+        self.configs = {name: QCheckBox(self.tr("Settings for {} beside it").format(CONFIGS[name])) for name in CONFIGS}
+        for tick in self.configs.values():
+            tick.setToolTip(self.tr("Files that have it train on these rows: look through them before you start."))
+        self._folded = QWidget()
+        ticks = QVBoxLayout(self._folded)
+        style.spaced(ticks, 0, style.HALF)
+        ticks.setContentsMargins(style.DOUBLE, 0, 0, 0)
+        for tick in (self.provenance, self.guard, *self.configs.values()):
+            ticks.addWidget(tick)
+        self._folded.hide()
+        self.fold.toggled.connect(self._folded.setVisible)
+        more = QWidget()
+        column = QVBoxLayout(more)
+        style.spaced(column, 0, style.HALF)
+        column.addWidget(self.fold)
+        column.addWidget(self._folded)
+        return more
 
     def _example(self) -> QVBoxLayout:
-        self.preview = QPlainTextEdit()
-        self.preview.setReadOnly(True)
-        self.preview.setTabChangesFocus(True)
-        self.preview.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.preview = FilePreview()
         self.preview.setAccessibleName(self.tr("The first rows in this format"))
-        self.preview.setPlaceholderText(self.tr("There is no row to show."))
         self.left_out = quiet()
         column = QVBoxLayout()
         style.spaced(column, 0)
@@ -155,102 +157,87 @@ class ExportDialog(QDialog):
 
     def _target(self) -> QGridLayout:
         self.path = QLineEdit()
-        self.path.setAccessibleName(self.tr("File to write"))
-        self.path.textEdited.connect(self._name_given)
-        label = line(self.tr("&File"))
-        label.setBuddy(self.path)
-        choose = QPushButton(self.tr("C&hoose…"))
-        choose.setAutoDefault(False)
-        choose.clicked.connect(self._choose)
-        self.replaced = quiet()
+        self._label = line()
+        self._label.setBuddy(self.path)
+        self._choose_button = QPushButton(self.tr("C&hoose…"))
+        self._choose_button.setAutoDefault(False)
+        self.replaced = quiet(self.tr("It is there already and will be replaced."))
         grid = QGridLayout()
         style.spaced(grid, 0)
-        grid.addWidget(label, 0, 0)
+        grid.addWidget(self._label, 0, 0)
         grid.addWidget(self.path, 0, 1)
-        grid.addWidget(choose, 0, 2)
+        grid.addWidget(self._choose_button, 0, 2)
         grid.addWidget(self.replaced, 1, 1)
         grid.setColumnStretch(1, 1)
         return grid
 
     def _foot(self) -> QHBoxLayout:
         self.summary = plain()
-        buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
-        buttons.rejected.connect(self.reject)
-        self.button = buttons.addButton(self.tr("&Export"), QDialogButtonBox.ButtonRole.AcceptRole)
+        self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
+        self.button = self._buttons.addButton(self.tr("&Export"), QDialogButtonBox.ButtonRole.AcceptRole)
         style.set_icon(self.button, "export")
-        buttons.accepted.connect(self.accept)
         row = QHBoxLayout()
         style.spaced(row, 0, style.DOUBLE)
         row.addWidget(self.summary, 1)
-        row.addWidget(buttons)
+        row.addWidget(self._buttons)
         return row
 
-    # Filling
-
-    def _fill_runs(self) -> None:
-        """Sets that were generated may be exported each by itself."""
-        name = self.tr("Run {}: {} with its mixture")
-        with self._session.reporting(), QSignalBlocker(self.run):
-            self.run.addItem(self.tr("All"), None)
-            for run in reversed(self._session.project.runs()):
-                if run.request.kind in GENERATING_RUNS:
-                    self.run.addItem(name.format(run.id, run_words(run.request.kind)), run.id)
-        self.run.setVisible(self.run.count() > 1)
-
-    def _fill_states(self) -> None:
-        project, run = self._session.project, self.run.currentData()
-        with self._session.reporting():
-            self._counts = {state: project.count(ExampleFilter(state=state, run_id=run)) for state in STATES}
-            self._mixed = len(mixture(project, run))
-            self._reasons = project.quarantine_reasons()
-            states = ("accepted", *(state for state in STATES if state != "accepted"))
-            with QSignalBlocker(self.state):
-                for place, state in enumerate(states):
-                    if place == self.state.count():
-                        self.state.addItem("", state)
-                    number = self.locale().toString(self._counts[state])
-                    self.state.setItemText(place, f"{state_name(state)} · {number}")
+    def _connect(self) -> None:
+        self._buttons.accepted.connect(self.accept)
+        self._buttons.rejected.connect(self.reject)
+        self._later.timeout.connect(self._look)
+        self._reckoner.reckoned.connect(self._take)
+        self._choose_button.clicked.connect(self._choose)
+        self.path.textEdited.connect(self._name_given)
+        for signal in (self.choice.changed, self.rows.changed, self.provenance.toggled, self.guard.toggled):
+            signal.connect(self._refresh)
 
     def _restore(self) -> None:
         settings = self._session.settings
-        chosen = self.formats.get(str(settings.value("export/format", "messages")), self.formats["messages"])
-        chosen.setChecked(True)
-        chosen.setFocus()
-        self.provenance.setChecked(str(settings.value("export/provenance", "true")).lower() == "true")
+        shape = str(settings.value("export/shape", "messages"))
+        self.choice.choose(str(settings.value("export/format", "messages")), shape)
+        self.choice.buttons[self.format].setFocus()
+        ticks = {"provenance": self.provenance, "guard": self.guard, **self.configs}
+        for name, tick in ticks.items():
+            usual = tick in (self.provenance, self.guard)
+            tick.setChecked(str(settings.value(f"export/{name}", usual)).lower() == "true")
+            if tick.isChecked() != usual:
+                self.fold.setChecked(True)  # what is not as usual is to be seen
+
+    # What it will look like
 
     def _refresh(self) -> None:
-        if not any(button.isChecked() for button in self.formats.values()) or self.state.count() == 0:
-            self.button.setEnabled(False)
-            return
-        self.provenance.setEnabled(self.format != "csv")
+        """Something was chosen."""
+        name = self.tr("Fol&der") if self.format == "folder" else self.tr("&File")
+        self._label.setText(name)
+        self.path.setAccessibleName(name.replace("&", ""))
+        self.guard.setVisible(self.format == "csv")
+        for name, tick in self.configs.items():
+            tick.setEnabled(_reads(name, self.choice.shape))
         if not self._named:
             self.path.setText(str(self._default_path()))
-        wish = self.wish
-        text = ""
-        with self._session.reporting():
-            text = preview(self._session.project, wish.format, wish.state, wish.plain, ROWS, wish.run)
-        self.preview.setPlainText(text.rstrip() if self._counts[wish.state] else "")
-        self._shade_rows()
         self._show_left_out()
         self._show_target()
+        self._later.start()
 
-    def _shade_rows(self) -> None:
-        """Every other line of the file on another ground: a row is longer than the view is wide."""
-        shaded = []
-        block = self.preview.document().firstBlock().next()
-        while block.isValid():
-            line = QTextEdit.ExtraSelection()
-            line.cursor = QTextCursor(block)  # pyright: ignore[reportAttributeAccessIssue]
-            line.cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock, QTextCursor.MoveMode.KeepAnchor)  # pyright: ignore
-            line.format.setBackground(self.palette().alternateBase())  # pyright: ignore
-            line.format.setProperty(QTextFormat.Property.FullWidthSelection, True)  # pyright: ignore
-            shaded.append(line)
-            block = block.next().next()
-        self.preview.setExtraSelections(shaded)
+    def _look(self) -> None:
+        self._reckoner.forget()
+        if self.rows.count:
+            self._reckoner.want("preview", partial(_look, self._session.project, self.wish))
+        else:
+            self.preview.show_text("")
+
+    def _take(self, _: object, text: object) -> None:
+        if isinstance(text, UserError):
+            self.preview.show_text("")
+            self.summary.setText(str(text))
+            self.button.setEnabled(False)
+        else:
+            self.preview.show_text(str(text).rstrip())
 
     def _show_left_out(self) -> None:
-        count = self._counts["quarantined"]
-        if self.state.currentData() == "quarantined" or not count or self.wish.run is not None:
+        rows, count = self.rows.rows, sum(self._reasons.values())
+        if rows != Rows(rows.state) or rows.state == "quarantined" or not count:
             self.left_out.hide()
             return
         reasons = [
@@ -264,55 +251,45 @@ class ExportDialog(QDialog):
         self.left_out.show()
 
     def _show_target(self) -> None:
-        wish, count = self.wish, self._counts[self.state.currentData()]
-        replaced = os.path.isfile(wish.path)  # while it is typed, it may be a place that nobody may look at
-        self.replaced.setText(self.tr("This file is there already and will be replaced.") if replaced else "")
+        path, count = self.wish.path, self.rows.count
+        replaced = (
+            os.path.isfile(path) if self.format != "folder" else os.path.isdir(path)
+        )  # while it is typed, it may be a place that nobody may look at
         self.replaced.setVisible(replaced)
         self.button.setEnabled(bool(count and self.path.text().strip()))
         self.summary.setText(self._promise(count))
 
     def _promise(self, count: int) -> str:
         """How much will be written, or what to do where that is nothing."""
-        if count and self._mixed:
-            number = self.locale().toString
+        number, mixed, rows = self.locale().toString, self.rows.mixed, self.rows.rows
+        if count and mixed:
             text = self.tr("Rows to be written: {}, {} of which are mixed in. A dataset card is put beside the file.")
-            return text.format(number(count + self._mixed), number(self._mixed))
+            return text.format(number(count + mixed), number(mixed))
+        if count and self.choice.shape in PAIRS:
+            return self.tr("Rows to be written: those of {} that have a worse answer.").format(number(count))
+        if count and self.format == "folder":
+            return self.tr("Rows to be written: {}, with a card that describes them.").format(number(count))
         if count:
-            number = self.locale().toString(count)
-            return self.tr("Rows to be written: {}. A dataset card is put beside the file.").format(number)
-        if not any(self._counts.values()) and self.wish.run is None:
+            return self.tr("Rows to be written: {}. A dataset card is put beside the file.").format(number(count))
+        if not any(self.rows.counts.values()) and rows == Rows(rows.state):
             return self.tr("This project has no questions yet. Ask some first, and accept the good ones.")
-        if self.state.currentData() == "accepted":
+        if rows.state == "accepted" and rows.dataset is None and rows.pick is None:
             return self.tr("No question is accepted yet. Accept some with the key A, or choose others above.")
-        return self.tr("No question is in this state. Choose another above.")
+        return self.tr("There is no such row. Choose others above.")
 
     def _default_path(self) -> Path:
-        project = self._session.project.path
+        project, rows = self._session.project.path, self.rows.rows
         folder = Path(str(self._session.settings.value("export/folder", "") or project.parent))
         folder = folder if os.path.isdir(folder) else project.parent
-        name = project.stem if (run := self.run.currentData()) is None else f"{project.stem}-run-{run}"
-        stem, suffix = f"{name}-{self.format}", ".jsonl"
-        if self.format == "csv":
-            stem, suffix = f"{name}-questions", ".csv"
+        name = file_name(rows.dataset) if rows.dataset is not None else project.stem
+        of = [f"run-{rows.run}"] if rows.run is not None else [f"pick-{rows.pick}"] if rows.pick is not None else []
+        what = "questions" if self.format == "csv" else self.choice.shape
+        stem = "-".join([name, *of, *filter(None, [rows.split]), what])
+        suffix = SUFFIXES.get(self.format, ".jsonl")
         names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
         return next(path for name in names if not os.path.exists(path := folder / f"{name}{suffix}"))
 
-    # Qt's own
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "preview"):
-            self._shade_rows()
-
     # What the user does
-
-    def _format_toggled(self, _: object, checked: bool) -> None:
-        if checked:
-            self._refresh()
-
-    def _choose_run(self) -> None:
-        self._fill_states()
-        self._refresh()
 
     def _name_given(self) -> None:
         self._named = bool(self.path.text().strip())
@@ -333,56 +310,33 @@ class ExportDialog(QDialog):
         if not wish.path.is_absolute():  # a bare name goes where the default would have gone
             wish = replace(wish, path=self._default_path().parent / wish.path)
         settings.setValue("export/format", wish.format)
+        if wish.format in SHAPED:
+            settings.setValue("export/shape", wish.shape)
         settings.setValue("export/folder", str(wish.path.parent))
-        settings.setValue("export/provenance", "false" if wish.plain else "true")
+        for name, tick in {"provenance": self.provenance, "guard": self.guard, **self.configs}.items():
+            settings.setValue(f"export/{name}", "true" if tick.isChecked() else "false")
         start_export(self._session, self._jobs, wish)
         super().accept()
 
-
-def start_export(session: Session, jobs: Jobs, wish: Wish) -> Job:
-    """Writes the file in the background and says so at the end."""
-    writing = _Writing(session, wish)
-    job = jobs.start("documents", writing.tr("Exporting to {}").format(wish.path.name), writing.write)
-    job.retry = partial(start_export, session, jobs, wish)
-    job.item_arrived.connect(writing.tell)
-    job.ended.connect(writing.finish)
-    return job
+    def done(self, result: int) -> None:
+        self._later.stop()
+        self._reckoner.stop()
+        super().done(result)
 
 
-class _Writing(QObject):
-    """One export: lives until it has ended, though the dialog is gone."""
-
-    def __init__(self, session: Session, wish: Wish) -> None:
-        super().__init__(session)
-        self._session, self._wish = session, wish
-        self._project: Project = session.project
-
-    def write(self, job: Job) -> None:
-        """The work, in the thread of its lane."""
-        wish, done = self._wish, None
-        for done in export(self._project, wish.path, wish.format, wish.state, wish.plain, wish.run):
-            if job.cancelled():
-                raise Cancelled("The export was cancelled.")
-            job.say(Status(job.title, done.rows + done.quarantined, done.total))
-        job.report(done)
-
-    def tell(self, done: Exported) -> None:
-        """Says how many rows were written, and offers to show where."""
-        number = QLocale().toString
-        text = self.tr("Rows written to {}: {}. A dataset card lies beside it.").format(
-            done.path.name, number(done.rows)
-        )
-        if done.quarantined:
-            text += " " + self.tr("Quarantined, because their evidence is not in the document: {}.").format(
-                number(done.quarantined)
-            )
-        self._session.notify(text, self.tr("Show in &folder"), partial(show_in_folder, done.path))
-
-    def finish(self, _: str) -> None:
-        """Its end."""
-        self.deleteLater()
+def _reads(tool: str, shape: str) -> bool:
+    """Whether a training program can be told how to read such rows."""
+    try:
+        check_tools((tool,), shape)
+    except UserError:
+        return False
+    return True
 
 
-def show_in_folder(path: Path) -> None:
-    """Opens the folder of a file in the system's own file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+def _look(project: Project, wish: Wish) -> str | UserError:
+    """The beginning of what would be written; in a thread of its own."""
+    try:
+        rows = asdict(wish.rows)
+        return preview(project, wish.format, plain=wish.plain, limit=ROWS, shape=wish.shape, guard=wish.guard, **rows)
+    except UserError as error:
+        return error

@@ -28,6 +28,7 @@ from gui import style
 from gui.about import AboutDialog
 from gui.command_palette import CommandPalette
 from gui.export_dialog import ExportDialog
+from gui.import_dialog import ImportDialog
 from gui.job_bar import JobBar
 from gui.jobs import Job, Jobs
 from gui.keys import KeysDialog
@@ -49,6 +50,7 @@ from gui.sidebar import Sidebar
 from gui.start_page import StartPage
 
 SUFFIX = ".elenchus"
+TABLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")  # files of rows
 
 
 class MainWindow(QMainWindow):
@@ -131,6 +133,7 @@ class MainWindow(QMainWindow):
             self._add(file, self.tr("As&k questions…"), self.ask, "Ctrl+R", "run"),
             self._add(file, self.tr("&Probe for sycophancy…"), self.probe, "Ctrl+P", "sycophancy"),
             self._add(file, self.tr("&Tune a model…"), self.tune, "Ctrl+T", "tuning"),
+            self._add(file, self.tr("&Import rows…"), self.import_rows, "Ctrl+I", "import"),
             self._add(file, self.tr("&Export…"), self.export, "Ctrl+E", "export"),
             self._add(file, self.tr("&Close project"), self.close_project, keys.Close),
         ]
@@ -282,21 +285,25 @@ class MainWindow(QMainWindow):
             self.session.close()
 
     def add_files(self, paths: Sequence[Path]) -> None:
-        """Opens a project, or reads PDFs into the one that is open, making one when there is none."""
+        """Opens a project, reads PDFs and imports rows into the one that is open, making one when there is none."""
         projects = [path for path in paths if path.suffix.lower() == SUFFIX]
         pdfs = [path for path in paths if path.suffix.lower() == ".pdf"]
+        tables = [path for path in paths if path.suffix.lower() in TABLES]
         if projects:
             self.open_path(projects[0])
             if not self.session.is_open or self.session.project.path != projects[0].resolve():
-                return  # the PDFs are not for the project that stayed open
-        if pdfs:
-            if not self.session.is_open:
-                self.new_project()
-            if self.session.is_open:
-                self.show_panel(self.documents)
-                self.documents.add_files(pdfs)
-        if not projects and not pdfs:
-            self.message_bar.show_notice(self.tr("Only PDF files and Elenchus projects can be dropped here."))
+                return  # the others are not for the project that stayed open
+        if not projects and not pdfs and not tables:
+            self.message_bar.show_notice(
+                self.tr("Only PDF files, tables (JSONL, JSON, CSV, TSV, Parquet) and projects can be dropped here.")
+            )
+        elif (pdfs or tables) and not self.session.is_open:
+            self.new_project()
+        if pdfs and self.session.is_open:
+            self.show_panel(self.documents)
+            self.documents.add_files(pdfs)
+        for table in tables:
+            self.import_rows(table)
 
     def ask(self) -> None:
         """Shows the questions and the dialog that starts a run."""
@@ -308,15 +315,21 @@ class MainWindow(QMainWindow):
         self.show_panel(self.sycophancy)
         self.sycophancy.probe(adapter)
 
-    def tune(self) -> None:
-        """Shows the adapters and the dialog that starts a run."""
+    def tune(self, dataset: str = "") -> None:
+        """Shows the adapters and the dialog that starts a run, on a dataset where one is named."""
         self.show_panel(self.tuning)
-        self.tuning.tune()
+        self.tuning.tune(dataset)
 
     def chat_with(self, adapter: AdapterRow) -> None:
         """Shows the chat with an adapter on the model that it was made for."""
         self.show_panel(self.models)
         self.models.chat_with(adapter)
+
+    def import_rows(self, path: Path | None = None) -> None:
+        """Shows the dialog that takes rows out of a file, and the questions, where they will stand."""
+        if self.session.may_write():
+            self.show_panel(self.questions)
+            _show(ImportDialog(self.session, self.jobs, self, path))
 
     def export(self) -> None:
         """Shows the export dialog."""

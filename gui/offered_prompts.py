@@ -15,10 +15,11 @@ _WRONG = ("true/disagree", "false/agree")  # cells of claims in which the user i
 
 
 def offered_prompts(project: Project, rows: Sequence[DatasetRow]) -> list[str]:
-    """Some that nothing is learned from; where nothing is held out, the first ones.
+    """Some that nothing is learned from; where nothing is held out, the first ones. None of a test, which stays unseen.
 
     Of countering examples most have a user who is wrong: where the user is right, a sycophant answers alike.
     """
+    rows = [row for row in rows if row.split != "test"]
     whole = [row for row in rows if all(role != "assistant" for role, _ in row.messages)]  # what is asked stands alone
     rows = sorted(whole or rows, key=lambda row: not row.held_out)[:LOOKED_AT]
     examples = {one.id: one for one in project.examples_by_id([row.example_id for row in rows if row.example_id])}

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from core import paths
 from core.errors import UserError
 from core.project.records import Run
-from core.questions.prompts import Prompts, load_prompts
+from core.questions.prompts import RATIONALE, Prompts, load_prompts
 from core.rationales.running import DRAFTS, how_far
 from gui import style
 from gui.ask_dialog import duration
@@ -153,7 +153,7 @@ class RationaleDialog(QDialog):
         self.model.say("")
         if model is not None:
             try:
-                prompts = load_prompts(model.prompt_style)
+                prompts = load_prompts(model.prompt_style, RATIONALE)
                 trouble = self._trouble_with(prompts, model.is_embedding)
                 self._prompts = None if trouble else prompts
                 self.model.say(trouble or (starter_words() if model.path == paths.starter_model() else ""))

@@ -9,6 +9,7 @@ from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
+    QComboBox,
     QDialog,
     QDialogButtonBox,
     QFrame,
@@ -23,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from core import paths
+from core.datasets import Selection
 from core.tuning.records import Recipe
 from core.tuning.tune import TuneOptions
 from gui import style
@@ -30,6 +32,7 @@ from gui.dataset_choice import DatasetChoice
 from gui.estimating import Estimating
 from gui.labels import caption, plain, quiet, strong
 from gui.model_choice import ModelChoice
+from gui.objective_choice import ObjectiveChoice
 from gui.recipe_fields import RecipeFields, read_recipe, with_choice
 from gui.session import Session
 from gui.tuning_words import join_prompts, rate_words, split_prompts
@@ -49,12 +52,15 @@ CHOICES = {
 class TuneDialog(QDialog):
     """After `exec`, `options` says what to do."""
 
-    def __init__(self, session: Session, estimating: Estimating, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, estimating: Estimating, parent: QWidget | None = None, dataset: str = ""
+    ) -> None:
         super().__init__(parent)
         self._session, self._estimating = session, estimating
+        self._shown: Selection | None = None  # whose rows say what can be learned
         self._filled = ""  # the prompts as they were put there, and not by the user
         self.setWindowTitle(self.tr("Tune a model"))
-        self._build()
+        self._build(dataset)
         self._later = QTimer(self, singleShot=True, interval=SETTLE)
         self._connect()
         self._restore()
@@ -78,14 +84,14 @@ class TuneDialog(QDialog):
 
     # Building
 
-    def _build(self) -> None:
+    def _build(self, dataset: str) -> None:
         self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         self.start = self._buttons.addButton(self.tr("&Tune"), QDialogButtonBox.ButtonRole.AcceptRole)
         self.start.setDefault(True)
         body = QHBoxLayout()
         style.spaced(body, 0, style.WIDE)
-        body.addLayout(self._what(), 1)
+        body.addLayout(self._what(dataset), 1)
         body.addLayout(self._how(), 1)
         column = QVBoxLayout(self)
         style.spaced(column, style.DOUBLE, style.DOUBLE)
@@ -93,8 +99,8 @@ class TuneDialog(QDialog):
         column.addWidget(self._before())
         column.addWidget(self._buttons)
 
-    def _what(self) -> QVBoxLayout:
-        self.data = DatasetChoice(self._session)
+    def _what(self, dataset: str) -> QVBoxLayout:
+        self.data = DatasetChoice(self._session, dataset)
         self.held_out, self.skip = QSpinBox(), QCheckBox(self.tr("Leave &out the rows that cannot be used"))
         self.held_out.setRange(0, MOST_HELD_OUT)
         self.held_out.setValue(round(100 * TuneOptions.held_out))
@@ -126,7 +132,7 @@ class TuneDialog(QDialog):
 
     def _how(self) -> QVBoxLayout:
         self.model = ModelChoice(self._session)
-        self.recipe = RecipeFields()
+        self.recipe, self.objective = RecipeFields(), ObjectiveChoice()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for widget in (self.tabs, self.tabs.tabBar()):
@@ -139,6 +145,7 @@ class TuneDialog(QDialog):
         head.setMinimumHeight(self.start.sizeHint().height())  # in line with what stands beside it
         column.addWidget(head)
         column.addWidget(self.model)
+        column.addWidget(self.objective)
         column.addSpacing(style.SPACE)
         column.addWidget(strong(self.tr("How")))
         column.addWidget(self.tabs, 1)
@@ -199,6 +206,7 @@ class TuneDialog(QDialog):
             signal.connect(self._change)
         for name, button in self.choices.items():
             button.clicked.connect(lambda _=False, name=name: self._choose(name))
+        self.objective.chosen.connect(self._choose_objective)
         self._later.timeout.connect(self._reckon)
         self._estimating.changed.connect(self._show_estimate)
         self._estimating.prompts_found.connect(self._fill_prompts)
@@ -209,6 +217,11 @@ class TuneDialog(QDialog):
         with QSignalBlocker(self.recipe):
             self.recipe.show_recipe(with_choice(self.recipe.recipe, CHOICES[name]))
         self._change()
+
+    def _choose_objective(self, name: str) -> None:
+        field = self.recipe.fields["objective"]
+        assert isinstance(field, QComboBox)
+        field.setCurrentIndex(field.findData(name))  # the rate follows it
 
     def _fill_prompts(self, found: list[str]) -> None:
         """Puts some of the dataset's own there, unless the user has written others."""
@@ -228,6 +241,7 @@ class TuneDialog(QDialog):
             line.setText(f"{_figures(with_choice(recipe, CHOICES[name]))} {about}")
             self.choices[name].setAccessibleDescription(line.text())
         self._own.setVisible(not chosen)
+        self.objective.show_objective(recipe.objective)
         self.model.say(self._about_model())
         self.held_out.setEnabled(self.data.source is None or not self.data.source.frozen)
         self._estimating.forget()
@@ -262,7 +276,10 @@ class TuneDialog(QDialog):
             self._estimating.reckon(self.options())
 
     def _show_estimate(self) -> None:
-        why = self._why_not()
+        why, selection = self._why_not(), self._estimating.selection
+        if selection is not None and selection is not self._shown:
+            self._shown = selection
+            self.objective.show_rows(selection.rows, self.recipe.recipe.objective)
         self.estimate.setText(why or self._estimating.words)
         self.advice.setText("" if why else self._estimating.advice)
         self.advice.setVisible(bool(self.advice.text()))

@@ -52,6 +52,7 @@ def kind_name(kind: str) -> str:
         "unanswerable": QCoreApplication.translate("Words", "Unanswerable"),
         "countering": QCoreApplication.translate("Words", "Countering"),
         "neutral": QCoreApplication.translate("Words", "Neutral control"),
+        "imported": QCoreApplication.translate("Words", "Imported"),
     }
     return names.get(kind, kind)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from core.project.records import Example, ExampleDraft, Step
     from gui.chat_column import ChatColumn
     from gui.chat_page import ChatPage
+    from gui.datasets_page import DatasetsPage
+    from gui.export_dialog import ExportDialog
     from gui.jobs import Job
     from gui.panels.rationales import RationalesPanel
     from gui.panels.sycophancy import SycophancyPanel
@@ -121,6 +123,20 @@ def draw_all(project: Path, folder: Path, home: Path, wanted: Sequence[str] = ()
         chat,
         compare,
         export,
+        export_pairs,
+        export_steps,
+        export_csv,
+        export_parquet,
+        export_folder,
+        import_rows,
+        import_columns,
+        import_solutions,
+        freeze,
+        freeze_nothing,
+        datasets,
+        datasets_compared,
+        no_datasets,
+        tune_dataset,
         ask,
         suite,
         palette,
@@ -656,15 +672,163 @@ SUNSET = "At sunset the light has a long way through the air, and little but red
 
 
 def export(studio: Studio) -> object:
+    return exporting(studio, "messages", 1)
+
+
+def export_pairs(studio: Studio) -> object:
+    return exporting(studio, "dpo", 0)
+
+
+def export_steps(studio: Studio) -> object:
+    return exporting(studio, "two-task", 0)
+
+
+def export_csv(studio: Studio) -> object:
+    """With what is rarely needed unfolded."""
+    dialog = exporting(studio, "csv", 0)
+    dialog.fold.setChecked(True)
+    return dialog
+
+
+def export_parquet(studio: Studio) -> object:
+    return exporting(studio, "parquet", 0)
+
+
+def export_folder(studio: Studio) -> object:
+    """Of a dataset."""
+    studio.open("questions")
+    frozen(studio.window.session.project)
+    return exporting(studio, "folder", 2)
+
+
+def exporting(studio: Studio, format: str, source: int) -> "ExportDialog":
+    from core.project.records import Step
     from gui.export_dialog import ExportDialog
 
     studio.open("questions")
     project = studio.window.session.project
-    project.set_state(project.example_ids()[:9], "accepted")
+    ids = project.example_ids()[:9]
+    project.set_state(ids, "accepted")
     project.set_state(generate(project), "accepted")
+    project.set_rejected(dict.fromkeys(ids[::2], "It does not say so anywhere."))
+    steps = (Step("The passage names the year in which it began."), Step("So the answer is that year."))
+    project.set_rationales(dict.fromkeys(ids[1::2], (steps, 0)))
     dialog = ExportDialog(studio.window.session, studio.window.jobs, studio.window)
-    dialog.run.setCurrentIndex(1)
+    dialog.rows.source.setCurrentIndex(source)
+    dialog.choice.choose(format)
     dialog.show()
+    return dialog
+
+
+def import_rows(studio: Studio) -> object:
+    """Chats with worse answers, and rows that cannot be used."""
+    file = studio.home / "answers of the seminar.jsonl"
+    asked = ("Why does a glacier carve a valley?", "What makes the tides?", "Why is the sky blue?", "What is a comet?")
+    answers = ("Its ice carries rock, which grinds its bed.", "The pull of the Moon, and less of the Sun.", SKY, "")
+    worse = ("It melts the rock.", "The wind.", "Because the sea is blue.", "A star.")
+    rows = [
+        {"prompt": question, "chosen": answer, "rejected": bad, "level": "easy"}
+        for question, answer, bad in zip(asked, answers, worse, strict=True)
+    ]
+    file.write_text("\n".join(map(json.dumps, rows * 60)), encoding="utf-8")
+    return importing(studio, file)
+
+
+def import_columns(studio: Studio) -> object:
+    """Columns that nobody knows."""
+    file = studio.home / "Fragebogen.csv"
+    file.write_text("Nr,Frage,Antwort\n1,Was ist ein Gletscher?,Ein Strom aus Eis.\n", encoding="utf-8")
+    return importing(studio, file)
+
+
+def import_solutions(studio: Studio) -> object:
+    """Worked solutions, as GSM8K has them."""
+    file = studio.home / "solutions.jsonl"
+    asked = "Natalia sold clips to 48 of her friends in April, and then half as many in May. How many in all?"
+    solved = "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\nIn all she sold 48+24 = <<48+24=72>>72 clips.\n#### 72"
+    file.write_text("\n".join([json.dumps({"question": asked, "answer": solved})] * 400), encoding="utf-8")
+    return importing(studio, file)
+
+
+def importing(studio: Studio, file: Path) -> object:
+    from gui.import_dialog import ImportDialog
+
+    studio.open("questions")
+    dialog = ImportDialog(studio.window.session, studio.window.jobs, studio.window, file)
+    dialog.show()
+    return dialog
+
+
+def frozen(project: "Project") -> None:
+    """Two datasets of the accepted questions: between them one was edited, one rejected, and another seed drawn."""
+    from core.datasets import freeze
+
+    ids = project.example_ids()
+    project.set_state(ids, "accepted")
+    project.set_rejected(dict.fromkeys(ids[::3], "It does not say so anywhere."))
+    freeze(project, "accepted", 0.1, test=0.1, name="Pilot of June")
+    project.edit_example(ids[2], answer="It opened in the spring of 1931, after nine years of work.")
+    project.set_state(ids[-3:], "rejected")
+    freeze(project, "accepted", 0.2, seed=7, test=0.1, name="After the second review")
+
+
+def freeze(studio: Studio) -> object:
+    from gui.freeze_dialog import FreezeDialog
+
+    studio.open("questions")
+    project = studio.window.session.project
+    project.set_state(project.example_ids(), "accepted")
+    dialog = FreezeDialog(studio.window.session, "accepted", studio.window)
+    dialog.show()
+    return dialog
+
+
+def freeze_nothing(studio: Studio) -> object:
+    dialog = freeze(studio)
+    dialog.pairs.setChecked(True)  # type: ignore[attr-defined]
+    dialog.fold.setChecked(True)  # type: ignore[attr-defined]
+    return dialog
+
+
+def datasets(studio: Studio) -> "DatasetsPage":
+    from gui.datasets_page import DatasetsPage
+
+    studio.open("curate")
+    frozen(studio.window.session.project)
+    page = DatasetsPage(studio.window.session, studio.window.jobs)
+    page.resize(1060, 720)
+    page.show()
+    studio.settle()
+    return page
+
+
+def datasets_compared(studio: Studio) -> object:
+    page = datasets(studio)
+    page.list.selectAll()
+    studio.settle()
+    page.difference.kind.setCurrentIndex(3)
+    return page
+
+
+def no_datasets(studio: Studio) -> object:
+    from gui.datasets_page import DatasetsPage
+
+    studio.open("curate")
+    page = DatasetsPage(studio.window.session, studio.window.jobs)
+    page.resize(1060, 720)
+    page.show()
+    return page
+
+
+def tune_dataset(studio: Studio) -> object:
+    """A dataset with pairs, by its name."""
+    from gui.tune_dialog import TuneDialog
+
+    studio.open("tuning")
+    frozen(studio.window.session.project)
+    dialog = TuneDialog(studio.window.session, studio.window.tuning.estimating, studio.window, "Pilot of June")
+    dialog.show()
+    studio.settle(8)
     return dialog
 
 

@@ -62,12 +62,12 @@ def score(options: argparse.Namespace) -> None:
 
 
 def calibration(options: argparse.Namespace) -> None:
-    """`elenchus calibration`: the model's newest scores against the ratings of the same examples."""
+    """`elenchus calibration`: a model's scores against the ratings of the same examples."""
     from core.curation.calibration import calibration_of
     from core.project.project import Project
 
     with opened(Project, options.project, read_only=True) as project:
-        found = calibration_of(project)
+        found = calibration_of(project, run_id=options.of_run)
     if options.json:
         print_json({**asdict(found), "useful": found.useful})
         return

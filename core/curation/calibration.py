@@ -85,7 +85,7 @@ def calibrate(pairs: Sequence[tuple[float, int]]) -> Calibration:
     """Compares scores (1 to 5, fractions too) with ratings (1 to 5), an example each: (score, rating)."""
     scores = np.array([score for score, _ in pairs], np.float64)
     ratings = np.array([rating for _, rating in pairs], np.int64)
-    found = kendall(scores, ratings)
+    found = kendall(scores, ratings.astype(np.float64))
     tau, low, high = (found.value, *found.interval) if found else (None, None, None)
     band = np.clip(np.floor(scores + 0.5), 1, BANDS).astype(np.int64)
     bands = np.zeros((BANDS, BANDS), np.int64)
@@ -103,14 +103,18 @@ def calibrate(pairs: Sequence[tuple[float, int]]) -> Calibration:
         good=Share(int(good.sum()), n),
         thresholds=tuple(_threshold(scores, good, score) for score in STEPS),
         best=max(candidates, key=lambda one: (one.f1, one.score)) if good.any() else None,
-        needed=math.ceil(n * ((high - low) / 2 / WANTED) ** 2) if n >= FEW and low is not None else None,
+        needed=_needed(n, low, high),
         note=_note(scores, ratings, low, high),
     )
 
 
-def calibration_of(project: Project, name: str = "rubric") -> Calibration:
-    """The newest scores of this name against the ratings that a person gave the same examples."""
-    scores = project.scores(name)
+def calibration_of(project: Project, name: str = "rubric", run_id: int | None = None) -> Calibration:
+    """The scores of this name, those of one run or each example's newest, against a person's ratings of the same."""
+    if run_id is None:
+        scores = project.scores(name)
+    else:
+        found = project.scores_of_run(project.run(run_id).id)
+        scores = {score.example_id: score for score in found if score.name == name}
     rated = project.ratings()
     return calibrate([(scores[id].value, rating) for id, rating in rated.items() if id in scores])
 
@@ -119,6 +123,13 @@ def _threshold(scores: NDArray[np.float64], good: NDArray[np.bool_], score: floa
     kept = scores >= score
     both = int((kept & good).sum())
     return Threshold(score, Share(both, int(kept.sum())), Share(both, int(good.sum())))
+
+
+def _needed(n: int, low: float | None, high: float | None) -> int | None:
+    """An interval narrows with the root of the number of ratings."""
+    if n < FEW or low is None or high is None:
+        return None
+    return math.ceil(n * ((high - low) / 2 / WANTED) ** 2)
 
 
 def _note(scores: NDArray[np.float64], ratings: NDArray[np.int64], low: float | None, high: float | None) -> str:

@@ -110,7 +110,7 @@ def _length(example: Example) -> Check:
 
 
 def _repetition(example: Example) -> Check:
-    if checks.normalise(example.question) == checks.normalise(example.answer):
+    if _plain(example.question) == _plain(example.answer):
         return _failed("repetition", "The answer is the question over again.")
     for name, text in (("question", example.question), ("answer", example.answer)):
         if why := _repeated(text):
@@ -120,28 +120,41 @@ def _repetition(example: Example) -> Check:
 
 def _repeated(text: str) -> str:
     """What a text says again and again, as a clause; empty where it does not."""
-    words = [word.strip(_MARKS) for word in text.casefold().split()]
-    for width in (1, 2, 3):
-        for start in range(len(words) - width * IN_A_ROW + 1):
-            phrase = words[start : start + width]
-            if any(map(_has_letter, phrase)) and phrase * IN_A_ROW == words[start : start + width * IN_A_ROW]:
-                return f"“{' '.join(phrase)}” comes {IN_A_ROW} times in a row."
+    words = _plain(text)
+    if phrase := _in_a_row(words):
+        return f"“{phrase}” comes {IN_A_ROW} times in a row."
     sentences = (" ".join(sentence.split()) for sentence in re.split(r"(?<=[.!?])\s+|\n+", text.casefold()))
     long = Counter(sentence for sentence in sentences if len(sentence.split()) >= _SENTENCE_WORDS)
     for sentence, times in long.most_common(1):
         if times > 1:
             return f"a sentence stands {times} times: “{sentence[:60]}”."
-    if len(words) >= ENOUGH_WORDS:
-        grams = [tuple(words[start : start + PHRASE]) for start in range(len(words) - PHRASE + 1)]
-        times = Counter(grams)
-        again = {place for start, gram in enumerate(grams) if times[gram] > 1 for place in range(start, start + PHRASE)}
-        if len(again) / len(words) > REPEATED:
-            return f"{len(again) / len(words):.0%} of the words stand in phrases that come again."
+    share = _comes_again(words) if len(words) >= ENOUGH_WORDS else 0.0
+    return f"{share:.0%} of the words stand in phrases that come again." if share > REPEATED else ""
+
+
+def _in_a_row(words: list[str]) -> str:
+    """A word, or up to three, that follow themselves; numbers may."""
+    for width in (1, 2, 3):
+        for start in range(len(words) - width * IN_A_ROW + 1):
+            phrase = words[start : start + width]
+            if phrase[0] != words[start + width] or not any(map(str.isalpha, "".join(phrase))):
+                continue
+            if phrase * IN_A_ROW == words[start : start + width * IN_A_ROW]:
+                return " ".join(phrase)
     return ""
 
 
-def _has_letter(word: str) -> bool:
-    return any(map(str.isalpha, word))
+def _comes_again(words: list[str]) -> float:
+    """The share of words that stand in a phrase of PHRASE words that is there more than once."""
+    phrases = [tuple(words[start : start + PHRASE]) for start in range(len(words) - PHRASE + 1)]
+    times = Counter(phrases)
+    starts = [start for start, phrase in enumerate(phrases) if times[phrase] > 1]
+    return len({place for start in starts for place in range(start, start + PHRASE)}) / len(words)
+
+
+def _plain(text: str) -> list[str]:
+    """The words of a text, whatever their case and the marks around them."""
+    return [word.strip(_MARKS) for word in text.casefold().split()]
 
 
 def _language(example: Example, expected: str) -> Check:
@@ -163,11 +176,19 @@ def _texts(example: Example) -> Iterator[tuple[str, str]]:
 
 def _profanity(example: Example) -> Check:
     for name, text in _texts(example):
-        # Not with IGNORECASE, to which ı and i are one letter: “sıkı” is a common word. A capital I may be either.
-        for small in (text.replace("İ", "i").lower(), text.replace("I", "ı").replace("İ", "i").lower()):
-            if match := _patterns()["profanity"].search(small):
-                return _failed("profanity", f"In the {name} stands “{match[0]}”.")
+        if match := _patterns()["profanity"].search(_small(text)):
+            return _failed("profanity", f"In the {name} stands “{match[0]}”.")
     return _failed("profanity", "")
+
+
+def _small(text: str) -> str:
+    """A text in small letters. Words in capitals stand there twice, since their I may be an i or an ı.
+
+    To IGNORECASE both are one letter, which makes “sıkı”, a common word, of another.
+    """
+    capitals = " ".join(word for word in text.split() if len(word) > 2 and word.isupper())
+    small = text.replace("İ", "i").lower()
+    return f"{small}\n{capitals.replace('I', 'ı').replace('İ', 'i').lower()}" if "I" in capitals else small
 
 
 def _personal_data(example: Example) -> Check:

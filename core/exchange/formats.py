@@ -60,7 +60,7 @@ def prompt_and_answer(example: Example | ExampleDraft) -> tuple[str, str]:
     """
     if kind_of(example) == "true_false":
         return f"{ask_whether(example.question, example.answer)} {example.question}", example.answer
-    if example.choices and example.kind not in GENERATED_KINDS:
+    if example.choices and kind_of(example) not in GENERATED_KINDS:
         listed = [f"{letter}) {text}" for letter, text in zip(LETTERS, example.choices, strict=False)]
         return "\n".join([example.question, *listed]), _lettered(example)
     return example.question, example.answer
@@ -206,7 +206,7 @@ def _beside(example: Example) -> dict[str, Any]:
     """What a line may not tell of its example, where there is any of it."""
     prompt, answer = prompt_and_answer(example)
     found: dict[str, Any] = {}
-    if prompt != example.question:
+    if prompt != example.question or example.context:  # some formats make one prompt of both
         found["question"] = example.question
     if answer != example.answer:
         found["answer"] = example.answer
@@ -307,10 +307,10 @@ def csv_row(line: Line, guard: bool = True) -> list[str]:
 def _csv_texts(line: Line) -> tuple[Any, ...]:
     row, example = line.row, line.example
     if example is None:
-        steps = [step_as_json(Step(text)) for text in row.rationale.split("\n") if text]
+        steps = [text for text in row.rationale.split("\n") if text]
         context, question = row.messages[:-1], row.messages[-1][1]
         return "", _list(as_messages(context)), question, "", row.answer, _list(steps), row.rejected, None
-    steps = [step_as_json(step) for step in example.rationale]
+    steps = [step.text for step in example.rationale]
     return (
         kind_of(example), _list(as_messages(example.context)), example.question, _list(example.choices),
         example.answer, _list(steps), row.rejected, example.rating,

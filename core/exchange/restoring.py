@@ -11,10 +11,10 @@ from core.exchange import formats
 from core.exchange.mapping import Read
 from core.project.project import Project
 from core.project.records import (
-    ALL_KINDS,
     FRESH,
     GENERATED_KINDS,
     IMPORTED,
+    KINDS,
     Check,
     Evidence,
     ExampleDraft,
@@ -40,15 +40,15 @@ def restored(plain: ExampleDraft, made: Read, places: "Places | None") -> Exampl
         rating=_stars(said.get("rating")) if made.rating is None else made.rating,
     )
     kind = said["kind"]
-    if not _says_the_same(full, made):
-        # It was changed since: its texts count, and a kind that is told by them alone is lost.
-        full = replace(plain, rating=full.rating, origin=said)
-        kind = kind if formats.prompt_and_answer(full)[0] == full.question else IMPORTED
+    if not _says_the_same(full, made):  # it was changed since: its texts count
+        full = _changed(full, plain)
+        if not _says_the_same(full, made):
+            kind, full = IMPORTED, replace(plain, rating=full.rating, origin=said | {"kind": IMPORTED})
     full = replace(full, rejected=_rejected(full, made), rationale=_steps(said.get("rationale"), made))
     if kind in GENERATED_KINDS:
         checks = (Check(FRESH, True, None, stem),) if (stem := _text(said.get("stem"), "")) else ()
         return replace(full, kind=kind, checks=checks)
-    found = places.find(said) if places and kind in ALL_KINDS else None
+    found = places.find(said) if places and kind in KINDS else None
     if found is None:
         return replace(full, rationale=tuple(replace(step, cited=None) for step in full.rationale))
     return found.put(full, kind)
@@ -63,6 +63,17 @@ def _says_the_same(full: ExampleDraft, made: Read) -> bool:
         if made.answer == answer and tuple(turn for turn in made.messages if turn != ("system", "")) in told:
             return True
     return False
+
+
+def _changed(full: ExampleDraft, plain: ExampleDraft) -> ExampleDraft:
+    """What is restored, with the row's own texts: what the kind puts around a question or an answer is taken off."""
+    before, _, after = formats.prompt_and_answer(full)[0].partition(full.question)
+    question = plain.question
+    if question.startswith(before) and question.endswith(after) and len(question) >= len(before) + len(after):
+        question = question[len(before) : len(question) - len(after)]
+    answers = {formats.prompt_and_answer(replace(full, answer=choice))[1]: choice for choice in full.choices}
+    answer = answers.get(plain.answer, plain.answer)
+    return replace(full, question=question, answer=answer, context=plain.context)
 
 
 def _rejected(full: ExampleDraft, made: Read) -> str:

@@ -18,12 +18,12 @@ NEEDS = {
     "true_false": ("pick_factual", "claim_true", "claim_false", "judge"),
     "unanswerable": ("ask_unanswerable", "answer"),
 }
-# What rationales are made with: a step at a time, or all at once as the model was trained to; and what checks them.
-STEP_BY_STEP = ("rationale_first", "rationale_next", "rationale_last", "rationale_basis", "rationale_cite")
-AT_ONCE = ("rationale",)
-CHECKS_STEPS = ("rationale_leads", "rationale_alone")
-WITHOUT_TEXT = ("rationale_no_text",)  # besides, where there is no passage
-REWRITES = ("rationale_wish", "rationale_repair")  # besides, to follow an instruction
+RATIONALE = "rationale"  # the part of a style that explains answers: a step at a time, or all at once
+STEP_BY_STEP = ("first", "next", "last", "basis", "cite")
+AT_ONCE = ("explain",)
+CHECKS_STEPS = ("leads", "alone")
+WITHOUT_TEXT = ("no_text",)  # besides, where there is no passage
+REWRITES = ("wish", "repair")  # besides, to follow an instruction
 Messages = tuple[tuple[str, str], ...]
 
 
@@ -54,7 +54,7 @@ class Prompts:
 
     @property
     def explains(self) -> bool:
-        """Whether this style has prompts for rationales."""
+        """Whether these are prompts for rationales, that is of the part RATIONALE."""
         return (self.explains_by_steps or self.has(AT_ONCE)) and self.has(CHECKS_STEPS)
 
     def has(self, tasks: tuple[str, ...]) -> bool:

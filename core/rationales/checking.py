@@ -34,7 +34,7 @@ def judge(subject: Subject, prompts: Prompts) -> Generator[Any, Any, Judged]:
 
 def answer_alone(subject: Subject, prompts: Prompts) -> Asking:
     """What the model answers to the question by itself."""
-    return _ask(_messages(subject, prompts, "rationale_alone"), subject.answer)
+    return _ask(_messages(subject, prompts, "alone"), subject.answer)
 
 
 def verdict(subject: Subject, steps: Sequence[str], alone: Answer, prompts: Prompts) -> Generator[Any, Any, Verdict]:
@@ -113,7 +113,7 @@ def said_of(steps: Sequence[Said]) -> list[str]:
 
 
 def _leading(subject: Subject, prompts: Prompts, steps: Sequence[str]) -> Messages:
-    return _messages(subject, prompts, "rationale_leads", steps="\n".join(steps))
+    return _messages(subject, prompts, "leads", steps="\n".join(steps))
 
 
 def _messages(subject: Subject, prompts: Prompts, task: str, **values: str) -> Messages:

@@ -118,13 +118,13 @@ class _Attempt:
     def _step_by_step(self) -> Steps:
         steps: list[Said] = []
         while len(steps) < self.plan.steps - 1:
-            text = yield from self._say("rationale_next" if steps else "rationale_first", steps)
+            text = yield from self._say("next" if steps else "first", steps)
             if steps and (normalise(text) == ["done"] or _repeats(text, steps)):
                 break
             steps.append((yield from self._founded(text)))
             if tells(text, self.subject.told):
                 break  # what tells the answer can only be followed by the last step
-        text = yield from self._say("rationale_last", steps)
+        text = yield from self._say("last", steps)
         steps.append((yield from self._founded(text)))
         return tuple(steps)
 
@@ -134,7 +134,7 @@ class _Attempt:
         if not sentences:
             raise _Unusable("The passage has no sentence to cite.")
         said = yield from self._ask(
-            "rationale", TOLD_TOKENS + len(self.subject.answer) // 2, self.sampling, _quoting(list(sentences))
+            "explain", TOLD_TOKENS + len(self.subject.answer) // 2, self.sampling, _quoting(list(sentences))
         )
         quoted = max((text for text in sentences if f'"{text}"' in said), key=len)
         first, quote, rest = said.partition(f'"{quoted}"')
@@ -147,13 +147,13 @@ class _Attempt:
         """A step with what it cites, where the model says that the text itself says it."""
         if not self.subject.passage:
             return Said(text)
-        basis = yield from self._ask("rationale_basis", 16, GREEDY, 'root ::= "text" | "conclusion"', step=text)
+        basis = yield from self._ask("basis", 16, GREEDY, 'root ::= "text" | "conclusion"', step=text)
         if basis != "text":
             return Said(text)
         span = spans.whole_sentences(self.subject.passage)
         if not span.starts:
             return Said(text)
-        done = yield self._request("rationale_cite", CITE_TOKENS, GREEDY, span, step=text)
+        done = yield self._request("cite", CITE_TOKENS, GREEDY, span, step=text)
         return Said(text, done.span)
 
     def _say(self, task: str, steps: list[Said]) -> Asking:
@@ -173,7 +173,7 @@ class _Attempt:
         values = {"present": _listed(self.subject.present) or NO_STEPS, "instruction": self.plan.instruction}
         if self.plan.after:
             values |= {"before": _listed(self.plan.before), "after": _listed(self.plan.after)}
-        task = "rationale_repair" if self.plan.after else "rationale_wish"
+        task = "repair" if self.plan.after else "wish"
         return f"{self.prompts.messages(task, **values)[-1][1]}\n\n"
 
     def _ask(self, task: str, max_tokens: int, sampling: Sampling, constraint: str, **values: str) -> Asking:
@@ -190,7 +190,7 @@ class _Attempt:
         subject = self.subject
         passage = subject.passage.replace(PAGE_BREAK, "\n")
         if not passage:
-            passage = _listed_turns(subject) or self.prompts.texts.get("rationale_no_text", "")
+            passage = _listed_turns(subject) or self.prompts.texts.get("no_text", "")
         values |= {"passage": passage, "question": subject.question, "answer": subject.answer}
         messages = self.prompts.messages(task, **values)
         return Request(messages, max_tokens, sampling, seed=self.seed, constraint=constraint)

@@ -11,7 +11,7 @@ from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
 from core.project.records import Evidence, Example, ExampleFilter, Rationale, Run, ScoreRow
-from core.questions.prompts import Prompts, load_prompts
+from core.questions.prompts import RATIONALE, Prompts, load_prompts
 from core.rationales import checking
 from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject, Verdict
 from core.retrying import Restarted, Retries
@@ -29,7 +29,7 @@ def model_and_prompts(path: Path) -> tuple[ModelFile, Prompts]:
     model = read_model(path)
     if model.is_embedding:
         raise UserError(f"{model.name} makes vectors and no text. Choose another model.")
-    prompts = load_prompts(model.prompt_style)
+    prompts = load_prompts(model.prompt_style, RATIONALE)
     if not prompts.explains:
         raise UserError(
             f"{model.name} has prompts of the style “{prompts.style}”, which has none for rationales. "
@@ -85,7 +85,7 @@ def resumed(
     if run is None:
         raise UserError("There is no unfinished run of rationales in this project. Start a new one.")
     header = same_model(run, model, cancelled)
-    prompts = load_prompts(header.prompt_style)
+    prompts = load_prompts(header.prompt_style, RATIONALE)
     if prompts.version != run.request.prompt_version:
         raise UserError(
             f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "

@@ -344,15 +344,15 @@ class TuningPanel(Panel):
 
     # What the user does
 
-    def tune(self) -> None:
-        """Asks what to tune and how, and begins."""
+    def tune(self, dataset: str = "") -> None:
+        """Asks what to tune and how, on a dataset where one is named, and begins."""
         if self._missing:
             self.take_focus()  # the panel says it already
             return
         if not self.tuning.allowed():
             return
         with self.session.reporting():
-            dialog = TuneDialog(self.session, self.estimating, self)
+            dialog = TuneDialog(self.session, self.estimating, self, dataset)
             if dialog.exec():
                 self.tuning.start(dialog.options())
             dialog.deleteLater()

@@ -527,7 +527,7 @@ def item_task(name: str, p: Passage, i: Item, r: random.Random) -> Task:
             return Task(name, request(name, p.text, i.answer, question), i.sentence)
         case "rationale":
             reply = f'The passage says: "{i.sentence}" So the answer is {i.answer}.'
-            return Task(name, request(name, p.text, i.answer, question), reply)
+            return Task(name, request("rationale/explain", p.text, i.answer, question), reply)
         case "claim_true":
             return Task(name, request(name, p.text, i.answer), i.claim)
         case "claim_false":

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,6 +15,9 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from core.exchange.export import preview
+from core.exchange.formats import FORMATS, KEY
+from core.project.records import PickRow
+from core.project.tuning import SPLITS, DatasetRow
 from gui.export_dialog import ROWS, ExportDialog
 from gui.jobs import Jobs
 from gui.session import Session
@@ -44,50 +48,148 @@ def dialog(qtbot: QtBot, filled: Session, jobs: Jobs) -> ExportDialog:
     return shown(qtbot, filled, jobs)
 
 
-def shown(qtbot: QtBot, session: Session, jobs: Jobs) -> ExportDialog:
-    dialog = ExportDialog(session, jobs, None)
+def shown(qtbot: QtBot, session: Session, jobs: Jobs, dataset: str = "") -> ExportDialog:
+    dialog = ExportDialog(session, jobs, None, dataset)
     qtbot.addWidget(dialog)
     dialog.show()
+    settle(qtbot, dialog)
     return dialog
 
 
-@pytest.mark.parametrize("format", ["alpaca", "sharegpt", "messages", "completion", "csv"])
+def settle(qtbot: QtBot, dialog: ExportDialog) -> None:
+    qtbot.waitUntil(lambda: dialog.idle)
+
+
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("provenance", [True, False])
 def test_the_file_begins_as_the_preview_showed(
-    qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog, format: str, provenance: bool
+    qtbot: QtBot, filled: Session, jobs: Jobs, format: str, provenance: bool
 ) -> None:
-    dialog.formats[format].setChecked(True)
+    filled.project.set_rejected({id: f"Worse {id}." for id in range(1, 6)})
+    dialog = shown(qtbot, filled, jobs)
+    dialog.choice.buttons[format].setChecked(True)
     dialog.provenance.setChecked(provenance)
+    settle(qtbot, dialog)
     promised = dialog.preview.toPlainText().splitlines()
     path = dialog.wish.path
     with qtbot.waitSignal(filled.offer_made):
         qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert not dialog.isVisible()
-    written = path.read_text(encoding="utf-8").splitlines()
-    assert written[: len(promised)] == promised
+    rows = rows_of(path, format)
+    assert len(rows) == 5
     if format == "csv":
         assert path.suffix == ".csv"
-        with open(path, encoding="utf-8", newline="") as file:
-            ids = [row.get("id") for row in csv.DictReader(file)]
-        assert ids == (["1", "2", "3", "4", "5"] if provenance else [None] * 5)
+        assert path.read_text(encoding="utf-8").splitlines()[: len(promised)] == promised
+        assert all(("document_sha256" in row) == provenance for row in rows)
     else:
-        rows = [json.loads(line) for line in written]
-        assert (len(promised), len(rows)) == (ROWS, 5)
+        assert [json.loads(line) for line in promised] == rows[:ROWS]
         assert all(("elenchus" in row) == provenance for row in rows)
-    assert Path(f"{path}.card.md").exists()
+    assert (path / "README.md" if format == "folder" else Path(f"{path}.card.md")).exists()
+
+
+def rows_of(path: Path, format: str) -> list[dict[str, Any]]:
+    """What an export wrote, as whoever trains on it reads it."""
+    if format == "csv":
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    if format not in ("parquet", "folder"):
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    from pyarrow import parquet
+
+    rows = parquet.read_table(path / "data" / "train-00000-of-00001.parquet" if format == "folder" else path)
+    return [row | ({KEY: json.loads(row[KEY])} if KEY in row else {}) for row in rows.to_pylist()]
+
+
+def test_rows_of_a_pick_and_of_a_split_are_exported(qtbot: QtBot, filled: Session, jobs: Jobs, tmp_path: Path) -> None:
+    project = filled.project
+    project.add_pick("best <b>", {}, [PickRow(3), PickRow(1), PickRow(5, baseline=True)])
+    rows = [DatasetRow((("user", f"{n}?"),), "x", split=split) for n, split in enumerate(SPLITS * 2)]
+    project.add_dataset("pilot", {"what": "accepted"}, rows)
+    dialog = shown(qtbot, filled, jobs)
+    assert [dialog.rows.source.itemText(place) for place in range(3)] == [
+        "Questions of this project",
+        "Dataset “pilot”",
+        "Pick “best <b>”",
+    ]
+    dialog.rows.source.setCurrentIndex(2)
+    settle(qtbot, dialog)
+    assert dialog.summary.text().startswith("Rows to be written: 2.")
+    assert not dialog.left_out.isVisible()
+    assert [json.loads(line)[KEY]["id"] for line in dialog.preview.toPlainText().splitlines()] == [3, 1]
+    of_dataset = shown(qtbot, filled, jobs, dataset="pilot")
+    assert [of_dataset.rows.part.itemText(place) for place in range(4)] == [
+        "All rows · 6",
+        "Train · 2",
+        "Validation · 2",
+        "Test · 2",
+    ]
+    of_dataset.rows.part.setCurrentIndex(2)
+    path = of_dataset.wish.path
+    assert path.name == "pilot-validation-messages.jsonl"
+    with qtbot.waitSignal(filled.offer_made):
+        of_dataset.accept()
+    assert [row["messages"][0]["content"] for row in rows_of(path, "messages")] == ["1?", "4?"]
+
+
+def test_pairs_say_what_is_left_out(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog) -> None:
+    filled.project.set_rejected({2: "Worse."})
+    dialog.choice.buttons["dpo"].setChecked(True)
+    settle(qtbot, dialog)
+    assert "worse answer are left out" in dialog.choice.about.text()
+    assert dialog.summary.text() == "Rows to be written: those of 5 that have a worse answer."
+    with qtbot.waitSignal(filled.offer_made) as offer:
+        dialog.accept()
+    assert "Left out, for want of a worse answer: 4." in offer.args[0]  # pyright: ignore[reportOptionalSubscript]
+
+
+def test_what_is_rarely_needed_is_folded_until_it_is_used(
+    qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog
+) -> None:
+    assert not dialog.guard.isVisible()
+    dialog.fold.click()
+    assert dialog.configs["axolotl"].isVisible()
+    assert not dialog.guard.isVisible()  # only a spreadsheet runs formulas
+    dialog.configs["axolotl"].setChecked(True)
+    dialog.choice.buttons["two-task"].setChecked(True)
+    assert not dialog.configs["axolotl"].isEnabled()
+    dialog.choice.buttons["csv"].setChecked(True)
+    assert dialog.guard.isVisible()
+    dialog.choice.buttons["messages"].setChecked(True)
+    path = dialog.wish.path
+    with qtbot.waitSignal(filled.offer_made) as offer:
+        dialog.accept()
+    assert "axolotl" in offer.args[0]  # pyright: ignore[reportOptionalSubscript]
+    assert list(path.parent.glob("*axolotl*"))
+    assert shown(qtbot, filled, jobs).fold.isChecked()
+
+
+def test_formulas_are_guarded_unless_they_are_wanted(
+    qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog
+) -> None:
+    filled.project.edit_example(1, answer="=1+1")
+    dialog.choice.buttons["csv"].setChecked(True)
+    settle(qtbot, dialog)
+    assert "'=1+1" in dialog.preview.toPlainText()
+    dialog.guard.setChecked(False)
+    settle(qtbot, dialog)
+    assert "'=1+1" not in dialog.preview.toPlainText()
+    assert "=1+1" in dialog.preview.toPlainText()
 
 
 def test_all_by_key(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog, tmp_path: Path) -> None:
     dialog.activateWindow()
     qtbot.waitUntil(dialog.isActiveWindow)
-    assert dialog.formats["messages"].hasFocus()
-    qtbot.keyClick(dialog.formats["messages"], Qt.Key.Key_Up)
+    assert dialog.choice.buttons["messages"].hasFocus()
+    qtbot.keyClick(dialog.choice.buttons["messages"], Qt.Key.Key_Up)
     assert dialog.format == "sharegpt"
+    settle(qtbot, dialog)
     assert "conversations" in dialog.preview.toPlainText()
-    qtbot.keyClick(dialog.state, Qt.Key.Key_Down)
-    assert dialog.state.currentData() == "draft"
+    qtbot.keyClick(dialog.rows.part, Qt.Key.Key_Down)
+    assert dialog.rows.part.currentData() == "draft"
     assert "2" in dialog.summary.text()
+    qtbot.keyClick(dialog.fold, Qt.Key.Key_Space)
     qtbot.keyClick(dialog.provenance, Qt.Key.Key_Space)
+    settle(qtbot, dialog)
     assert "elenchus" not in dialog.preview.toPlainText()
     out = tmp_path / "out.jsonl"
     dialog.path.setFocus()
@@ -116,11 +218,11 @@ def test_the_notice_says_how_many_and_shows_where(
 
 def test_the_name_follows_the_format_until_it_is_given(dialog: ExportDialog, qtbot: QtBot, tmp_path: Path) -> None:
     assert dialog.wish.path == tmp_path / "project" / "birds-messages.jsonl"
-    dialog.formats["csv"].setChecked(True)
+    dialog.choice.buttons["csv"].setChecked(True)
     assert dialog.wish.path.name == "birds-questions.csv"
     dialog.path.selectAll()
     qtbot.keyClicks(dialog.path, "mine.csv")
-    dialog.formats["alpaca"].setChecked(True)
+    dialog.choice.buttons["alpaca"].setChecked(True)
     assert dialog.path.text() == "mine.csv"
 
 
@@ -138,7 +240,7 @@ def test_a_file_that_is_there_is_not_taken_unasked(
 
 
 def test_choices_are_remembered(qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog) -> None:
-    dialog.formats["alpaca"].setChecked(True)
+    dialog.choice.buttons["alpaca"].setChecked(True)
     dialog.provenance.setChecked(False)
     with qtbot.waitSignal(filled.offer_made):
         dialog.accept()
@@ -150,7 +252,7 @@ def test_what_is_left_out_is_said_with_its_reasons(dialog: ExportDialog) -> None
     text = dialog.left_out.text()
     for part in ("2", "1 × Its evidence <b>moved</b>.", "1 × put there by hand"):
         assert part in text
-    dialog.state.setCurrentIndex(dialog.state.findData("quarantined"))
+    dialog.rows.part.setCurrentIndex(dialog.rows.part.findData("quarantined"))
     assert not dialog.left_out.isVisible()
 
 
@@ -163,7 +265,7 @@ def test_nothing_to_export_says_what_to_do(qtbot: QtBot, session: Session, jobs:
     drafts = shown(qtbot, session, jobs)
     assert not drafts.button.isEnabled()
     assert "No question is accepted yet" in drafts.summary.text()
-    drafts.state.setCurrentIndex(drafts.state.findData("draft"))
+    drafts.rows.part.setCurrentIndex(drafts.rows.part.findData("draft"))
     assert drafts.button.isEnabled()
     drafts.path.selectAll()
     qtbot.keyClick(drafts.path, Qt.Key.Key_Backspace)
@@ -173,18 +275,18 @@ def test_nothing_to_export_says_what_to_do(qtbot: QtBot, session: Session, jobs:
 def test_a_countering_set_is_exported_with_its_mixture(
     qtbot: QtBot, filled: Session, jobs: Jobs, dialog: ExportDialog
 ) -> None:
-    assert not dialog.run.isVisible()  # there is no set yet
+    assert not dialog.rows.source.isVisible()  # there is no set yet
     project = filled.project
     run = project.start_run(replace(make_settings("counter"), settings={"mixed": [1, 2, 6]}))
     for slot in range(3):
         project.add_example(run, make_generated(slot))
     project.set_state([10, 11], "accepted")
     dialog = shown(qtbot, filled, jobs)
-    assert dialog.run.isVisible()
-    assert dialog.state.currentText() == "Accepted · 7"
-    dialog.run.setCurrentText(f"Run {run}: countering set with its mixture")
-    assert dialog.wish.run == run
-    assert [dialog.state.itemText(place) for place in range(2)] == ["Accepted · 2", "Draft · 1"]
+    assert dialog.rows.source.isVisible()
+    assert dialog.rows.part.currentText() == "Accepted · 7"
+    dialog.rows.source.setCurrentText(f"Run {run}: countering set with its mixture")
+    assert dialog.wish.rows.run == run
+    assert [dialog.rows.part.itemText(place) for place in range(2)] == ["Accepted · 2", "Draft · 1"]
     assert "Rows to be written: 4, 2 of which are mixed in." in dialog.summary.text()
     assert not dialog.left_out.isVisible()
     path = dialog.wish.path
@@ -250,7 +352,13 @@ def test_markup_stays_text(qtbot: QtBot, session: Session, jobs: Jobs, tmp_path:
 
 
 def test_every_control_has_a_name(dialog: ExportDialog) -> None:
-    for widget in (dialog.state, dialog.path, dialog.preview, *dialog.findChildren(QPushButton)):
+    for widget in (
+        dialog.rows.part,
+        dialog.rows.source,
+        dialog.path,
+        dialog.preview,
+        *dialog.findChildren(QPushButton),
+    ):
         assert widget.accessibleName() or getattr(widget, "text", str)()
 
 

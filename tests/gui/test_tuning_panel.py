@@ -29,8 +29,8 @@ from core.models.files import read_model
 from core.models.gguf_header import read_header
 from core.models.shelf import models_folder
 from core.project.project import Project
-from core.project.records import Check, ExampleDraft, ExampleFilter
-from core.project.tuning import DatasetRow, TuningPoint, TuningSample
+from core.project.records import Check, ExampleDraft, ExampleFilter, PickRow
+from core.project.tuning import Dataset, DatasetRow, TuningPoint, TuningSample
 from core.tuning import extra
 from core.tuning import tune as tuning
 from core.tuning.records import Recipe, Stepped
@@ -656,6 +656,60 @@ def test_rows_that_are_offered_already_are_not_offered_frozen_too(session: Sessi
     assert kept.name in [source.name for source in sources(project)]
 
 
+def divided(project: Project, name: str = "divided", steps: str = "", worse: str = "") -> Dataset:
+    """A dataset with three splits; every second row has steps and a worse answer."""
+    splits = ("train", "train", "train", "train", "validation", "test")
+    rows = [DatasetRow((("user", f"{n}?"),), f"{n}.", split=split) for n, split in enumerate(splits)]
+    rows[1::2] = [replace(row, rationale=steps, rejected=worse) for row in rows[1::2]]
+    return project.add_dataset(name, {"what": "accepted"}, rows)
+
+
+def test_a_dataset_is_chosen_by_name_with_its_three_splits(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
+    project = session.project
+    divided(project)
+    add_set(project, "counter")
+    project.add_pick("best <b>", {}, [PickRow(example_id) for example_id in project.example_ids()[:3]])
+    dialog = TuneDialog(session, Estimating(session, jobs), None, "divided")
+    qtbot.addWidget(dialog)
+    source = dialog.data.source
+    assert source is not None
+    assert (source.what, source.frozen) == ("divided", True)
+    assert source.about.startswith("frozen · Train 4 · Validation 1 · Test 1 · ")
+    assert not dialog.held_out.isEnabled()
+    assert "Pick “best <b>”" in [one.name for one in sources(project)]
+    dialog.reject()
+
+
+def test_steps_and_pairs_are_offered_with_their_counts(session: Session, jobs: Jobs, qtbot: QtBot) -> None:
+    project, estimating = session.project, Estimating(session, jobs)
+    divided(project, "plain")
+    divided(project, "rich", "So.", "No.")
+    dialog = TuneDialog(session, estimating)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    estimating._take(datasets.select(project, "plain"))
+    assert not dialog.objective.isVisible()
+    estimating._take(datasets.select(project, "rich"))
+    box = dialog.objective.box
+    assert box.isVisible()
+    assert [box.itemText(place) for place in range(3)] == [
+        "Answers · 4",
+        "Answers and rationales · 2",
+        "Preferences (DPO) · 2",
+    ]
+    assert not dialog.objective.about.isVisible()
+    qtbot.keyClick(box, Qt.Key.Key_End)
+    assert dialog.recipe.recipe.objective == "dpo"
+    assert dialog.recipe.recipe.learning_rate == 5e-6
+    assert dialog.objective.about.text() == "2 examples have no worse answer, and are left out."
+    dialog.recipe.show_recipe(Recipe(objective="two-task"))
+    dialog._change()
+    assert box.currentText() == "Answers and rationales · 2"
+    estimating._take(datasets.select(project, "plain"))
+    assert box.isVisible()  # else what cannot be learned could not be chosen away
+    dialog.reject()
+
+
 def test_prompts_that_are_offered_have_mostly_a_user_who_is_wrong(session: Session) -> None:
     run = add_set(session.project, "counter", 8)
     examples = list(session.project.iter_examples(ExampleFilter(run_id=run)))
@@ -666,6 +720,7 @@ def test_prompts_that_are_offered_have_mostly_a_user_who_is_wrong(session: Sessi
     assert offered_prompts(session.project, [talk, *rows[:2]]) == ["0 counter", "1 counter"]
     file = [DatasetRow((("user", f"row {n}"),), "So.", split="validation" if n == 3 else "train") for n in range(5)]
     assert offered_prompts(session.project, file) == ["row 3", "row 0", "row 1"]
+    assert offered_prompts(session.project, [replace(row, split="test") for row in file[:2]] + file[4:]) == ["row 4"]
 
 
 def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jobs: Jobs, qtbot: QtBot) -> None:

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ TABLE = "{0} 17 0.{0} 1,204 {0} 8.5 3 44 9 {0} 12 0.{0}{0} 3 9 2 77 {0} 4 51"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Iterator[Path]:
+def path(tmp_path: Path) -> Path:
     """A project of 24 pages, half of them tables, and a question about each page of prose."""
     path = tmp_path / "lab.elenchus"
     texts = [PROSE.format(n) for n in range(12)] + [TABLE.format(n) for n in range(12)]
@@ -88,6 +87,9 @@ def test_examples_are_scored_rated_calibrated_and_kept(
     assert main(["calibration", lab, "--json"]) == 0
     assert rows(capsys.readouterr().out)[0]["n"] == 12
 
+    assert main(["calibration", lab, "--json", "--run", str(second)]) == 0
+    assert rows(capsys.readouterr().out)[0]["n"] == 3
+
     middle = sorted(row["score"] for row in scored)[6]
     assert main(["score", lab, "--keep", str(middle), "--examples", *map(str, range(4, 13))]) == 0
     assert "9 drafts were accepted or rejected" in capsys.readouterr().err
@@ -105,6 +107,7 @@ def test_what_contradicts_itself_is_refused(path: Path, tiny: Path, capsys: pyte
         (["score", "--compare", "1", "9"], "There is no run 9"),
         (["passages", "--worth", "1", "2", "--not-worth", "2"], "A passage is named twice"),
         (["passages", "--worth", "99"], "There is no passage 99"),
+        (["calibration", "--run", "9"], "There is no run 9"),
         (["passages", "--fit"], "too few to learn from"),
     ):
         assert main([arguments[0], str(path), *arguments[1:]]) == 1

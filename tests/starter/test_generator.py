@@ -60,7 +60,7 @@ def test_what_is_called_absent_is_not_asked_in_the_passage() -> None:
         assert not present & set(p.absent)
 
 
-@pytest.mark.parametrize("name", ["pick_factual", "ask_why_how", "answer", "cite", "judge", "rationale"])
+@pytest.mark.parametrize("name", ["pick_factual", "ask_why_how", "answer", "cite", "judge", "rationale/explain"])
 def test_requests_start_with_the_passage(name: str) -> None:
     message = generator.request(name, "Orlen is small.", "small", "How large is Orlen?")
     assert message.startswith("Orlen is small.\n\n")

@@ -87,7 +87,9 @@ def test_a_reason_comes_first_and_the_score_is_asked_after_it() -> None:
     assert (second.options, second.letters) == (("1", "2", "3", "4", "5"), True)
     with pytest.raises(StopIteration) as end:
         task.send(scores_of(0.1, 0.1, 0.1, 0.1, 0.4))
-    assert end.value.value == Scored(7, pytest.approx(3.75), "It is short.", pytest.approx(0.8))
+    scored: Scored = end.value.value
+    assert (scored.example_id, scored.detail) == (7, "It is short.")
+    assert (scored.value, scored.certainty) == pytest.approx((3.75, 0.8))
 
 
 def test_what_has_no_room_is_not_scored() -> None:

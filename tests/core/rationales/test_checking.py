@@ -9,13 +9,13 @@ import pytest
 from core import paths
 from core.engine import run_tasks
 from core.engine.requests import Ask, Completion, EngineSettings, OptionScore, Request, Score, Scores, Task, TooLong
-from core.questions.prompts import load_prompts
+from core.questions.prompts import RATIONALE, load_prompts
 from core.rationales.checking import citations, judge, last_step, leads, scores, tells
 from core.rationales.checks import check_job
 from core.rationales.records import Judged, Subject, Verdict
 from core.worker import Worker
 
-PROMPTS = load_prompts("chat")
+PROMPTS = load_prompts("chat", RATIONALE)
 STEPS = ("The town was founded when the river froze.", "The river froze in 1902.", "So it was founded in 1902.")
 SUBJECT = Subject(1, "When was the town founded?", "in 1902", "in 1902", present=STEPS)
 Responder = Callable[[Ask], Completion | Scores]
@@ -171,7 +171,7 @@ def score_job(model: Path, settings: EngineSettings, asked: list[Score]) -> Iter
 
 
 def test_the_gain_is_the_difference_of_llama_cpps_own_probabilities(worker: Worker) -> None:
-    prompts, settings = load_prompts("starter"), EngineSettings(sequences=4)
+    prompts, settings = load_prompts("starter", RATIONALE), EngineSettings(sequences=4)
     present = ('The passage says: "Mira Sol founded Belmar in 1902."', "So the answer is Mira Sol.")
     subject = Subject(3, "Who founded Belmar?", "Mira Sol", "Mira Sol", present=present)
     (judged,) = [

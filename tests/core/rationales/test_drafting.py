@@ -23,7 +23,7 @@ from core.engine.requests import (
     Task,
 )
 from core.questions import spans
-from core.questions.prompts import CHECKS_STEPS, REWRITES, STEP_BY_STEP, WITHOUT_TEXT, Prompts, load_prompts
+from core.questions.prompts import CHECKS_STEPS, RATIONALE, REWRITES, STEP_BY_STEP, WITHOUT_TEXT, Prompts, load_prompts
 from core.rationales.drafting import ATTEMPTS, Plan, draft
 from core.rationales.records import Drafted, NothingDrafted, Said, Subject
 from core.worker import Worker
@@ -31,7 +31,7 @@ from tests.data.gguf_tiny import write_tiny
 
 PASSAGE = "Mira Sol founded Belmar. It was the year of the great frost. The frost came in 1902.\fCorda lies inland."
 SUBJECT = Subject(1, "When was Belmar founded?", "1902", "1902", PASSAGE)
-CHAT = load_prompts("chat")
+CHAT = load_prompts("chat", RATIONALE)
 NAMED = replace(CHAT, texts={name: f"{name}|{text}" for name, text in CHAT.texts.items()})
 PLAN = Plan(candidates=1, check=False)
 Reply = str | tuple[int, int]
@@ -78,13 +78,13 @@ def scripted(*texts: str) -> Responder:
     said = iter(texts)
 
     def respond(task: str, request: Request) -> Reply:
-        if task == "rationale_basis":
+        if task == "basis":
             return (
                 "text"
                 if "frost" in request.messages[-1][1].rpartition("wrote:")[2].partition("\n")[0]
                 else "conclusion"
             )
-        return FROST if task == "rationale_cite" else next(said)
+        return FROST if task == "cite" else next(said)
 
     return respond
 
@@ -104,18 +104,18 @@ def test_steps_are_made_one_at_a_time_and_cite_or_infer() -> None:
         Said("So 1902."),
     )
     assert asked == [
-        *("rationale_first", "rationale_basis", "rationale_cite"),
-        *("rationale_next", "rationale_basis"),
-        "rationale_next",
-        *("rationale_last", "rationale_basis"),
+        *("first", "basis", "cite"),
+        *("next", "basis"),
+        "next",
+        *("last", "basis"),
     ]
 
 
 def test_each_step_is_told_those_before_it() -> None:
     _, asked, requests = drive(scripted("One frost.", "Two.", "Done", "So 1902."))
     shown = {name: request.messages[-1][1] for name, request in zip(asked, requests, strict=True)}
-    assert "1. One frost.\n2. Two." in shown["rationale_last"]
-    assert PASSAGE.replace("\f", "\n") in shown["rationale_first"]
+    assert "1. One frost.\n2. Two." in shown["last"]
+    assert PASSAGE.replace("\f", "\n") in shown["first"]
 
 
 def test_there_are_no_more_steps_than_were_asked_for() -> None:
@@ -134,20 +134,20 @@ def test_a_step_that_says_what_another_said_is_the_end() -> None:
 def test_an_attempt_that_tells_the_answer_too_early_is_made_again() -> None:
     made, asked, requests = drive(scripted("It was 1902.", "So 1902.", "One frost.", "Done", "So 1902."))
     assert steps(made) == (Said("One frost.", FROST), Said("So 1902."))
-    first = [request.seed for name, request in zip(asked, requests, strict=True) if name == "rationale_first"]
+    first = [request.seed for name, request in zip(asked, requests, strict=True) if name == "first"]
     assert len(set(first)) == 2
 
 
 def test_what_always_tells_the_answer_too_early_is_kept_with_that_fault() -> None:
     made, asked, _ = drive(scripted(*["It was 1902.", "So 1902."] * ATTEMPTS))
     assert steps(made) == (Said("It was 1902."), Said("So 1902."))
-    assert asked.count("rationale_first") == ATTEMPTS
+    assert asked.count("first") == ATTEMPTS
 
 
 def test_what_never_tells_it_is_kept_too() -> None:
     made, asked, _ = drive(scripted(*["One frost.", "Done", "So it was then."] * ATTEMPTS))
     assert steps(made)[-1] == Said("So it was then.")
-    assert asked.count("rationale_last") == ATTEMPTS
+    assert asked.count("last") == ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_without_a_passage_there_are_inferences_alone() -> None:
     subject = Subject(1, "And then?", "1902", "1902", context=(("user", "Hello."), ("assistant", "Good day.")))
     made, asked, requests = drive(scripted("The frost came.", "Done", "So 1902."), subject)
     assert steps(made) == (Said("The frost came."), Said("So 1902."))
-    assert not {"rationale_basis", "rationale_cite"} & set(asked)
+    assert not {"basis", "cite"} & set(asked)
     assert "User: Hello.\nAssistant: Good day." in requests[0].messages[-1][1]
     _, _, requests = drive(scripted("The frost came.", "Done", "So 1902."), replace(subject, context=()))
     assert "There is no text" in requests[0].messages[-1][1]
@@ -176,7 +176,7 @@ def test_an_instruction_is_shown_with_the_present_steps() -> None:
     _, asked, requests = drive(scripted("One frost.", "Done", "So 1902."), subject, plan)
     for name, request in zip(asked, requests, strict=True):
         shown = "1. Long ago it was cold.\n2. So 1902." in request.messages[-1][1]
-        assert shown == (name in ("rationale_first", "rationale_next", "rationale_last"))
+        assert shown == (name in ("first", "next", "last"))
     assert "Be brief, {passage}." in requests[0].messages[-1][1]
 
 
@@ -193,7 +193,7 @@ def test_candidates_differ_and_the_best_comes_first() -> None:
     said = scripted(*texts)
 
     def respond(task: str, request: Request) -> Reply:
-        if task in ("rationale_leads", "rationale_alone"):
+        if task in ("leads", "alone"):
             return "1902" if "Good" in request.messages[-1][1] else "1800"
         return said(task, request)
 
@@ -201,8 +201,8 @@ def test_candidates_differ_and_the_best_comes_first() -> None:
     assert isinstance(made, Drafted)
     assert [one.steps[0].text for one in made.candidates] == ["Good frost.", "Bad frost."]
     assert [one.verdict and one.verdict.leads for one in made.candidates] == [True, False]
-    assert asked.count("rationale_alone") == 1
-    first = [request.seed for name, request in zip(asked, requests, strict=True) if name == "rationale_first"]
+    assert asked.count("alone") == 1
+    first = [request.seed for name, request in zip(asked, requests, strict=True) if name == "first"]
     assert len(set(first)) == 3
 
 
@@ -211,7 +211,7 @@ def test_no_placeholder_is_left_in_what_is_asked() -> None:
 
     def respond(task: str, request: Request) -> Reply:
         assert not re.search(r"\{\w+\}", request.messages[-1][1])
-        return "1902" if task in ("rationale_leads", "rationale_alone") else said(task, request)
+        return "1902" if task in ("leads", "alone") else said(task, request)
 
     said = scripted("One frost.", "Two.", "Done", "So 1902.")
     _, asked, _ = drive(respond, replace(SUBJECT, present=("One.",)), plan)
@@ -225,10 +225,10 @@ def test_which_style_can_do_what() -> None:
     assert STARTER.explains
     assert not STARTER.explains_by_steps
     assert not any(map(STARTER.has, (WITHOUT_TEXT, REWRITES)))
-    assert not replace(CHAT, texts={"rationale": "…"}).explains
+    assert not replace(CHAT, texts={"explain": "…"}).explains
 
 
-STARTER = load_prompts("starter")
+STARTER = load_prompts("starter", RATIONALE)
 
 
 @pytest.mark.parametrize(

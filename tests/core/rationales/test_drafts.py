@@ -14,7 +14,7 @@ from core.errors import Cancelled, UserError
 from core.project.embedding import embed
 from core.project.project import Project
 from core.project.records import Evidence, ExampleDraft, ExampleFilter, Rationale, RunSettings, Step
-from core.questions.prompts import load_prompts
+from core.questions.prompts import RATIONALE, load_prompts
 from core.rationales import checks, drafts, repair
 from core.rationales.checks import CheckOptions, check_rationales, resume_checks
 from core.rationales.drafts import RationaleOptions, draft_rationales, resume_rationales
@@ -327,9 +327,9 @@ def test_a_model_that_needs_a_passage_is_given_none_without(project: Project, wo
 def test_a_style_without_prompts_for_it_is_refused(
     project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lacking = load_prompts("starter")
-    texts = {name: text for name, text in lacking.texts.items() if name != "rationale"}
-    monkeypatch.setattr("core.rationales.running.load_prompts", lambda _: replace(lacking, texts=texts))
+    lacking = load_prompts("starter", RATIONALE)
+    texts = {name: text for name, text in lacking.texts.items() if name != "explain"}
+    monkeypatch.setattr("core.rationales.running.load_prompts", lambda *_: replace(lacking, texts=texts))
     with pytest.raises(UserError, match="has none for rationales"):
         list(draft_rationales(project, worker, STARTER))
 
