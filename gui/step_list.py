@@ -130,8 +130,13 @@ class StepList(QWidget):
 
     def split(self) -> None:
         """Cuts the current step in two where the cursor stands in it."""
-        if self._steps and self._writable:
-            self._divide(self.rows[self._current], self.rows[self._current].field.offset)
+        if not self._steps or not self._writable:
+            return
+        row = self.rows[self._current]
+        if row.field.text[: row.field.offset].strip() and row.field.text[row.field.offset :].strip():
+            self._divide(row, row.field.offset)
+        else:
+            self.refused.emit(self.tr("Put the cursor into the step, where the second half is to begin."))
 
     def merge(self) -> None:
         """Joins the current step to the one above."""
