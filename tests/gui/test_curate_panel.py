@@ -16,6 +16,7 @@ from core.project.project import Project
 from core.project.records import PassageMark, PickRow
 from gui.answer_pairs import Text
 from gui.curate_dialogs import DuplicatesDialog, ScoreDialog
+from gui.freeze_dialog import FreezeDialog
 from gui.jobs import Jobs
 from gui.panels.curate import CuratePanel
 from gui.pick_dialog import PickDialog
@@ -388,6 +389,25 @@ def test_a_pick_shows_its_rows_with_reasons_and_its_figures_beside_chance(
     assert session.project.picks() == []
     settle(panel, qtbot)
     assert not page.is_filled
+
+
+def test_a_pick_is_frozen_as_it_is_or_as_its_baseline(
+    panel: CuratePanel, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.project.add_pick("three", {}, [PickRow(4), PickRow(2), PickRow(9, True)])
+    panel.tabs.setCurrentWidget(panel.pick)
+    settle(panel, qtbot)
+    asked: list[str] = []
+
+    def look(dialog: FreezeDialog) -> None:
+        asked.append(dialog.source.currentData())
+        dialog.reject()
+
+    monkeypatch.setattr(FreezeDialog, "exec", look)
+    panel.pick.freeze_button.click()
+    panel.pick.switch.setCurrentIndex(1)
+    panel.pick.freeze_button.click()
+    assert asked == ["pick:three", "baseline:three"]
 
 
 def test_a_pick_of_another_version_is_shown_as_far_as_it_goes(
