@@ -141,6 +141,9 @@ class CuratePanel(Panel):
         ):
             self.tabs.addTab(page, name)
             page.show_project()
+            state = self.session.settings.value(f"curate/{type(page).__name__}")
+            if state and page.splitter is not None:
+                page.splitter.restoreState(state)  # pyright: ignore[reportArgumentType]
         kept = str(self.session.settings.value("curate/page", 0))
         self.tabs.setCurrentIndex(min(int(kept), len(self.pages) - 1) if kept.isdecimal() else 0)
         self.tabs.currentChanged.connect(self._show_actions)
@@ -254,6 +257,8 @@ class CuratePanel(Panel):
             self.facts.stop()
         for page in self.pages:
             page.reckoner.stop()
+            if page.splitter is not None:
+                self.session.settings.setValue(f"curate/{type(page).__name__}", page.splitter.saveState())
 
     # Qt's own
 
