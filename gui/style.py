@@ -36,6 +36,7 @@ _GLYPHS = {
     "join": "mdi6.call-merge",
     "up": "mdi6.arrow-up",
     "down": "mdi6.arrow-down",
+    "repair": "mdi6.auto-fix",
     "cite": "mdi6.format-quote-open-outline",
     "reject": "mdi6.close",
     "edit": "mdi6.pencil-outline",

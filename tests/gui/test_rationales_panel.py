@@ -322,12 +322,14 @@ def test_words_selected_on_the_page_are_cited(panel: RationalesPanel, qtbot: QtB
     qtbot.mouseRelease(canvas.viewport(), Qt.MouseButton.LeftButton, pos=last)
     text = page.text[page.words[3].start : page.words[6].end]
     assert detail.selection == Evidence(page.number, page.words[3].start, page.words[6].end, text)
+    assert panel._cite.text() == "Cite the selection"
     canvas.setFocus()
     qtbot.keyClick(canvas, Qt.Key.Key_C, CONTROL)
     assert QApplication.clipboard().text() == text
     qtbot.keyClick(canvas, "C")
     assert project.example(1).rationale[1].cited == Evidence(page.number, page.words[3].start, page.words[6].end, text)
     assert detail.selection is None
+    assert panel._cite.text() == "Cite a sentence…"
     qtbot.keyClick(canvas, "I")
     assert project.example(1).rationale[1].cited is None
 
