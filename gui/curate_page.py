@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QAction, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QTimer
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui import style
 from gui.curating import Curating
@@ -26,7 +26,6 @@ class CuratePage(QWidget):
         super().__init__()
         self.session, self.curating = session, curating
         self.rows: RowsPane | None = None  # whose selection the keys judge
-        self.keys: list[QAction] = []  # the panel's that work here alone
         self._stale = True
         self.reckoner = Reckoner(session)
         self.reckoner.reckoned.connect(self._take)
@@ -114,6 +113,18 @@ class CuratePage(QWidget):
         if self._stale and self.session.is_open and self.isVisible():
             self._stale = False
             self.refresh()
+
+    @property
+    def splitter(self) -> QSplitter | None:
+        """What divides the page."""
+        return self.body.findChild(QSplitter)
+
+    # Qt's own
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_pages"):  # icons are drawn in its colours
+            self.touch()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

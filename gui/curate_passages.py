@@ -5,23 +5,14 @@ It is imported when Curate is first shown, and not before: its charts take a thi
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QLocale, QSize, Qt
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QListWidget,
-    QListWidgetItem,
-    QPushButton,
-    QSlider,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QLocale
+from PySide6.QtWidgets import QPushButton, QSplitter, QVBoxLayout
 
 from core.curation import educational
 from core.curation.educational import Fitted
@@ -29,30 +20,15 @@ from core.project.project import Project
 from core.project.records import PassageMark, PassageRow
 from core.worker import Worker
 from gui import style
-from gui.charts.chart import Line, percent
-from gui.charts.plots import LineChart
 from gui.curate_dialogs import VectorsDialog
 from gui.curate_page import CuratePage
 from gui.curating import Curating
-from gui.labels import caption, plain, quiet, strong
 from gui.passage_card import PassageCard
+from gui.passage_filter import PassageFilter, Passages
 from gui.session import Session
-from gui.words import tooltip
 
 SUGGESTED = 40  # passages that are put in order to be labelled next
-BESIDE = 4  # passages that are shown on either side of the threshold
 GOLDEN = 0.6180339887498949  # multiples of it are spread evenly, however many there are
-
-_ID = Qt.ItemDataRole.UserRole
-
-
-@dataclass(frozen=True)
-class Passages:
-    """All passages by their ids and the documents they are of, and what is known of them."""
-
-    documents: dict[int, int]
-    titles: dict[int, str]
-    marks: dict[int, PassageMark]
 
 
 class PassagesPage(CuratePage):
@@ -87,60 +63,19 @@ class PassagesPage(CuratePage):
         self.card.judged.connect(self.judge)
         self.card.passed.connect(self.skip)
         self.card.went_back.connect(self.go_back)
+        self.filter = PassageFilter(self.session)
+        self.filter.aside_wanted.connect(self.set_aside)
+        self.filter.passage_wanted.connect(self.show_passage)
         splitter = QSplitter()
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.card)
-        splitter.addWidget(self._build_filter())
+        splitter.addWidget(self.filter)
         splitter.setStretchFactor(0, 1)
         splitter.setStretchFactor(1, 1)
         splitter.setSizes([520, 480])
         column = QVBoxLayout(self.body)
         style.spaced(column, 0)
         column.addWidget(splitter)
-
-    def _build_filter(self) -> QWidget:
-        self.curve = LineChart(
-            self.session,
-            self.tr("How sure the filter is, on passages it had not seen"),
-            self.tr("Threshold"),
-            words=lambda share: percent(share, 0),
-        )
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(5, 95)
-        self.slider.setValue(50)
-        self.slider.setPageStep(5)
-        self.slider.setAccessibleName(self.tr("Threshold"))
-        self.slider.valueChanged.connect(lambda _: self._show_threshold())
-        self.curve.setToolTip(
-            self.tr("Precision: how much of what is kept is worth it. Recall: how much of what is worth it is kept.")
-        )
-        self.at, self.sure, self.note = caption("", self.slider), plain(), quiet()
-        self.aside_button = QPushButton()
-        self.aside_button.clicked.connect(lambda: self.set_aside())
-        row = QHBoxLayout()
-        style.spaced(row, 0)
-        row.addWidget(self.at)
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.aside_button)
-        self.beside = QListWidget()
-        self.beside.setAccessibleName(self.tr("Passages on either side of the threshold"))
-        self.beside.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.beside.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.beside.itemActivated.connect(self._show_item)
-        self.beside.itemClicked.connect(self._show_item)
-        self.choice, right = QWidget(), QWidget()
-        below = QVBoxLayout(self.choice)
-        style.spaced(below, 0)
-        below.addLayout(row)
-        for widget in (self.sure, self.note, strong(self.tr("Close to the threshold"))):
-            below.addWidget(widget)
-        below.addWidget(self.beside, 1)
-        column = QVBoxLayout(right)
-        style.spaced(column, style.SPACE, style.SPACE)
-        column.addWidget(self.curve)
-        column.addWidget(self.choice, 1)
-        column.addStretch(0)
-        return right
 
     # What is shown
 
@@ -165,93 +100,11 @@ class PassagesPage(CuratePage):
             self.show_next()
         else:
             self.card.show_mark(made.marks.get(self.current.id))
-        self._show_curve()
-        self._show_threshold()
+        self.filter.show_passages(made, self.fitted, self.writable)
         self.show_actions()
 
     def take_focus(self) -> None:
         (self.card if self.is_filled else self.empty).setFocus()
-
-    def _show_curve(self) -> None:
-        curve = self.fitted.curve if self.fitted else ()
-        self.curve.say_empty(
-            self.tr("Learn again to see how sure it is.")
-            if self._valued()
-            else self.tr(
-                "Label at least {} passages that are worth it and {} that are not, then learn from them."
-            ).format(educational.LEAST, educational.LEAST)
-        )
-        self.curve.show_lines(
-            [
-                Line(
-                    self.tr("Precision"),
-                    [(one.threshold, one.precision) for one in curve if one.precision is not None],
-                    "accent",
-                    "points",
-                ),
-                Line(self.tr("Recall"), [(one.threshold, one.recall) for one in curve], "warning"),
-            ]
-            if curve
-            else []
-        )
-        self.note.setText(self.fitted.note if self.fitted else "")
-
-    def _show_threshold(self) -> None:
-        threshold, number = self.slider.value() / 100, QLocale().toString
-        aside, known = self._would_go(threshold), self._valued()
-        self.at.setText(self.tr("Keep from {}").format(percent(threshold, 0)))
-        self.aside_button.setText(self.tr("Set {} aside").format(number(len(aside))))
-        self.aside_button.setEnabled(self.writable and bool(known))
-        self.choice.setVisible(bool(known))
-        point = min(self.fitted.curve, key=lambda one: abs(one.threshold - threshold)) if self.fitted else None
-        words = self.tr("{} of {} passages would be set aside: no questions would be asked of them.").format(
-            number(len(aside)), number(len(self.passages.documents))
-        )
-        if point is not None and point.precision is not None and point.precision_interval is not None:
-            words = " ".join(
-                (
-                    self.tr("Precision {} ({} to {}), recall {} ({} to {}).").format(
-                        percent(point.precision, 0),
-                        *(percent(end, 0) for end in point.precision_interval),
-                        percent(point.recall, 0),
-                        *(percent(end, 0) for end in point.recall_interval),
-                    ),
-                    words,
-                )
-            )
-        self.sure.setText(words if known else "")
-        self.curve.look_at(threshold)
-        self._show_beside(threshold)
-
-    def _show_beside(self, threshold: float) -> None:
-        """The passages that the threshold parts most narrowly."""
-        self.beside.clear()
-        if not self.session.is_open:
-            return
-        valued = [(value, id) for id, value in self._valued().items()]
-        under = sorted((one for one in valued if one[0] < threshold), reverse=True)[:BESIDE]
-        over = sorted(one for one in valued if one[0] >= threshold)[:BESIDE]
-        with self.session.reporting():
-            for sign, some in (("✓", over[::-1]), ("✕", under)):
-                for value, id in some:
-                    text = " ".join(self.session.project.passage(id).text.split())
-                    item = QListWidgetItem(f"{sign} {percent(value, 0)} · {text[:200]}", self.beside)
-                    item.setToolTip(tooltip(text))
-                    item.setData(_ID, id)
-                    item.setSizeHint(QSize(0, self.fontMetrics().height() + style.SPACE))
-
-    def _valued(self) -> dict[int, float]:
-        marks = self.passages.marks.values()
-        return {mark.passage_id: mark.value for mark in marks if mark.value is not None}
-
-    def _would_go(self, threshold: float) -> list[int]:
-        """The passages that this threshold sets aside: your own label stands above the filter."""
-        marks = self.passages.marks.values()
-        return [
-            mark.passage_id
-            for mark in marks
-            if (mark.label == 0 if mark.label is not None else mark.value is not None and mark.value < threshold)
-        ]
 
     def show_actions(self) -> None:
         marks, number = self.passages.marks.values(), QLocale().toString
@@ -308,7 +161,7 @@ class PassagesPage(CuratePage):
             self.passages.marks[id] = replace(mark, label=label)
             self._before.append(id)
             self.show_next()
-            self._show_threshold()
+            self.filter.show_passages(self.passages, self.fitted, self.writable)
             self.show_actions()
 
     def worth(self) -> None:
@@ -333,10 +186,11 @@ class PassagesPage(CuratePage):
             self._show(self._before.pop())
             self.show_actions()
 
-    def _show_item(self, item: QListWidgetItem) -> None:
+    def show_passage(self, id: int) -> None:
+        """Shows this one, to be labelled."""
         if self.current is not None:
             self._before.append(self.current.id)
-        self._show(item.data(_ID))
+        self._show(id)
         self.show_actions()
 
     # The filter
@@ -371,12 +225,12 @@ class PassagesPage(CuratePage):
         self.current = None  # the next one is now another
         self.touch()
 
-    def set_aside(self) -> None:
-        """Asks no questions of what is below the threshold."""
+    def set_aside(self, threshold: float) -> None:
+        """Asks no questions of what is below a threshold."""
         if not self.session.may_write():
             return
         with self.session.reporting():
-            aside = educational.set_aside(self.session.project, self.slider.value() / 100)
+            aside = educational.set_aside(self.session.project, threshold)
             words = self.tr("{} passages are set aside: no questions are asked of them.").format(
                 QLocale().toString(aside)
             )
@@ -393,7 +247,9 @@ class PassagesPage(CuratePage):
         self.touch()
 
 
-def _learn(project: Project, worker: Worker, model: Path, cancelled: Any) -> Generator[Any, None, Any]:
+def _learn(
+    project: Project, worker: Worker, model: Path, cancelled: Callable[[], bool]
+) -> Generator[Any, None, tuple[Fitted, list[int]]]:
     """The filter, and which passages to label next."""
     fitted = yield from educational.value_passages(project, worker, model, cancelled)
     suggested = yield from educational.suggest_passages(project, worker, model, SUGGESTED, cancelled)

@@ -5,68 +5,31 @@ It is imported when Curate is first shown, and not before: its charts take a thi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QFrame,
-    QHBoxLayout,
-    QPushButton,
-    QScrollArea,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QLocale
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from core.curation.calibration import Calibration, calibrate
-from core.curation.scoring import (
-    KEEP,
-    RUBRIC,
-    Compared,
-    ScoreOptions,
-    compare_scores,
-    keep_scored,
-    resume_scores,
-    score,
-)
+from core.curation.scoring import KEEP, ScoreOptions, keep_scored, resume_scores, score
 from core.engine.requests import Adapter
-from core.errors import UserError
-from core.project.project import Project
 from core.project.records import Run, ScoreRow
 from core.worker import Worker
 from gui import style
 from gui.adapters import file_of
-from gui.charts.chart import Line, Rate, percent
-from gui.charts.matrix import MatrixChart
-from gui.charts.plots import BarChart, LineChart
 from gui.curate_dialogs import ScoreDialog
 from gui.curate_page import CuratePage
 from gui.curating import MANY, Curating
-from gui.labels import caption, plain, quiet, strong
-from gui.row_facts import RowFact, RowFacts
+from gui.labels import caption, quiet
+from gui.row_facts import RowFacts
 from gui.rows_pane import RowsPane
+from gui.score_figures import Figures, ScoreFigures, difference, figures_of
 from gui.session import Session
-from gui.words import check_name, local_time
+from gui.words import local_time
 
-BANDS = range(1, 6)
 SCORED = ("draft", "accepted")  # states of what can be scored and kept
-
-
-@dataclass(frozen=True)
-class Figures:
-    """All that the page shows."""
-
-    scores: Mapping[int, ScoreRow]
-    bands: tuple[Mapping[int, int], Mapping[int, int]]  # how many of each score, and of each rating
-    checks: Mapping[str, tuple[int, int]]  # name → passed, and all that were checked
-    calibration: Calibration
-    runs: Sequence[Run]  # that scored, the newest first
 
 
 class ScoresPage(CuratePage):
@@ -96,10 +59,12 @@ class ScoresPage(CuratePage):
         for button in (self.score_button, self.rules_button, self.resume_button):
             self.buttons.addWidget(button)
         self.buttons.addWidget(self.about, 1)
+        self.charts = ScoreFigures(self.session)
+        self.charts.runs_chosen.connect(self._compare)
         self.rows = RowsPane(self.session, self.tr("Score"), self.tr("Scored questions"))
         splitter = QSplitter()
         splitter.setChildrenCollapsible(False)
-        splitter.addWidget(self._build_charts())
+        splitter.addWidget(self.charts)
         splitter.addWidget(self._build_rows())
         splitter.setStretchFactor(0, 1)
         splitter.setStretchFactor(1, 1)
@@ -107,63 +72,6 @@ class ScoresPage(CuratePage):
         column = QVBoxLayout(self.body)
         style.spaced(column, 0)
         column.addWidget(splitter)
-
-    def _build_charts(self) -> QScrollArea:
-        self.spread = BarChart(self.session, self.tr("How the scores are spread"))
-        self.spread.say_empty(self.tr("Nothing is scored or rated yet."))
-        self.checks = BarChart(self.session, self.tr("Questions that pass each check"))
-        self.hint = quiet(self.tr("No model has scored these questions yet, and you have rated none."))
-        self.trusted = strong(self.tr("Can the score be trusted?"))
-        self.trust, self.figures_line = plain(selectable=True), quiet(selectable=True)
-        self.matrix = MatrixChart(
-            self.session,
-            self.tr("The model's score beside your rating"),
-            self.tr("Model's score"),
-            self.tr("Your rating"),
-        )
-        self.matrix.say_empty(self.tr("Rate some of the questions on the right with the keys 1 to 5."))
-        self.curve = LineChart(
-            self.session,
-            self.tr("What a threshold would keep"),
-            self.tr("Threshold"),
-            words=lambda one: percent(one, 0),
-        )
-        self.curve.say_empty(self.tr("Rate questions that are good, and some that are not."))
-        page = QWidget()
-        column = QVBoxLayout(page)
-        style.spaced(column, style.SPACE, style.SPACE)
-        column.addWidget(self.hint)
-        column.addWidget(self.spread)
-        column.addSpacing(style.SPACE)
-        column.addWidget(self.trusted)
-        for widget in (self.trust, self.figures_line, self.matrix, self.curve):
-            column.addWidget(widget)
-        column.addSpacing(style.SPACE)
-        column.addWidget(self._build_comparison())
-        column.addWidget(self.checks)
-        column.addStretch(1)
-        area = QScrollArea()
-        area.setAccessibleName(self.tr("Figures of the scores"))
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(page)
-        return area
-
-    def _build_comparison(self) -> QWidget:
-        self.first, self.second, self.difference = QComboBox(), QComboBox(), plain(selectable=True)
-        self.versus, row = QWidget(), QHBoxLayout()
-        for combo, name in ((self.first, self.tr("Run")), (self.second, self.tr("Beside run"))):
-            combo.setAccessibleName(name)
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            combo.setMinimumContentsLength(12)
-            combo.currentIndexChanged.connect(lambda _: self._compare())
-            row.addWidget(combo, 1)
-        column = QVBoxLayout(self.versus)
-        style.spaced(column, 0, style.HALF)
-        column.addWidget(strong(self.tr("Two runs beside each other")))
-        column.addLayout(row)
-        column.addWidget(self.difference)
-        return self.versus
 
     def _build_rows(self) -> QWidget:
         self.order = QComboBox()
@@ -224,25 +132,21 @@ class ScoresPage(CuratePage):
     def refresh(self) -> None:
         self._facts.want()
         if self._facts.ready:
-            self.want("figures", partial(_figures, self.session.project, dict(self._facts.rows)))
+            self.want("figures", partial(figures_of, self.session.project, dict(self._facts.rows)))
 
     def _take(self, key: object, made: object) -> None:
         if isinstance(made, Figures):
             self.figures = made
             self._show(made)
         elif key == "difference":
-            self.difference.setText(str(made))
+            self.charts.show_difference(str(made))
 
     def _show(self, figures: Figures) -> None:
         unrated = not any(figures.bands[1].values())
         self.fill(bool(figures.scores) or not unrated or bool(figures.checks))
         self._say_empty()
-        self._show_spread(figures)
-        self._show_calibration(figures.calibration)
-        self.checks.show_rates(
-            [("", [Rate(check_name(n), p / of, note=_of(p, of)) for n, (p, of) in figures.checks.items()])]
-        )
-        self._fill_runs(figures.runs)
+        self.charts.show_figures(figures)
+        self.foot.setVisible(bool(figures.scores))
         self._show_rows()
         self._show_kept()
         number, latest = QLocale().toString, figures.runs[0] if figures.runs else None
@@ -267,72 +171,9 @@ class ScoresPage(CuratePage):
             (lambda: self.check_rules()) if some and self.writable else None,
         )
 
-    def _show_spread(self, figures: Figures) -> None:
-        series = []
-        for name, counts in zip((self.tr("Model's score"), self.tr("Your rating")), figures.bands, strict=True):
-            total = sum(counts.values())
-            if total:
-                rates = [Rate(str(band), counts[band] / total, note=_of(counts[band], total)) for band in BANDS]
-                series.append((name, rates))
-        self.spread.show_rates(series)
-
-    def _show_calibration(self, found: Calibration) -> None:
-        assert self.figures is not None
-        scored = bool(self.figures.scores)
-        for widget in (self.trusted, self.trust, self.figures_line, self.foot):
-            widget.setVisible(scored)
-        self.hint.setVisible(self.spread.is_empty)
-        self.spread.setVisible(not self.spread.is_empty)
-        self.matrix.setVisible(found.n > 0)
-        self.curve.setVisible(found.good.count > 0)
-        self.trust.setText(("" if found.useful else "! ") + found.note)
-        words = []
-        if found.tau is not None:
-            tau = self.tr("Kendall's τ {}").format(_number(found.tau))
-            if found.low is not None and found.high is not None:
-                tau += self.tr(" (95 %: {} to {})").format(_number(found.low), _number(found.high))
-            words.append(tau)
-        if found.n:
-            words.append(
-                self.tr("the same score in {}, at most one apart in {} of {}").format(
-                    percent(found.exact.value), percent(found.within_one.value), QLocale().toString(found.n)
-                )
-            )
-        if found.needed and found.needed > found.n:
-            words.append(self.tr("about {} ratings would make this sure").format(QLocale().toString(found.needed)))
-        self.figures_line.setText(" · ".join(words))
-        names = [str(band) for band in BANDS]
-        far = {(i, j) for i in range(5) for j in range(5) if abs(i - j) > 1}
-        self.matrix.show_counts(names, found.bands, far)
-        lines = []
-        for name, ink, shares in (
-            (self.tr("Precision"), "accent", [one.precision for one in found.thresholds]),
-            (self.tr("Recall"), "warning", [one.recall for one in found.thresholds]),
-        ):
-            scores = [one.score for one in found.thresholds]
-            points = [(x, one.value) for x, one in zip(scores, shares, strict=True) if one.value is not None]
-            lines.append(Line(name, points, ink, "points" if ink == "accent" else "line"))
-        self.curve.show_lines(lines if found.good.count else [])
-
-    def _fill_runs(self, runs: Sequence[Run]) -> None:
-        self.versus.setVisible(len(runs) > 1)
-        names = [(_run_name(run), run.id) for run in runs]
-        for place, combo in enumerate((self.second, self.first)):
-            if [combo.itemData(i) for i in range(combo.count())] == [id for _, id in names]:
-                continue
-            with QSignalBlocker(combo):
-                combo.clear()
-                for name, id in names:
-                    combo.addItem(name, id)
-                combo.setCurrentIndex(min(place, combo.count() - 1))
-        self._compare()
-
-    def _compare(self) -> None:
-        first, second = self.first.currentData(), self.second.currentData()
-        if first is None or second is None or first == second or not self.session.is_open:
-            self.difference.setText(self.tr("Choose two different runs."))
-        else:
-            self.want("difference", partial(_difference, self.session.project, first, second))
+    def _compare(self, first: int, second: int) -> None:
+        if self.session.is_open:
+            self.want("difference", partial(difference, self.session.project, first, second))
 
     def _show_rows(self) -> None:
         if self.figures is None or self.rows is None:
@@ -448,56 +289,3 @@ class ScoresPage(CuratePage):
 def score_words(score: ScoreRow) -> str:
     """A score and the model's reason for it."""
     return " · ".join(filter(None, (QLocale().toString(score.value, "f", 2), score.detail)))
-
-
-def compared_words(found: Compared) -> str:
-    """What a second run found beside a first."""
-    translate, number = QCoreApplication.translate, QLocale().toString
-    words = translate("Scores", "{} questions, {} on average and then {}: {}").format(
-        number(found.n), _number(found.first), _number(found.second), _signed(found.difference)
-    )
-    if found.low is not None and found.high is not None:
-        words += translate("Scores", " (95 %: {} to {})").format(_signed(found.low), _signed(found.high))
-    kept = translate("Scores", "{} or more had {} and then {}.")
-    return f"{words}. {kept.format(_number(KEEP), number(found.kept_first), number(found.kept_second))}"
-
-
-def _figures(project: Project, facts: dict[int, RowFact]) -> Figures:
-    """In a thread of its own."""
-    scores = {id: row for id, row in project.scores(RUBRIC).items() if id in facts}
-    bands = Counter(min(5, max(1, int(row.value + 0.5))) for row in scores.values())
-    ratings = Counter(row.rating for row in facts.values() if row.rating)
-    passed, failed = Counter[str](), Counter[str]()
-    for row in facts.values():
-        passed.update(row.passed)
-        failed.update(row.failed)
-    checks = {name: (passed[name], passed[name] + failed[name]) for name in sorted({*passed, *failed})}
-    pairs = [(row.value, rating) for id, row in scores.items() if (rating := facts[id].rating) is not None]
-    runs = [run for run in reversed(project.runs()) if run.request.kind == "score"]
-    return Figures(scores, (bands, ratings), checks, calibrate(pairs), runs)
-
-
-def _difference(project: Project, first: int, second: int) -> str:
-    """In a thread of its own."""
-    try:
-        return compared_words(compare_scores(project, first, second))
-    except UserError as error:
-        return str(error)
-
-
-def _run_name(run: Run) -> str:
-    adapter = run.request.settings.get("adapter") or {}
-    name = str(adapter.get("name", "")) if isinstance(adapter, dict) else ""
-    return " · ".join(filter(None, (f"{run.id}", run.request.model_name, name, local_time(run.started_at))))
-
-
-def _of(count: int, total: int) -> str:
-    return f"{QLocale().toString(count)} / {QLocale().toString(total)}"
-
-
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "−" if value < 0 else "±") + _number(abs(value))
-
-
-def _number(value: float) -> str:
-    return QLocale().toString(value, "f", 2)

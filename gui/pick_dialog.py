@@ -24,7 +24,7 @@ from gui.session import Session
 translate = QCoreApplication.translate
 
 MOST_SEEDS = (1 << 31) - 1
-USUAL = 200  # questions
+USUAL = 200  # questions, where there are twice as many
 USUAL_QUOTA = 30  # per cent of the pick
 
 
@@ -68,7 +68,6 @@ class PickDialog(CurateDialog):
         self.size_box, self.seed, self.name = QSpinBox(), QSpinBox(), QLineEdit()
         self.size_box.setRange(1, 1_000_000)
         self.size_box.setGroupSeparatorShown(True)
-        self.size_box.setValue(USUAL)
         self.state, self.method = QComboBox(), QComboBox()
         self.state.addItem(self.tr("Accepted questions"), "accepted")
         self.state.addItem(self.tr("Drafts"), "draft")
@@ -76,6 +75,7 @@ class PickDialog(CurateDialog):
         self.sound.setChecked(True)
         if not self._there("accepted"):
             self.state.setCurrentIndex(1)
+        self.size_box.setValue(min(USUAL, max(1, self._there(self.state.currentData()) // 2)))
         self.method.addItem(self.tr("Stand for all the others (facility location)"), "facility")
         self.method.addItem(self.tr("Lie far from each other (k-centre)"), "k-centre")
         self.seed.setRange(0, MOST_SEEDS)

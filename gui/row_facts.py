@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from core.project.project import Project
+from core.project.project import CHUNK, Project
 from gui.reckoner import Reckoner
 from gui.session import Session
 
@@ -87,6 +87,7 @@ class RowFacts(QObject):
 
 def _read(project: Project, ids: Sequence[int] | None = None) -> tuple[Sequence[int], dict[int, RowFact]]:
     """In a thread of its own: what was asked for, and what there is of it."""
+    few = ids if ids is not None and len(ids) <= CHUNK else None  # many are read aside, where nobody waits for it
     titles = {one.id: " ".join(one.title.split()) or one.path for one in project.documents()}
     made = {
         id: RowFact(
@@ -97,6 +98,6 @@ def _read(project: Project, ids: Sequence[int] | None = None) -> tuple[Sequence[
             fact.failed,
             fact.passed,
         )
-        for id, fact in project.facts(ids).items()
+        for id, fact in project.facts(few).items()
     }
     return ids or (), made

@@ -512,7 +512,7 @@ def pick_some(studio: Studio) -> "CuratePanel":
         quotas = (Quota("topic", 0.3),)
         panel.pick.pick(PickOptions(size, paths.starter_model(), quotas=quotas, without_failed=False, name=name))
         finish(studio, panel)
-    panel.pick.by.setCurrentIndex(1)
+    panel.pick.charts.by.setCurrentIndex(1)
     return panel
 
 

@@ -152,6 +152,9 @@ class CuratePanel(Panel):
         ):
             self.tabs.addTab(page, name)
             page.show_project()
+            state = self.session.settings.value(f"curate/{type(page).__name__}")
+            if state and page.splitter is not None:
+                page.splitter.restoreState(state)  # pyright: ignore[reportArgumentType]
         self.tabs.addTab(self.datasets, self.tr("Da&tasets"))
         self.pick.frozen.connect(self._show_frozen)
         kept = str(self.session.settings.value("curate/page", 0))
@@ -277,6 +280,8 @@ class CuratePanel(Panel):
             self.facts.stop()
         for page in self.pages:
             page.reckoner.stop()
+            if page.splitter is not None:
+                self.session.settings.setValue(f"curate/{type(page).__name__}", page.splitter.saveState())
         self.datasets.save_state()
 
     # Qt's own

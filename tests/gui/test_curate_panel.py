@@ -131,13 +131,13 @@ def test_scores_are_shown_beside_ratings_with_what_they_are_worth(
     assert found is not None
     assert found.calibration.n == 34
     assert found.calibration.useful
-    assert page.matrix.table()[1:] == [
+    assert page.charts.matrix.table()[1:] == [
         (str(1 + row), *(str(sum(1 + id % 5 == 1 + row == 1 + column for id in range(1, 35))) for column in range(5)))
         for row in range(5)
     ]  # as `add_scores` and `rate` agree
-    assert "Kendall" in page.figures_line.text()
-    assert page.curve.isVisible()
-    bars = page.spread.table()
+    assert "Kendall" in page.charts.figures_line.text()
+    assert page.charts.curve.isVisible()
+    bars = page.charts.spread.table()
     assert [row[0] for row in bars[1:]] == ["Model's score"] * 5 + ["Your rating"] * 5
     assert bars[1][5] == "6 / 34"
 
@@ -146,12 +146,12 @@ def test_a_score_that_follows_nothing_is_not_trusted(panel: CuratePanel, session
     add_scores(session.project, agreeing=False)
     settle(panel, qtbot)
     page = panel.scores
-    assert page.trust.text().startswith("! No example has both")
-    assert not page.matrix.isVisible()
+    assert page.charts.trust.text().startswith("! No example has both")
+    assert not page.charts.matrix.isVisible()
     rate(session.project)
     settle(panel, qtbot)
-    assert page.trust.text().startswith("! ")
-    assert "Do not pick by them" in page.trust.text()
+    assert page.charts.trust.text().startswith("! ")
+    assert "Do not pick by them" in page.charts.trust.text()
 
 
 def test_a_threshold_says_what_it_keeps_before_it_does_and_is_undone(
@@ -195,12 +195,12 @@ def test_keys_rate_and_the_next_comes_up(panel: CuratePanel, session: Session, q
 def test_two_runs_are_compared_pair_by_pair(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
     add_scores(session.project)
     settle(panel, qtbot)
-    assert not panel.scores.versus.isVisible()
+    assert not panel.scores.charts.versus.isVisible()
     add_scores(session.project, agreeing=False, name="Smaller")
     settle(panel, qtbot)
     scores = [session.project.scores_of_run(run) for run in (2, 3)]
     means = [sum(one.value for one in some) / len(some) for some in scores]
-    text = panel.scores.difference.text()
+    text = panel.scores.charts.difference.text()
     assert text.startswith(f"34 questions, {means[0]:.2f} on average and then {means[1]:.2f}")
 
 
@@ -375,12 +375,12 @@ def test_a_pick_shows_its_rows_with_reasons_and_its_figures_beside_chance(
     assert page.rows.ids == [4, 2]  # in the order in which they were picked
     assert page.rows.model.note(4) == "adds 12 % to <b>"
     assert "adds 12 % to <b>" in words(page.rows)
-    assert page.note.text() == "The quotas allow 3 and no more."
-    assert page.how.text().startswith("facility location")
-    lines = [item for row in range(2) if (item := page.figures.topLevelItem(row))]
+    assert page.charts.note.text() == "The quotas allow 3 and no more."
+    assert page.charts.how.text().startswith("facility location")
+    lines = [item for row in range(2) if (item := page.charts.figures.topLevelItem(row))]
     figures = [[item.text(column) for column in range(3)] for item in lines]
     assert figures == [["Coverage", "80.0 %", "60.0 %"], ["Mean quality", "0.70", "0.70"]]
-    assert [row[:3] for row in page.covered.table()[1:]] == [
+    assert [row[:3] for row in page.charts.covered.table()[1:]] == [
         ("At random", "The ice", "0.6"),
         ("Picked", "The ice", "0.8"),
     ]
@@ -392,14 +392,33 @@ def test_a_pick_shows_its_rows_with_reasons_and_its_figures_beside_chance(
     assert not page.is_filled
 
 
+def test_a_pick_is_frozen_as_it_is_or_as_its_baseline(
+    panel: CuratePanel, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.project.add_pick("three", {}, [PickRow(4), PickRow(2), PickRow(9, True)])
+    panel.tabs.setCurrentWidget(panel.pick)
+    settle(panel, qtbot)
+    asked: list[str] = []
+
+    def look(dialog: FreezeDialog) -> None:
+        asked.append(dialog.source.currentData())
+        dialog.reject()
+
+    monkeypatch.setattr(FreezeDialog, "exec", look)
+    panel.pick.freeze_button.click()
+    panel.pick.switch.setCurrentIndex(1)
+    panel.pick.freeze_button.click()
+    assert asked == ["pick:three", "baseline:three"]
+
+
 def test_a_pick_of_another_version_is_shown_as_far_as_it_goes(
     panel: CuratePanel, session: Session, qtbot: QtBot
 ) -> None:
     session.project.add_pick("odd", {"coverage": ["?"], "method": 7}, [PickRow(1)])
     panel.tabs.setCurrentWidget(panel.pick)
     settle(panel, qtbot)
-    assert panel.pick.title.text() == "odd"
-    assert panel.pick.bars.is_empty
+    assert panel.pick.charts.title.text() == "odd"
+    assert panel.pick.charts.bars.is_empty
 
 
 def test_the_dialog_picks_no_more_than_there_are(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
@@ -458,11 +477,11 @@ def test_a_threshold_sets_passages_aside_and_takes_them_back(
     project.mark_passages([PassageMark(12, 0, 0.9), PassageMark(1, 1, 0.1)])
     panel.tabs.setCurrentWidget(page)
     settle(panel, qtbot)
-    page.slider.setValue(40)
-    assert page.aside_button.text() == "Set 5 aside"  # 2 to 5 by their values, 12 by its label, and not 1
-    nearest = [page.beside.item(row).text()[:5] for row in range(page.beside.count())]
+    page.filter.slider.setValue(40)
+    assert page.filter.aside_button.text() == "Set 5 aside"  # 2 to 5 by their values, 12 by its label, and not 1
+    nearest = [page.filter.beside.item(row).text()[:5] for row in range(page.filter.beside.count())]
     assert nearest[3:5] == ["✓ 46 ", "✕ 38 "]
-    page.aside_button.click()
+    page.filter.aside_button.click()
     assert sorted(id for id, mark in project.passage_marks().items() if mark.set_aside) == [2, 3, 4, 5, 12]
     settle(panel, qtbot)
     assert "5 of 24 set aside" in page.about.text()

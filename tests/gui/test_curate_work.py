@@ -73,8 +73,8 @@ def test_from_vectors_to_a_map_duplicates_and_a_pick(panel: CuratePanel, session
     assert panel.pick.current.name == "six"
     assert len(panel.pick.rows.ids) == 6
     assert all(map(panel.pick.rows.model.note, panel.pick.rows.ids))
-    assert panel.pick.figures.isVisible()
-    assert not panel.pick.bars.is_empty
+    assert panel.pick.charts.figures.isVisible()
+    assert not panel.pick.charts.bars.is_empty
 
 
 def test_a_model_learns_which_passages_are_worth_it(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
@@ -86,9 +86,9 @@ def test_a_model_learns_which_passages_are_worth_it(panel: CuratePanel, session:
     page.learn_with(paths.starter_model())
     finish(panel, qtbot)
     assert page.fitted is not None
-    assert not page.curve.is_empty
+    assert not page.filter.curve.is_empty
     assert {mark.value is not None for mark in project.passage_marks().values()} == {True}
-    assert page.sure.text().startswith("Precision")
+    assert page.filter.sure.text().startswith("Precision")
     assert page.current is not None
     assert page.current.id not in labelled
 
@@ -120,7 +120,7 @@ def test_a_model_scores_and_rules_are_checked(
     finish(panel, qtbot)
     checked = {check.name for check in session.project.example(20).checks}
     assert {"length", "repetition", "language", "profanity", "personal_data"} <= checked
-    assert {row[1] for row in page.checks.table()[1:]} >= {"No profanity", "No personal data"}
+    assert {row[1] for row in page.charts.checks.table()[1:]} >= {"No profanity", "No personal data"}
 
 
 def test_what_is_cancelled_or_fails_leaves_all_as_it_was(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
