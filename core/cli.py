@@ -218,8 +218,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="a JSON object an example, a rule or a comparison")
 
     sub = command(
-        "calibration", curation.calibration, "compare a model's scores with your ratings: may they be trusted?"
+        "calibration", curation.calibration, "compare a model's scores with your ratings of the same examples"
     )
+    sub.add_argument("--run", dest="of_run", type=number, metavar="N", help="of this run; default: each newest score")
     sub.add_argument("--json", action="store_true", help="one JSON object")
 
     sub = command("passages", curation.passages, "learn from your labels which passages are worth asking about")

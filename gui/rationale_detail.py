@@ -22,7 +22,7 @@ from gui.rationale_words import verdict_words
 from gui.session import Session
 from gui.step_list import StepList
 from gui.word_diff import changed_lines
-from gui.words import check_words, kind_name, state_name, state_sign
+from gui.words import check_words, kind_name, state_name, state_sign, tooltip
 
 SIDE_BY_SIDE = 540  # pixels of width from which on a draft stands beside the steps, and not under them
 FAULTS = ("citations", "last_step")  # checks that are shown where they failed; “leads” is told as a sentence
@@ -56,10 +56,6 @@ class RationaleDetail(Detail):
         """Selects nothing on the page."""
         self._canvas.select(None)
 
-    def edit(self) -> None:
-        """Puts the cursor into the current step."""
-        self.steps.edit()
-
     def refresh(self, newest: bool = False) -> None:
         """Reads anew what models drafted and found; with `newest` the last that was drafted comes up."""
         example = self._example
@@ -92,6 +88,7 @@ class RationaleDetail(Detail):
     def add_runs(self, actions: Sequence[QAction]) -> None:
         """Buttons under the steps that let a model do something with them."""
         for action in actions:
+            action.setIconText(action.text())  # else the dots that promise a dialog are left out
             button = _tool(action)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             self._runs.addWidget(button)
@@ -191,6 +188,7 @@ class RationaleDetail(Detail):
         if stale:
             words += " " + self.tr("That was before the last change: check it again.")
         self.verdict.setText(words)
+        self.verdict.setToolTip(tooltip(found.note))
         told = stale or found.leads is None
         tint(self.verdict, "quiet" if told else "good" if found.leads and not found.alone else "warning")
         faults = [check for check in example.checks if check.name in FAULTS and not check.passed]

@@ -186,7 +186,8 @@ class RationaleDialog(QDialog):
         missing = self._missing()
         self.begin.setEnabled(self._prompts is not None and self.count > 0 and not missing)
         if self._prompts is None:
-            self.sum.setText(self.tr("Choose a model."))
+            none = self.model.model is None
+            self.sum.setText(self.tr("Choose a model.") if none else self.tr("Choose another model."))
         elif self.count == 0:
             self.sum.setText(self.tr("There is no question to do this to."))
         else:

@@ -17,6 +17,7 @@ class Finding:
     leads: bool | None = None  # None: nobody looked
     alone: bool | None = None
     gain: float | None = None
+    note: str = ""  # what of the gain the steps before the last bring
 
 
 NOTHING = Finding()
@@ -39,6 +40,7 @@ class Findings:
                 bool(leads[id].value) if id in leads else None,
                 bool(alone[id].value) if id in alone else None,
                 gain[id].value if id in gain else None,
+                gain[id].detail if id in gain else "",
             )
             self._found[id] = found
 

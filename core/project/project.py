@@ -33,6 +33,7 @@ from core.project.records import (
     Example,
     ExampleDraft,
     ExampleFilter,
+    Fact,
     PassageMark,
     PassageRow,
     Pick,
@@ -676,6 +677,14 @@ class Project:
                 return queries.example_ids(self._database, filter, among=among)
         with self._read_aside() as database:
             return queries.example_ids(database, filter)
+
+    def facts(self, among: Sequence[int] | None = None) -> dict[int, Fact]:
+        """State, kind, document, rating and checks of all examples by id, in order; with `among`, of these few."""
+        if among is not None:
+            with self._read():
+                return queries.facts(self._database, among)
+        with self._read_aside() as database:
+            return queries.facts(database)
 
     def ratings(self) -> dict[int, int]:
         """The stars that a person gave, by example; without those that have none."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QPushButton, QToolButton
 
 from core.project.records import Example, ExampleFilter, Rationale
 from gui import style
@@ -46,6 +46,7 @@ class RationalesPanel(ExamplePanel):
         self._build_actions()
         self._arrange(self.detail)
         self._connect()
+        self.beside.setChecked(str(session.settings.value("rationales/beside", "")).lower() == "true")
         self._show_project()
 
     # Building
@@ -61,7 +62,7 @@ class RationalesPanel(ExamplePanel):
         up = add(self.tr("Move the step up"), change(lambda: steps.shift(-1)), "Alt+Up", "up")
         down = add(self.tr("Move the step down"), change(lambda: steps.shift(1)), "Alt+Down", "down")
         remove = add(self.tr("Remove the step"), change(steps.remove), "Del", "remove")
-        cite = add(self.tr("Cite the selection, or a sentence…"), self.cite, "C", "cite")
+        cite = self._cite = add(self.tr("Cite a sentence…"), self.cite, "C", "cite")
         inference = add(self.tr("Cite nothing: an inference"), change(lambda: steps.cite(None)), "I")
         self.beside = add(self.tr("Draft beside"), lambda: None, "W", "compare")
         self.beside.setCheckable(True)
@@ -70,7 +71,7 @@ class RationalesPanel(ExamplePanel):
         take = add(self.tr("Take the draft"), self.take, "T")
         draft = add(self.tr("Draft steps…"), self.draft, "D", "run")
         rewrite = add(self.tr("Rewrite with an instruction…"), self.rewrite, "G", "again")
-        repair = add(self.tr("Apply this repair to similar rows…"), self.repair, "P")
+        repair = add(self.tr("Apply this repair to similar rows…"), self.repair, "P", "repair")
         check = add(self.tr("Check the steps…"), self.check, "K", "questions")
         undo = add(self.tr("Undo the last change"), self.undo, "U", "undo")
         add(self.tr("Next without steps"), self.next_without, "J", "next")
@@ -86,6 +87,7 @@ class RationalesPanel(ExamplePanel):
         self.view.doubleClicked.connect(lambda _: self.detail.steps.setFocus())
         self.view.installEventFilter(self)
         self.detail.draft_wanted.connect(self.draft)
+        self.detail.selection_changed.connect(self._show_selection)
         self.detail.draft.taken.connect(self._take)
         self.drafting.changed.connect(self._show_run_state)
         self.drafting.rewritten.connect(self._show_rewritten)
@@ -175,6 +177,18 @@ class RationalesPanel(ExamplePanel):
             self.session.notice_given.emit(self.tr("This question comes from no document: its steps are inferences."))
         else:
             self._pick_sentence(example.passage_id)
+
+    def _show_selection(self) -> None:
+        """What was selected on the page can be cited: the button says so."""
+        selected = self.detail.selection is not None
+        self._cite.setText(self.tr("Cite the selection") if selected else self.tr("Cite a sentence…"))
+        style_of = Qt.ToolButtonStyle
+        for button in self._cite.associatedObjects():
+            if isinstance(button, QToolButton):
+                button.setToolButtonStyle(
+                    style_of.ToolButtonTextBesideIcon if selected else style_of.ToolButtonIconOnly
+                )
+                button.setAccessibleName(self._cite.text())
 
     def _pick_sentence(self, passage_id: int) -> None:
         steps = self.detail.steps
@@ -278,6 +292,10 @@ class RationalesPanel(ExamplePanel):
         if self.detail.example is not None and self.detail.example.id in ids:
             self.detail.refresh(newest=True)
             self.beside.setChecked(True)
+
+    def save_state(self) -> None:
+        super().save_state()
+        self.session.settings.setValue("rationales/beside", self.beside.isChecked())
 
     # Qt's own
 

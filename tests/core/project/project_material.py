@@ -228,7 +228,7 @@ def make_large(path: Path, examples: int, seed: int = 1) -> None:
         question, answer = " ".join(chance.choices(words, k=14)), " ".join(chance.choices(words, k=10))
         passage, state = 100 + id % 5000, "quarantined" if id % 10_000 == 0 else chance.choice(states)
         kind, rating = chance.choice(["factual", "why_how", "definition"]), chance.choice([0, 0, 0, 0, 1, 2, 3, 4, 5])
-        texts = ("[]", question, answer, "[]", question, answer, "[]")
+        texts = ("[]", question, answer, "[]", question, answer, "[]", "[]", 0, "", "{}")
         row = (id, 1, passage, id, passage // 100, state, kind, rating, 1, now, "", "", *texts)
         connection.execute(f"INSERT INTO examples VALUES ({', '.join('?' * len(row))})", row)
         connection.execute("INSERT INTO folded VALUES (?, ?)", (id, fold(f"{question} {answer}").encode()))
