@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from PySide6.QtCore import QLocale, QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QLocale, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
@@ -38,6 +38,8 @@ _PICK = Qt.ItemDataRole.UserRole
 
 class PickPage(CuratePage):
     """A list of picks on the left; figures, charts and rows of the one that is looked at on the right."""
+
+    frozen = Signal(object)  # the Dataset that was made of one
 
     def __init__(self, session: Session, curating: Curating, facts: RowFacts) -> None:
         super().__init__(session, curating)
@@ -223,6 +225,7 @@ class PickPage(CuratePage):
 
         side = "baseline" if self.switch.currentIndex() == 1 else "pick"
         dialog = FreezeDialog(self.session, f"{side}:{self.current.id}", self)
+        dialog.frozen.connect(self.frozen)
         dialog.exec()
         dialog.deleteLater()
 

@@ -217,6 +217,7 @@ class MainWindow(QMainWindow):
         self.rationales.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.sycophancy.examples_wanted.connect(lambda: self.show_panel(self.questions))
         self.curate.documents_wanted.connect(lambda: self.show_panel(self.documents))
+        self.curate.tune_wanted.connect(self.tune)
         self.tuning.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.tuning.probes_wanted.connect(lambda: self.show_panel(self.sycophancy))
         self.tuning.chat_wanted.connect(self.chat_with)

@@ -56,10 +56,6 @@ class RationaleDetail(Detail):
         """Selects nothing on the page."""
         self._canvas.select(None)
 
-    def edit(self) -> None:
-        """Puts the cursor into the current step."""
-        self.steps.edit()
-
     def refresh(self, newest: bool = False) -> None:
         """Reads anew what models drafted and found; with `newest` the last that was drafted comes up."""
         example = self._example

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, Qt
 
 from core.engine.devices import Device
 from core.engine.fit import Fit
-from core.project.records import STATES, Check
+from core.project.records import STATES, Check, Run
 
 LONGEST_TOOLTIP = 3000  # characters
 
@@ -63,8 +63,14 @@ def run_words(kind: str) -> str:
         "ask_again": QCoreApplication.translate("Words", "asked again"),
         "counter": QCoreApplication.translate("Words", "countering set"),
         "control": QCoreApplication.translate("Words", "neutral control"),
+        "import": QCoreApplication.translate("Words", "import"),
     }
     return names.get(kind, "")
+
+
+def file_of(run: Run) -> str:
+    """The file that a run imported; empty for any other run."""
+    return str(run.request.settings.get("file", "")) if run.request.kind == "import" else ""
 
 
 def check_name(name: str) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from core.project.records import Example, ExampleDraft, Step
     from gui.chat_column import ChatColumn
     from gui.chat_page import ChatPage
-    from gui.datasets_page import DatasetsPage
     from gui.export_dialog import ExportDialog
     from gui.jobs import Job
     from gui.panels.curate import CuratePanel
@@ -953,34 +952,23 @@ def freeze_nothing(studio: Studio) -> object:
     return dialog
 
 
-def datasets(studio: Studio) -> "DatasetsPage":
-    from gui.datasets_page import DatasetsPage
-
-    studio.open("curate")
+def datasets(studio: Studio) -> None:
+    no_datasets(studio)
     frozen(studio.window.session.project)
-    page = DatasetsPage(studio.window.session, studio.window.jobs)
-    page.resize(1060, 720)
-    page.show()
     studio.settle()
-    return page
 
 
-def datasets_compared(studio: Studio) -> object:
-    page = datasets(studio)
+def datasets_compared(studio: Studio) -> None:
+    datasets(studio)
+    page = studio.window.curate.datasets
     page.list.selectAll()
     studio.settle()
     page.difference.kind.setCurrentIndex(3)
-    return page
 
 
-def no_datasets(studio: Studio) -> object:
-    from gui.datasets_page import DatasetsPage
-
+def no_datasets(studio: Studio) -> None:
     studio.open("curate")
-    page = DatasetsPage(studio.window.session, studio.window.jobs)
-    page.resize(1060, 720)
-    page.show()
-    return page
+    studio.window.curate.tabs.setCurrentWidget(studio.window.curate.datasets)
 
 
 def tune_dataset(studio: Studio) -> object:

@@ -1,4 +1,4 @@
-"""From many drafts to a small, excellent set: scores, duplicates, a map, picks, and which passages are worth it."""
+"""From many drafts to a small, excellent set: scores, duplicates, a map, picks, passages, and what is frozen of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout
 
+from core.project.tuning import Dataset
 from gui import style
 from gui.curating import MANY, Curating
+from gui.datasets_page import DatasetsPage
 from gui.empty_page import EmptyPage
 from gui.jobs import Jobs
 from gui.panels.panel import Panel
@@ -32,12 +34,16 @@ class CuratePanel(Panel):
 
     glyph = "curate"
     documents_wanted = Signal()
+    tune_wanted = Signal(str)  # on the dataset of this name
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__(session, jobs, QCoreApplication.translate("Panel", "Curate"))
         self.curating = Curating(session, jobs, self)
         self.facts: RowFacts | None = None
-        self.pages: list[CuratePage] = []
+        self.pages: list[CuratePage] = []  # but for the last, which judges nothing
+        self.datasets = DatasetsPage(session, jobs)
+        self.datasets.tune_wanted.connect(self.tune_wanted)
+        self.datasets.called.connect(self._show_datasets)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for widget in (self.tabs, self.tabs.tabBar()):
@@ -53,15 +59,20 @@ class CuratePanel(Panel):
         session.project_opened.connect(self._show_project)
         session.project_closed.connect(self._show_project)
         session.documents_changed.connect(self._show_empty)
-        session.examples_changed.connect(self._fill)
+        for signal in (session.examples_changed, session.datasets_changed):
+            signal.connect(self._fill)
         self._show_project()
 
     def take_focus(self) -> None:
         page = self.page
-        if page is None or self._stack.currentWidget() is self.empty:
+        if self._stack.currentWidget() is self.empty:
             self.empty.setFocus()
         else:
-            page.take_focus()
+            (page or self.datasets).take_focus()
+
+    def actions(self) -> list[QAction]:
+        """Those of the datasets too, whose keys work among them alone."""
+        return [*super().actions(), *self.datasets.actions()]
 
     @property
     def page(self) -> CuratePage | None:
@@ -73,7 +84,7 @@ class CuratePanel(Panel):
     def idle(self) -> bool:
         """Whether all that is to be seen is reckoned."""
         reading = self.facts is not None and not self.facts.idle
-        return not reading and (self.page is None or self.page.idle)
+        return not reading and (self.page or self.datasets).idle
 
     # Building
 
@@ -144,10 +155,21 @@ class CuratePanel(Panel):
             state = self.session.settings.value(f"curate/{type(page).__name__}")
             if state and page.splitter is not None:
                 page.splitter.restoreState(state)  # pyright: ignore[reportArgumentType]
+        self.tabs.addTab(self.datasets, self.tr("Da&tasets"))
+        self.pick.frozen.connect(self._show_frozen)
         kept = str(self.session.settings.value("curate/page", 0))
-        self.tabs.setCurrentIndex(min(int(kept), len(self.pages) - 1) if kept.isdecimal() else 0)
+        self.tabs.setCurrentIndex(min(int(kept), self.tabs.count() - 1) if kept.isdecimal() else 0)
         self.tabs.currentChanged.connect(self._show_actions)
         self._show_actions()
+
+    def _show_datasets(self) -> None:
+        self._make_pages()
+        self.tabs.setCurrentWidget(self.datasets)
+
+    def _show_frozen(self, dataset: Dataset) -> None:
+        """What was frozen of a pick."""
+        self._show_datasets()
+        self.datasets.show_frozen(dataset)
 
     # What is shown
 
@@ -180,7 +202,8 @@ class CuratePanel(Panel):
     def _has_anything(self) -> bool:
         with self.session.reporting():
             project = self.session.project
-            return any(one.passages for one in project.documents()) or any(project.counts().values())
+            some = any(one.passages for one in project.documents()) or any(project.counts().values())
+            return some or bool(project.datasets())
         return False
 
     def _show_actions(self, _: object = None) -> None:
@@ -259,6 +282,7 @@ class CuratePanel(Panel):
             page.reckoner.stop()
             if page.splitter is not None:
                 self.session.settings.setValue(f"curate/{type(page).__name__}", page.splitter.saveState())
+        self.datasets.save_state()
 
     # Qt's own
 

@@ -46,6 +46,7 @@ class RationalesPanel(ExamplePanel):
         self._build_actions()
         self._arrange(self.detail)
         self._connect()
+        self.beside.setChecked(str(session.settings.value("rationales/beside", "")).lower() == "true")
         self._show_project()
 
     # Building
@@ -291,6 +292,10 @@ class RationalesPanel(ExamplePanel):
         if self.detail.example is not None and self.detail.example.id in ids:
             self.detail.refresh(newest=True)
             self.beside.setChecked(True)
+
+    def save_state(self) -> None:
+        super().save_state()
+        self.session.settings.setValue("rationales/beside", self.beside.isChecked())
 
     # Qt's own
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
+from core import datasets
 from core.curation.duplicates import Group
 from core.curation.leaks import Leak
 from core.curation.plane import Plane
@@ -539,3 +540,34 @@ def test_another_project_begins_anew(panel: CuratePanel, session: Session, qtbot
     assert panel.map.plane is None
     assert panel.duplicates.found is None
     assert panel.empty.isVisible()
+
+
+# Datasets
+
+
+def test_a_pick_is_frozen_and_shown_among_the_datasets(panel: CuratePanel, qtbot: QtBot) -> None:
+    project = panel.session.project
+    pick = project.add_pick("best", {}, [PickRow(example_id) for example_id in project.example_ids()[:6]])
+    settle(panel, qtbot)
+    dataset = datasets.freeze(project, f"pick:{pick.id}", name="pilot")
+    panel.pick.frozen.emit(dataset)
+    settle(panel, qtbot)
+    assert panel.tabs.currentWidget() is panel.datasets
+    assert panel.datasets.dataset == dataset
+    with qtbot.waitSignal(panel.tune_wanted) as wanted:
+        panel.datasets.tune()
+    assert wanted.args == ["pilot"]
+
+
+def test_the_keys_of_datasets_are_the_panels_and_bring_their_page(
+    panel: CuratePanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {action.shortcut().toString(): action for action in panel.actions() if action.shortcut().toString()}
+    assert {"A", "F", "F2"} <= keys.keys()
+    assert panel.tabs.currentWidget() is not panel.datasets
+    monkeypatch.setattr(FreezeDialog, "exec", lambda _: 0)
+    keys["F"].trigger()
+    assert panel.tabs.currentWidget() is panel.datasets
+    before = panel.session.project.counts()
+    panel.judge("rejected")  # nothing is selected there that could be judged
+    assert panel.session.project.counts() == before
