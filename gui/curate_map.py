@@ -10,8 +10,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QLocale, QSignalBlocker
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QLocale, QSignalBlocker, Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from core.curation.plane import Plane, lay_out
 from core.curation.scoring import RUBRIC
@@ -22,7 +31,7 @@ from gui.charts.cloud import ZOOM, CloudChart, Group
 from gui.curate_dialogs import VectorsDialog
 from gui.curate_page import CuratePage
 from gui.curating import Curating
-from gui.labels import caption, quiet
+from gui.labels import caption
 from gui.map_colours import columns, groups, pick_groups
 from gui.row_facts import RowFact, RowFacts
 from gui.rows_pane import RowsPane
@@ -60,6 +69,7 @@ class MapPage(CuratePage):
         self.buttons.addWidget(self.about, 1)
         self.chart = CloudChart(self.session, self.tr("Map of the questions"), self._describe)
         self.chart.chosen.connect(self._show_chosen)
+        self.chart.pointed.connect(self._say_pointed)
         self.chart.canvas.setAccessibleDescription(
             self.tr("Arrows move a cross, with Shift they stretch a frame, Space chooses, plus and minus zoom.")
         )
@@ -86,7 +96,9 @@ class MapPage(CuratePage):
         style.spaced(column, 0, style.HALF)
         column.addLayout(above)
         column.addWidget(self.chart, 1)
-        self.hint = quiet(self.tr("Draw around points to choose them; with Shift they are added, with Alt taken away."))
+        self.hint = caption("")  # one line, so that the map stays as high as it is
+        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._say_pointed(-1)
         column.addWidget(self.hint)
         self.chosen_words = caption("")
         self.rows = RowsPane(self.session, name=self.tr("Chosen questions"))
@@ -198,6 +210,16 @@ class MapPage(CuratePage):
     def show_actions(self) -> None:
         self.draw_button.setEnabled(self.session.is_open and not self.curating.active)
         self.draw_button.setText(self.tr("Draw the map…") if self.plane is None else self.tr("Draw it again…"))
+
+    def _say_pointed(self, row: int) -> None:
+        """What the mouse is at, or else what it can do."""
+        if row < 0:
+            self.hint.setText(
+                self.tr("Draw around points to choose them; Shift adds, Alt takes away; the wheel zooms.")
+            )
+            return
+        words = " · ".join(self._describe(row).split("\n"))
+        self.hint.setText(self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, self.hint.width()))
 
     # Choosing
 

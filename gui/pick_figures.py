@@ -69,6 +69,7 @@ class PickFigures(QScrollArea):
         self._pick = one
         self.title.setText(one.name)
         self.how.setText(how_words(one))
+        self.how.setVisible(bool(self.how.text()))
         note = one.recipe.get("note")
         self.note.setText(note if isinstance(note, str) else "")
         self.note.setVisible(bool(self.note.text()))

@@ -124,7 +124,7 @@ class ScoreFigures(QScrollArea):
         self.spread.show_rates(series)
 
     def _show_calibration(self, found: Calibration, scored: bool) -> None:
-        for widget in (self.trusted, self.trust, self.figures_line):
+        for widget in (self.trusted, self.trust):
             widget.setVisible(scored)
         self.hint.setVisible(self.spread.is_empty)
         self.spread.setVisible(not self.spread.is_empty)
@@ -146,6 +146,7 @@ class ScoreFigures(QScrollArea):
         if found.needed and found.needed > found.n:
             words.append(self.tr("about {} ratings would make this sure").format(QLocale().toString(found.needed)))
         self.figures_line.setText(" · ".join(words))
+        self.figures_line.setVisible(bool(words))
         names = [str(band) for band in BANDS]
         far = {(i, j) for i in range(5) for j in range(5) if abs(i - j) > 1}
         self.matrix.show_counts(names, found.bands, far)

@@ -309,6 +309,9 @@ def test_the_lasso_fills_the_table_and_the_table_marks_the_map(
     assert rows.selected_ids() == upper
     rows.view.selectRow(2)
     assert [page.plane.ids[row] for row in page.chart.chosen_rows] == [upper[2]]  # type: ignore[union-attr]
+    with qtbot.waitSignal(page.chart.pointed):
+        qtbot.mouseMove(page.chart.canvas, view.pixel(*map(float, plane(session).points[0])).toPoint())
+    assert page.hint.text().startswith("How fast does the glacier Arun move?")
     assert page._describe(0) == "How fast does the glacier Arun move?\nSome 2 metres in a year.\nice"
 
 
@@ -506,6 +509,26 @@ def test_the_next_passage_is_the_one_that_the_filter_is_least_sure_of(
     assert "Every passage has a label." in words(page.card)
 
 
+def test_whatever_takes_the_focus_has_a_name(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
+    add_scores(session.project)
+    session.project.add_pick("ten", {"coverage": {}}, [PickRow(1)])
+    session.project.mark_passages([PassageMark(id, None, id / 25) for id in range(1, 25)])
+    panel.map.show_plane(plane(session))
+    panel.duplicates._show_found(GROUPS)
+    led_to = {label.buddy() for label in panel.findChildren(QLabel)}
+    for page in panel.pages:
+        panel.tabs.setCurrentWidget(page)
+        settle(panel, qtbot)
+        assert page.is_filled
+        nameless = [
+            widget
+            for widget in page.findChildren(QWidget)
+            if widget.isVisible() and widget.focusPolicy() != Qt.FocusPolicy.NoFocus and widget not in led_to
+            if not (widget.accessibleName() or getattr(widget, "text", str)())
+        ]
+        assert nameless == []
+
+
 def test_another_project_begins_anew(panel: CuratePanel, session: Session, qtbot: QtBot, tmp_path: Path) -> None:
     panel.tabs.setCurrentWidget(panel.map)
     panel.map.show_plane(plane(session))
@@ -542,7 +565,7 @@ def test_the_keys_of_datasets_are_the_panels_and_bring_their_page(
     keys = {action.shortcut().toString(): action for action in panel.actions() if action.shortcut().toString()}
     assert {"A", "F", "F2"} <= keys.keys()
     assert panel.tabs.currentWidget() is not panel.datasets
-    monkeypatch.setattr(FreezeDialog, "exec", lambda _: 0)
+    monkeypatch.setattr(FreezeDialog, "exec", FreezeDialog.reject)
     keys["F"].trigger()
     assert panel.tabs.currentWidget() is panel.datasets
     before = panel.session.project.counts()
