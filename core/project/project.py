@@ -61,9 +61,9 @@ from core.project.schema import (
     RationaleTable,
     RunTable,
     SuiteTable,
-    storable,
 )
 from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample
+from core.storable import storable
 
 CHUNK = 500  # rows read or written at a time where there may be many
 

@@ -18,8 +18,8 @@ from core.project.schema import (
     FoldedTable,
     ProjectDatabase,
     RunTable,
-    storable,
 )
+from core.storable import storable
 
 # peewee's own rows cost three times what SQLite does: rows are taken from the cursor as they are.
 _COLUMNS = (

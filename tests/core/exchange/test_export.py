@@ -279,7 +279,10 @@ def test_a_dataset_is_exported_as_it_was_frozen(frozen: Project, tmp_path: Path)
     assert second["prompt"] == "How many people live in Belmar?"
     assert second["elenchus"] == {"id": 2, "changed": True, "dataset": "two", "split": "test"}
     assert (done.total, done.rows, dict(done.splits)) == (2, 2, {"train": 1, "test": 1})
-    assert "2 examples, of the dataset “two”" in done.card.read_text(encoding="utf-8")
+    card = done.card.read_text(encoding="utf-8")
+    assert "2 examples, of the dataset “two”" in card
+    assert "1 are as they were frozen, and their examples are not any more" in card
+    assert "come from files" not in card
     assert finish(export(frozen, out, "completion", dataset="two", split="test")).rows == 1
     assert preview(frozen, "completion", dataset="two", split="test", plain=True) == out.read_text(
         encoding="utf-8"
@@ -369,5 +372,5 @@ def test_half_a_million_rows_go_out_and_come_in_in_constant_memory(tmp_path: Pat
         found[rows] = json.loads(done.stdout)
     few, many = found[20_000], found[500_000]
     assert many["rows"] == 500_000
-    for way in ("jsonl", "csv", "parquet", "folder", "import"):
+    for way in ("import", "messages", "csv", "parquet", "folder"):
         assert many[way] < few[way] + 100, (way, few, many)  # MB: the ids of half a million rows are read at once
