@@ -412,6 +412,7 @@ def test_a_pick_is_frozen_as_it_is_or_as_its_baseline(
     panel.pick.switch.setCurrentIndex(1)
     panel.pick.freeze_button.click()
     assert asked == ["pick:three", "baseline:three"]
+    qtbot.waitUntil(lambda: not panel.findChildren(FreezeDialog))
 
 
 def test_a_pick_of_another_version_is_shown_as_far_as_it_goes(
