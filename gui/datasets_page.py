@@ -66,6 +66,14 @@ class DatasetsPage(QWidget):
         """The keys go to the list."""
         (self.empty if self._pages.currentWidget() is self.empty else self.list).setFocus()
 
+    def find_rows(self) -> bool:
+        """Puts the cursor into the search field of the rows; False where none are shown."""
+        if not self.rows.isVisible():
+            return False
+        self.rows.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.rows.search.selectAll()
+        return True
+
     @property
     def idle(self) -> bool:
         """Whether all that is to be seen is read."""

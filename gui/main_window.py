@@ -344,6 +344,8 @@ class MainWindow(QMainWindow):
         panel = self.stack.currentWidget()
         if panel is self.sycophancy and self.sycophancy.find_items():
             return
+        if panel is self.curate and self.curate.datasets.find_rows():
+            return
         if not isinstance(panel, ExamplePanel):
             panel = self.questions
             self.show_panel(panel)

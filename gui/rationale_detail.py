@@ -41,6 +41,7 @@ class RationaleDetail(Detail):
         self.source = ExampleSource(session, pictures, self._canvas)
         self.steps, self.draft = StepList(), DraftView(session)
         self._arrange(self._build_form(), self.source)
+        self.splitter.setSizes([420, 380])
         self._connect()
         self.show_example(None)
 
@@ -88,7 +89,6 @@ class RationaleDetail(Detail):
     def add_runs(self, actions: Sequence[QAction]) -> None:
         """Buttons under the steps that let a model do something with them."""
         for action in actions:
-            action.setIconText(action.text())  # else the dots that promise a dialog are left out
             button = _tool(action)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             self._runs.addWidget(button)

@@ -79,6 +79,9 @@ class RationalesPanel(ExamplePanel):
         self.writing = [accept, all, new, edit, split, join, up, down, remove, cite, inference, take, draft, rewrite]
         self.writing += [repair, check, undo]
         self.detail.add_tools((accept, all, None, new, split, join, up, down, remove, None, cite), self.beside)
+        short = ((rewrite, self.tr("Rewrite…")), (repair, self.tr("Repair similar rows…")), (check, self.tr("Check…")))
+        for action, text in short:
+            action.setIconText(text)
         self.detail.add_runs((rewrite, repair, check))
 
     def _connect(self) -> None:

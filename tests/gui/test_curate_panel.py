@@ -566,7 +566,7 @@ def test_the_keys_of_datasets_are_the_panels_and_bring_their_page(
     keys = {action.shortcut().toString(): action for action in panel.actions() if action.shortcut().toString()}
     assert {"A", "F", "F2"} <= keys.keys()
     assert panel.tabs.currentWidget() is not panel.datasets
-    monkeypatch.setattr(FreezeDialog, "exec", lambda dialog: dialog.done(0))
+    monkeypatch.setattr(FreezeDialog, "exec", FreezeDialog.reject)
     keys["F"].trigger()
     assert panel.tabs.currentWidget() is panel.datasets
     assert not panel._judging[0].isEnabled()  # whose key is the datasets' own there

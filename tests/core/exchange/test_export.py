@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,12 +284,13 @@ def test_a_dataset_is_exported_as_it_was_frozen(frozen: Project, tmp_path: Path)
     assert preview(frozen, "completion", dataset="two", split="test", plain=True) == out.read_text(
         encoding="utf-8"
     ).replace(f', "elenchus": {json.dumps(second["elenchus"])}', "")
-    for wrong, reason in (
+    wrongs: tuple[tuple[dict[str, Any], str], ...] = (
         ({"dataset": "three"}, "no dataset “three”"),
         ({"dataset": "two", "split": "validation"}, "“two” has no rows of validation"),
         ({"split": "test"}, "Name the dataset too"),
         ({"dataset": "two", "run": 1}, "name one of them"),
-    ):
+    )
+    for wrong, reason in wrongs:
         with pytest.raises(UserError, match=reason):
             finish(export(frozen, tmp_path / "no", "completion", **wrong))
     assert not (tmp_path / "no").exists()
@@ -314,7 +316,7 @@ def test_what_a_step_cites_is_compared_again(project: Project, tmp_path: Path, o
         connection.execute("UPDATE pages SET text = replace(text, 'harbour', 'harbOur')")
     connection.close()
     with Project.open(path) as changed:
-        how = {"dataset": "two"} if of == "dataset" else {}
+        how: dict[str, Any] = {"dataset": "two"} if of == "dataset" else {}
         done = finish(export(changed, tmp_path / "out.jsonl", "two-task", **how))
         assert (done.rows, done.quarantined) == (1, 1)
         assert changed.example(1).state == "quarantined"

@@ -65,6 +65,13 @@ def test_rationales_of_many_examples_are_one_action(project: Project) -> None:
     assert fields == {"rationale"}
 
 
+def test_a_review_of_steps_tells_their_words_and_not_who_accepted_them(project: Project) -> None:
+    project.set_rationales({1: ((Step("Because."), Step("So 1902.")), 0)})
+    project.set_rationales({1: ((Step("Because.", accepted=True), Step("So 1902.")), 0)})
+    reviews = [(review.before, review.after) for review in project.reviews(1)]
+    assert reviews == [("", "Because.\nSo 1902."), ("Because.\nSo 1902.", "Because.\nSo 1902.")]
+
+
 def test_steps_are_searched(project: Project) -> None:
     project.set_rationales({2: ((Step("IŞIK means light."),), 0)})
     assert project.example_ids(ExampleFilter(text="ışık means")) == [2]
