@@ -76,9 +76,9 @@ class PassageCard(QWidget):
         if mark is not None and mark.label is not None:
             parts.append(self.tr("✓ You: worth it") if mark.label else self.tr("✕ You: not worth it"))
         if mark is not None and mark.value is not None:
-            parts.append(self.tr("the filter: {}").format(percent(mark.value, 0)))
+            parts.append(self.tr("Filter: {}").format(percent(mark.value, 0)))
         if mark is not None and mark.set_aside:
-            parts.append(self.tr("set aside"))
+            parts.append(self.tr("Set aside"))
         self.verdict.setText(" · ".join(parts) or self.tr("No label yet"))
 
     def set_writable(self, writable: bool) -> None:

@@ -209,9 +209,9 @@ class CuratePanel(Panel):
     def _show_actions(self, _: object = None) -> None:
         """The keys of one page do nothing on the others."""
         page, writable = self.page, self.session.is_open and not self.session.project.read_only
-        labels = bool(self.pages) and page is self.passages
+        judges = page is not None and page is not self.passages
         for action in self._judging:
-            action.setEnabled(writable and not labels)
+            action.setEnabled(writable and judges)
         for attribute, action in self._own:
             shown = bool(self.pages) and page is getattr(self, attribute)
             action.setEnabled(self.session.is_open and (shown or not action.shortcut().toString()))

@@ -412,6 +412,7 @@ def test_a_pick_is_frozen_as_it_is_or_as_its_baseline(
     panel.pick.switch.setCurrentIndex(1)
     panel.pick.freeze_button.click()
     assert asked == ["pick:three", "baseline:three"]
+    qtbot.waitUntil(lambda: not panel.findChildren(FreezeDialog))
 
 
 def test_a_pick_of_another_version_is_shown_as_far_as_it_goes(
@@ -568,6 +569,7 @@ def test_the_keys_of_datasets_are_the_panels_and_bring_their_page(
     monkeypatch.setattr(FreezeDialog, "exec", FreezeDialog.reject)
     keys["F"].trigger()
     assert panel.tabs.currentWidget() is panel.datasets
+    assert not panel._judging[0].isEnabled()  # whose key is the datasets' own there
     before = panel.session.project.counts()
     panel.judge("rejected")  # nothing is selected there that could be judged
     assert panel.session.project.counts() == before
