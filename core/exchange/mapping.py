@@ -30,6 +30,7 @@ FIELDS = {
 }
 _ASKED = ("question", "conversation")
 _ANSWERED = ("answer", "worked", "conversation")
+_DEEPEST = 16  # objects in each other, in what a row says of its origin
 _SAYS = {"human": "user", "gpt": "assistant"}  # ShareGPT's roles
 
 _Messages = tuple[tuple[str, str], ...]
@@ -193,7 +194,22 @@ def _origin(row: Row) -> dict[str, Any]:
             found = json.loads(found)
         except (ValueError, RecursionError):
             return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict) or _depth(found) > _DEEPEST:
+        return {}
+    try:
+        json.dumps(found, allow_nan=False)
+    except ValueError:
+        return {}  # it could not be written again as others read it
+    return found
+
+
+def _depth(value: Any) -> int:
+    """How deep objects and lists lie in each other; no further than is looked at."""
+    depth, layer = 0, [value]
+    while layer and depth <= _DEEPEST:
+        inner = [list(one.values()) if isinstance(one, dict) else one for one in layer if isinstance(one, dict | list)]
+        depth, layer = depth + bool(inner), [each for one in inner for each in one]
+    return depth
 
 
 def _asked_and_answered(cells: _Cells, talks: bool) -> tuple[_Messages, str]:
