@@ -65,6 +65,13 @@ def test_rationales_of_many_examples_are_one_action(project: Project) -> None:
     assert fields == {"rationale"}
 
 
+def test_a_review_of_steps_tells_their_words_and_not_who_accepted_them(project: Project) -> None:
+    project.set_rationales({1: ((Step("Because."), Step("So 1902.")), 0)})
+    project.set_rationales({1: ((Step("Because.", accepted=True), Step("So 1902.")), 0)})
+    reviews = [(review.before, review.after) for review in project.reviews(1)]
+    assert reviews == [("", "Because.\nSo 1902."), ("Because.\nSo 1902.", "Because.\nSo 1902.")]
+
+
 def test_redone_steps_come_from_what_they_came_from_though_a_run_gave_others_meanwhile(project: Project) -> None:
     project.set_rationales({1: ((Step("Mine."),), 0)})
     project.undo()
@@ -73,13 +80,6 @@ def test_redone_steps_come_from_what_they_came_from_though_a_run_gave_others_mea
     project.redo()
     example = project.example(1)
     assert (example.rationale, example.rationale_draft) == ((Step("Mine."),), 0)
-
-
-def test_a_review_of_steps_tells_their_words_and_not_who_accepted_them(project: Project) -> None:
-    project.set_rationales({1: ((Step("Because."), Step("So 1902.")), 0)})
-    project.set_rationales({1: ((Step("Because.", accepted=True), Step("So 1902.")), 0)})
-    reviews = [(review.before, review.after) for review in project.reviews(1)]
-    assert reviews == [("", "Because.\nSo 1902."), ("Because.\nSo 1902.", "Because.\nSo 1902.")]
 
 
 def test_steps_are_searched(project: Project) -> None:
