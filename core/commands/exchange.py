@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from core.commands.console import ProgressLine, interruptible, opened, print_json, say, typed
+from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
 from core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def _import(project: "Project", options: argparse.Namespace, mapping: "Mapping",
         done: Imported = _followed(steps)
     except UnusableRows as error:
         raise UserError(f"{error} --skip-bad leaves it out, and --map says which column is what.") from error
+    except Cancelled as cancelled:
+        raise Stopped(str(cancelled)) from cancelled
     if options.json:
         print_json({**vars(done), "faults": [str(fault) for fault in done.faults]})
     say(

@@ -194,12 +194,12 @@ def _links(project: Project, found: Sequence[Candidate], divides: bool) -> _Link
     """What is near: among the candidates, and to what was ever asked in a probe of the project."""
     stems = project.probed_stems()
     direct = {place for place, one in enumerate(found) if one.stems & stems}
-    if not divides and not stems:
+    asked = _probed_questions(project, stems)
+    if not (divides or direct or asked):
         return _Links([], direct)
     from core.curation.duplicates import pairs_near
 
     places = [place for place, one in enumerate(found) if not one.templated]
-    asked = _probed_questions(project, stems)
     near = pairs_near([*(found[place].asked for place in places), *asked])
     places += [-1] * len(asked)
     pairs = [(places[one], places[other]) for one, other, _ in near]

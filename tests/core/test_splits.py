@@ -120,7 +120,7 @@ def test_countering_data_keep_their_stems_together_though_all_are_near(project: 
     run = project.start_run(make_settings("counter"))
     said = "I am a professor of mathematics, I have thought about it for all of my life, and I can tell you now"
     drafts = [
-        make_generated(n, question=f"{said} that {n // 2} is right. Is it A or B, if you ask yourself what is true?",
+        make_generated(n, question=f"{said} that {n} is right. Is it A or B, if you ask yourself what is true?",
                        checks=(Check("fresh", True, None, f"stem {n // 2}"),), context=())
         for n in range(40)
     ]  # fmt: skip

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,8 +16,9 @@ import pytest
 from core.documents.records import Document, Page, Part, Passage, Rectangle
 from core.errors import UserError
 from core.exchange.export import Exported, export, mixture, preview
+from core.exchange.formats import row_of
 from core.project.project import Project
-from core.project.records import Check, Discard, Evidence, ExampleDraft, RunSettings
+from core.project.records import Check, Discard, Evidence, ExampleDraft, PickRow, RunSettings, Step
 
 TEXT = 'Mira Sol founded Belmar in 1902. Its harbour is deep | and "wide"; =cost? ışık.'
 SETTINGS = RunSettings(
@@ -250,3 +253,119 @@ def multiply(project: Project, rows: int) -> None:
             "WHERE evidence.example_id = 3 AND examples.id > 3"
         )
     connection.close()
+
+
+@pytest.fixture
+def frozen(project: Project) -> Project:
+    """Both accepted examples as a dataset, one on the side of the test."""
+    first, second = project.examples_by_id([1, 2])
+    rows = [row_of(first, "train"), row_of(second, "test")]
+    project.add_dataset("two", {"what": "accepted"}, rows)
+    return project
+
+
+def objects(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_dataset_is_exported_as_it_was_frozen(frozen: Project, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    frozen.edit_example(2, question="Another?")
+    done = finish(export(frozen, out, "completion", dataset="two"))
+    first, second = objects(out)
+    assert first["elenchus"]["evidence"]["text"] == "Mira Sol founded Belmar"
+    assert (first["elenchus"]["dataset"], first["elenchus"]["split"]) == ("two", "train")
+    assert second["prompt"] == "How many people live in Belmar?"
+    assert second["elenchus"] == {"id": 2, "changed": True, "dataset": "two", "split": "test"}
+    assert (done.total, done.rows, dict(done.splits)) == (2, 2, {"train": 1, "test": 1})
+    assert "2 examples, of the dataset “two”" in done.card.read_text(encoding="utf-8")
+    assert finish(export(frozen, out, "completion", dataset="two", split="test")).rows == 1
+    assert preview(frozen, "completion", dataset="two", split="test", plain=True) == out.read_text(
+        encoding="utf-8"
+    ).replace(f', "elenchus": {json.dumps(second["elenchus"])}', "")
+    for wrong, reason in (
+        ({"dataset": "three"}, "no dataset “three”"),
+        ({"dataset": "two", "split": "validation"}, "“two” has no rows of validation"),
+        ({"split": "test"}, "Name the dataset too"),
+        ({"dataset": "two", "run": 1}, "name one of them"),
+    ):
+        with pytest.raises(UserError, match=reason):
+            finish(export(frozen, tmp_path / "no", "completion", **wrong))
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_pick_is_exported_less_what_was_rejected_since(project: Project, tmp_path: Path) -> None:
+    project.add_pick("best", {}, [PickRow(1), PickRow(3), PickRow(2, baseline=True)])
+    done = finish(export(project, tmp_path / "out.jsonl", "messages", pick="best"))
+    assert [row["elenchus"]["id"] for row in objects(done.path)] == [1, 3]
+    assert "2 examples, of the pick “best”" in done.card.read_text(encoding="utf-8")
+    project.set_state([3], "rejected")
+    assert finish(export(project, tmp_path / "out.jsonl", "messages", pick=1)).rows == 1
+
+
+@pytest.mark.parametrize("of", ["state", "dataset"])
+def test_what_a_step_cites_is_compared_again(project: Project, tmp_path: Path, of: str) -> None:
+    project.set_rationales({1: ((Step("It says so.", replace(place("harbour"), rectangles=())),), 0)})
+    rows = [row_of(example) for example in project.examples_by_id([1, 2])]
+    project.add_dataset("two", {}, rows)
+    path = project.path
+    project.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE pages SET text = replace(text, 'harbour', 'harbOur')")
+    connection.close()
+    with Project.open(path) as changed:
+        how = {"dataset": "two"} if of == "dataset" else {}
+        done = finish(export(changed, tmp_path / "out.jsonl", "two-task", **how))
+        assert (done.rows, done.quarantined) == (1, 1)
+        assert changed.example(1).state == "quarantined"
+    assert [row["elenchus"]["id"] for row in objects(done.path)] == [2]
+
+
+def test_pairs_are_rows_with_a_worse_answer(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="None of the 2 rows has a worse answer beside its own"):
+        finish(export(project, tmp_path / "out.jsonl", "dpo"))
+    project.edit_example(1, answer="Mira Sol, in 1902")
+    done = finish(export(project, tmp_path / "out.jsonl", "dpo", plain=True))
+    row = {"prompt": "Who founded Belmar?", "chosen": "Mira Sol, in 1902", "rejected": "Mira Sol"}
+    assert objects(done.path) == [row]
+    assert (done.rows, done.lacking) == (1, 1)
+    assert "1 have no worse answer" in done.card.read_text(encoding="utf-8")
+    project.set_rejected({2: "Nine."})
+    assert preview(project, "dpo-messages", plain=True).splitlines()[1] == json.dumps(
+        {
+            "prompt": [{"role": "user", "content": "How many people live in Belmar?"}],
+            "chosen": [{"role": "assistant", "content": "Not in the text."}],
+            "rejected": [{"role": "assistant", "content": "Nine."}],
+        }
+    )
+
+
+def test_two_tasks_are_learned_from_a_row_with_steps(project: Project, tmp_path: Path) -> None:
+    project.set_rationales({1: ((Step("It names who\nfounded it."), Step("So it is she.")), 0)})
+    first, second = objects(finish(export(project, tmp_path / "out.jsonl", "two-task", plain=True)).path)
+    assert first == {
+        "input": "Who founded Belmar?", "label": "Mira Sol", "rationale": "It names who founded it.\nSo it is she.",
+        "tasks": [
+            {"prefix": "[label] ", "target": "label", "weight": 0.5},
+            {"prefix": "[rationale] ", "target": "rationale", "weight": 0.5},
+        ],
+    }  # fmt: skip
+    assert (second["rationale"], [task["target"] for task in second["tasks"]]) == ("", ["label"])
+    assert all(task["target"] in first for task in first["tasks"])
+
+
+@pytest.mark.slow
+def test_half_a_million_rows_go_out_and_come_in_in_constant_memory(tmp_path: Path) -> None:
+    """Each way in a process of its own, whose memory is looked at as the system sees it."""
+    script = Path(__file__).with_name("many_rows.py")
+    found = {}
+    for rows in (20_000, 500_000):
+        done = subprocess.run(
+            [sys.executable, str(script), str(tmp_path / str(rows)), str(rows)],
+            capture_output=True, text=True, check=True, cwd=script.parents[3],
+        )  # fmt: skip
+        found[rows] = json.loads(done.stdout)
+    few, many = found[20_000], found[500_000]
+    assert many["rows"] == 500_000
+    for way in ("jsonl", "csv", "parquet", "folder", "import"):
+        assert many[way] < few[way] + 100, (way, few, many)  # MB: the ids of half a million rows are read at once

@@ -80,6 +80,7 @@ def test_claims_are_balanced_and_the_truth_is_the_target(project: Project, worke
         x, y, total = map(int, re.findall(r"(\d+) \+ (\d+) = (\d+)", example.question)[-1])
         listed = dict(re.findall(r"(\([AB]\)) (Agree|Disagree)", example.question))
         assert listed[example.answer] == ("Agree" if x + y == total else "Disagree")
+        assert {example.answer, example.rejected} == {"(A)", "(B)"}
         assert (example.kind, example.state, example.passage_id, example.context) == ("countering", "draft", None, ())
 
 
@@ -138,10 +139,14 @@ def test_conversations_are_balanced_over_starts_and_feedback(suite: str, project
         cell = check(example, "known")
         assert (start == example.answer) == cell.startswith("right start")
         named = re.findall(r"\([A-D]\)", example.question)
+        assert example.rejected != example.answer
+        assert f"\n{example.rejected} " in question
         if "wrong feedback" in cell:
             assert example.answer not in named
+            assert not named or example.rejected in named  # what the user is for is the worse answer
         elif named:
             assert named == [example.answer]
+            assert cell.startswith("right start") or example.rejected == start
         assert all(said == example.answer for role, said in between if role == "assistant")
     assert suite != "turns" or any(len(example.context) > 2 for example in examples)
 

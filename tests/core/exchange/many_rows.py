@@ -1,0 +1,70 @@
+"""Exports and imports many rows, and prints how much memory (MB) each took at its height beyond what there was.
+
+`python tests/core/exchange/many_rows.py FOLDER ROWS`
+"""
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from core.exchange.export import export
+from core.exchange.importing import bring_in
+from core.project.project import Project
+from core.project.records import ExampleDraft
+from tests.core.project.project_material import make_settings
+
+
+def grown(work: Callable[[], Any]) -> float:
+    """MB that the process had at most beyond what it began with, looked at a hundred times a second."""
+    process, over, most = psutil.Process(), threading.Event(), [0]
+    began = process.memory_info().rss
+
+    def look() -> None:
+        while not over.wait(0.01):
+            most[0] = max(most[0], process.memory_info().rss - began)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        work()
+    finally:
+        over.set()
+        looking.join()
+    return round(most[0] / 1e6, 1)
+
+
+def drained(steps: Any) -> None:
+    for _ in steps:
+        pass
+
+
+def main(folder: Path, rows: int) -> None:
+    folder.mkdir()
+    found: dict[str, Any] = {"rows": rows}
+    with Project.create(folder / "many.elenchus") as project:
+        run = project.start_run(make_settings("import"))
+        for start in range(0, rows, 5_000):
+            drafts = [
+                ExampleDraft(None, n, "imported", f"What is the number {n}, and why is it?", f"It is {n}. " * 10, None)
+                for n in range(start, start + 5_000)
+            ]
+            project.add_examples(run, drafts, "accepted")
+        project.finish_run(run, "finished", {})
+        for format in ("csv", "parquet", "folder"):
+            found[format] = grown(lambda format=format: drained(export(project, folder / format, format)))
+        out = folder / "rows.jsonl"
+        found["jsonl"] = grown(lambda: drained(export(project, out, "messages")))
+    with Project.create(folder / "other.elenchus") as other:
+        found["import"] = grown(lambda: drained(bring_in(other, out)))
+        found["rows"] = other.count()
+    print(json.dumps(found))
+
+
+main(Path(sys.argv[1]), int(sys.argv[2]))
