@@ -92,12 +92,12 @@ def test_case_punctuation_and_short_or_empty_texts() -> None:
 
 def test_thousands_that_are_all_alike_are_one_group_and_cost_little() -> None:
     body = " ".join(WORDS[:40])
-    texts = [f"{body} end{number}" for number in range(5_000)]
+    texts = [f"{body} end{number}" for number in range(2_000)]
     pairs = 0
     for _, (first, _, _) in near_blocks(texts):
         pairs += len(first)
-    assert pairs < 5_000 * (ENOUGH + 500)  # of 12 million
-    assert len(pairs_near(texts)) == 4_999
+    assert pairs < 2_000 * (ENOUGH + 500)  # of 2 million
+    assert len(pairs_near(texts)) == 1_999
 
 
 def test_links_join_what_is_equal_or_near() -> None:
