@@ -10,6 +10,7 @@ from core.errors import UserError
 from core.exchange import formats
 from core.exchange.worked import is_worked, worked
 from core.project.tuning import ROLES
+from core.storable import storable
 from core.tables import Row, Table, cell_text, cell_verbatim
 
 # What a column can be, and what that means.
@@ -31,6 +32,8 @@ FIELDS = {
 _ASKED = ("question", "conversation")
 _ANSWERED = ("answer", "worked", "conversation")
 _SAYS = {"human": "user", "gpt": "assistant"}  # ShareGPT's roles
+
+_DEEPEST = 20  # objects in objects of what a row says of its origin
 
 _Messages = tuple[tuple[str, str], ...]
 
@@ -193,7 +196,20 @@ def _origin(row: Row) -> dict[str, Any]:
             found = json.loads(found)
         except (ValueError, RecursionError):
             return {}
-    return found if isinstance(found, dict) else {}
+    return _kept(found) if isinstance(found, dict) else {}
+
+
+def _kept(value: Any, depth: int = _DEEPEST) -> Any:
+    """What a stranger's object says, as far as the project and JSON can hold it; None in place of the rest."""
+    if isinstance(value, dict | list) and not depth:
+        return None
+    if isinstance(value, dict):
+        return {storable(str(key)): _kept(one, depth - 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_kept(one, depth - 1) for one in value]
+    if isinstance(value, int | float):
+        return value if abs(value) < 2**63 else None
+    return storable(value) if isinstance(value, str) else None
 
 
 def _asked_and_answered(cells: _Cells, talks: bool) -> tuple[_Messages, str]:

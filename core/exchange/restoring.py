@@ -155,9 +155,10 @@ class Places:
     def find(self, said: dict[str, Any]) -> _Place | None:
         """The place that a row's origin tells, if it is in this project and has the same words."""
         told = said.get("evidence") or said.get("passage")
-        if not isinstance(told, dict) or told.get("document_sha256") not in self._documents:
+        sha256 = told.get("document_sha256") if isinstance(told, dict) else None
+        document = self._documents.get(sha256) if isinstance(sha256, str) else None
+        if document is None or not isinstance(told, dict):
             return None
-        document = self._documents[told["document_sha256"]]
         page, start, end = (told.get(name) for name in ("page", "start", "end"))
         if not (isinstance(page, int) and isinstance(start, int) and isinstance(end, int)):
             return None

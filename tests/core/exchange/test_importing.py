@@ -3,6 +3,8 @@
 import csv
 import json
 from collections.abc import Generator, Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from core.exchange.worked import worked
 from core.project.project import Project
 from core.project.records import Example, ExampleDraft, Step
 from core.tables import Fault, UnusableRows
+from tests.core.project.project_material import make_document, make_passages
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
 ANSWER = {"role": "assistant", "content": "4"}
@@ -263,3 +266,40 @@ def test_what_a_strangers_row_says_of_its_origin_is_kept(project: Project, tmp_p
     }
     assert made[0].origin == {"elenchus": hostile[0], "file": "rows.jsonl", "row": 1}
     assert made[3].origin == hostile[3]
+
+
+_CITED = {"page": 10**30, "start": 0, "end": 1, "text": "x"}
+_STEP = {"text": "s", "cited": _CITED}
+_SHA256 = make_document().sha256
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"evidence": {"document_sha256": []}},
+        {"rationale": [{"text": "s", "cited": _CITED | {"page": float("inf")}}]},
+        {"passage": {"document_sha256": _SHA256, "page": 1, "start": 0, "end": 1}, "rationale": [_STEP]},
+        {"evidence": {"document_sha256": _SHA256, "rectangles": [[10**400] * 4], "page": 1, "start": 0, "end": 1}},
+        {"kind": "none", "deep": json.loads("[" * 800 + "]" * 800), "not": float("nan"), "half": "\ud800"},
+    ],
+)
+def test_what_no_export_would_say_of_an_origin_ends_nothing(project: Project, tmp_path: Path, said: Any) -> None:
+    project.add_document(make_document(), make_passages(2), 1200, 200)
+    row = {"question": "Why?", "answer": "So.", "elenchus": {"run": {}, "kind": "factual"} | said}
+    assert result(bring_in(project, written(tmp_path / "rows.jsonl", row))).rows == 1
+    (made,) = examples(project)
+    assert (made.question, made.answer) == ("Why?", "So.")
+    json.dumps(made.origin, ensure_ascii=False, allow_nan=False).encode()  # so that its export can be read
+
+
+def test_cells_of_parquet_that_json_does_not_know(project: Project, tmp_path: Path) -> None:
+    answers = [Decimal("42.50"), date(2020, 1, 2), datetime(2020, 1, 2, 3), b"Text.", 0.5]
+    path = tmp_path / "rows.parquet"
+    for answer in answers:
+        columns = {"question": ["Why?"], "answer": [answer], "elenchus": [{"at": datetime(2020, 1, 2), "of": b"x"}]}
+        parquet.write_table(pyarrow.table(columns), path)
+        result(bring_in(project, path))
+    assert [one.answer for one in examples(project)] == ["42.50", "2020-01-02", "2020-01-02 03:00:00", "Text.", "0.5"]
+    parquet.write_table(pyarrow.table({"question": ["Why?"], "answer": [float("nan")]}), path)
+    with pytest.raises(UserError, match="its answer is empty"):
+        result(bring_in(project, path))
