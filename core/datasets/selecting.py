@@ -123,7 +123,7 @@ def describe(chosen: Selection) -> list[str]:
     ways = {
         "source": "so that no document, no stem and no question, nor what is near to one, is on two sides",
         "passage": "by passage, for no document is small enough to be held out whole",
-        "row": "row by row, for nothing tells which belong together",
+        "row": "row by row",  # as datasets were that were frozen by older versions
     }
     said[0] += f", {ways[way]}." if (way := recipe.get("divided_by")) in ways else "."
     for side, key, count in (("held out", "share", held_out), ("left for a test", "test", test)):

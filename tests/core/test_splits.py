@@ -169,6 +169,18 @@ def test_where_all_is_near_nothing_is_parted(project: Project) -> None:
     ]
 
 
+@pytest.mark.parametrize(("documented", "pages"), [(1, 1), (1, 2), (2, 1)])
+def test_passages_that_are_too_large_to_be_held_out_are_not_parted(
+    project: Project, documented: int, pages: int
+) -> None:
+    run, passages = project.start_run(make_settings()), documents(project, documented, pages)
+    add(project, run, [asked(f"What is number {n} of {p}, and why?", p) for p in passages for n in range(10)])
+    dataset = freeze(project, "accepted", 0.1, test=0.1)
+    assert shared(project, dataset) == set()
+    assert (dataset.held_out, dataset.test) == (0, 0)
+    assert "Nothing could be held out: too much of it belongs together." in describe(select(project, "accepted", 0.1))
+
+
 def test_shares_that_leave_nothing_are_refused(project: Project) -> None:
     for shares in ((0.5, 0.5), (-0.1, 0.0), (0.0, 1.0)):
         with pytest.raises(UserError, match="0 or more, and below 1 together"):
