@@ -160,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     beside = "write how to train on it beside it: llama-factory or axolotl; repeatable"
     sub.add_argument("--config", action="append", choices=TOOLS, default=[], help=beside)
+    sub.add_argument("--json", action="store_true", help="one JSON object")
 
     help = "bring in the rows of a file as examples: JSON lines, JSON, CSV, TSV or Parquet"
     sub = command("import", exchange.bring_in, help, epilog=IMPORT_EXAMPLE)
@@ -424,7 +425,8 @@ def _dataset(command: argparse.ArgumentParser) -> None:
         sub = works.add_parser(name, help=help, description=help)
         for one in names:
             sub.add_argument(one, metavar=one.upper())
-        sub.add_argument("--json", action="store_true", help="one JSON object")
+        if name in ("freeze", "show", "diff"):
+            sub.add_argument("--json", action="store_true", help="one JSON object")
         return sub
 
     sub = work("freeze", "keep rows that never change, divided by document", "name")

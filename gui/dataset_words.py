@@ -8,10 +8,11 @@ from PySide6.QtCore import QCoreApplication, QLocale
 
 from core import datasets
 from core.project.project import Project
+from core.project.records import GENERATING_RUNS
 from core.project.tuning import SPLITS, Dataset, DatasetRow
 from gui.texts import Named
 from gui.tuning_words import dataset_of
-from gui.words import run_words
+from gui.words import file_of, run_words
 
 translate = QCoreApplication.translate
 
@@ -67,7 +68,8 @@ def offered(project: Project) -> list[tuple[str, str]]:
         sources = (named(project, f"{kind}:{pick.id}") for kind in ("pick", "baseline"))
         found += [(what, source_words(what)) for what in sources]
     for run in reversed(project.runs()):
-        if words := run_words(run.request.kind):
+        if run.request.kind in (*GENERATING_RUNS, "import"):
+            words = " · ".join(filter(None, (run_words(run.request.kind), file_of(run))))
             found.append((f"run:{run.id}", f"{source_words(f'run:{run.id}')}: {words}"))
     return [*found, ("draft", source_words("draft"))]
 

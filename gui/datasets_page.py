@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,11 +22,12 @@ from PySide6.QtWidgets import (
 from core import datasets
 from core.datasets import Difference
 from core.project.project import Project
-from core.project.tuning import Dataset, DatasetRow
+from core.project.tuning import Dataset
 from gui import style
 from gui.dataset_comparison import DifferencePage
 from gui.dataset_facts import DatasetFacts
 from gui.dataset_list import DatasetList, Entry
+from gui.dataset_removal import DatasetRemover
 from gui.dataset_rows import Numbered, RowsPage
 from gui.dataset_words import tuned_on
 from gui.empty_page import EmptyPage
@@ -46,24 +48,16 @@ class Shown:
     rows: list[Numbered]
 
 
-@dataclass(frozen=True)
-class Removed:
-    """A dataset that is no more, with all that brings it back."""
-
-    project: Project
-    dataset: Dataset
-    rows: list[DatasetRow]
-
-
 class DatasetsPage(QWidget):
     """One dataset is shown, or two beside each other; its actions are for the menu of the panel it is in."""
 
     tune_wanted = Signal(str)  # on the dataset of this name
+    called = Signal()  # one of its actions is to be done, wherever it was called from
 
     def __init__(self, session: Session, jobs: Jobs) -> None:
         super().__init__()
         self.session, self.jobs = session, jobs
-        self._reckoner, self._remover = Reckoner(session), Reckoner(session)  # what is shown may change meanwhile
+        self._reckoner, self._remover = Reckoner(session), DatasetRemover(session)
         self._build()
         self._connect()
         self._show_project()
@@ -71,6 +65,14 @@ class DatasetsPage(QWidget):
     def take_focus(self) -> None:
         """The keys go to the list."""
         (self.empty if self._pages.currentWidget() is self.empty else self.list).setFocus()
+
+    def find_rows(self) -> bool:
+        """Puts the cursor into the search field of the rows; False where none are shown."""
+        if not self.rows.isVisible():
+            return False
+        self.rows.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.rows.search.selectAll()
+        return True
 
     @property
     def idle(self) -> bool:
@@ -151,19 +153,19 @@ class DatasetsPage(QWidget):
             row.addWidget(tool)
         return row
 
-    def _action(self, text: str, do: object, key: str, glyph: str) -> QAction:
+    def _action(self, text: str, do: Callable[[], object], key: str, glyph: str) -> QAction:
         action = QAction(text, self)
         action.setShortcut(QKeySequence(key))
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         style.set_icon(action, glyph)
-        action.triggered.connect(lambda: do())  # pyright: ignore[reportCallIssue]
+        action.triggered.connect(self.called)
+        action.triggered.connect(lambda: do())
         self.addAction(action)
         return action
 
     def _connect(self) -> None:
         self.list.chosen.connect(self._show_selection)
         self._reckoner.reckoned.connect(self._take)
-        self._remover.reckoned.connect(self._tell_removed)
         self.session.project_opened.connect(self._show_project)
         self.session.project_closing.connect(self._leave)
         self.session.project_closed.connect(self._show_project)
@@ -296,14 +298,7 @@ class DatasetsPage(QWidget):
         dataset = self.dataset
         if dataset is None or not self.session.may_write():
             return
-        self._remover.want("removed", partial(_removed, self.session.project, dataset))
-
-    def _tell_removed(self, _: object, removed: Removed) -> None:
-        self.session.notify(
-            self.tr("The dataset “{}” is removed.").format(removed.dataset.name),
-            self.tr("Undo"),
-            partial(_bring_back, self.session, removed),
-        )
+        self._remover.remove(dataset)
 
     # State
 
@@ -325,18 +320,3 @@ def _look(project: Project, entry: Entry) -> Shown:
     """In a thread of its own."""
     rows = project.dataset_rows(entry.dataset.id)
     return Shown(entry, [Numbered(number, row) for number, row in enumerate(rows, 1)])
-
-
-def _removed(project: Project, dataset: Dataset) -> Removed:
-    """Takes a dataset out of its project; in a thread of its own, since its rows are read for the way back."""
-    removed = Removed(project, dataset, project.dataset_rows(dataset.id))
-    project.remove_dataset(dataset.id)
-    return removed
-
-
-def _bring_back(session: Session, removed: Removed) -> None:
-    """Puts a removed dataset into its project again."""
-    dataset, project = removed.dataset, removed.project
-    if session.is_open and session.project is project:
-        with session.reporting():
-            project.add_dataset(dataset.name, dataset.recipe, removed.rows)

@@ -8,10 +8,19 @@ from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
 
-from core.project.records import ALL_KINDS, GENERATING_RUNS, KINDS, STATES, DocumentRow, ExampleFilter, Run
+from core.project.records import (
+    GENERATED_KINDS,
+    GENERATING_RUNS,
+    IMPORTED,
+    KINDS,
+    STATES,
+    DocumentRow,
+    ExampleFilter,
+    Run,
+)
 from gui import style
 from gui.labels import caption
-from gui.words import fault_name, kind_name, local_time, run_words, state_name
+from gui.words import fault_name, file_of, kind_name, local_time, run_words, state_name
 
 TYPING = 200  # milliseconds without a key before a search begins
 ALL_PASSED = "all passed"
@@ -81,9 +90,11 @@ class ExampleFilters(QWidget):
     def show_sources(self, documents: Sequence[DocumentRow], runs: Sequence[Run]) -> None:
         """The documents and the runs that can be chosen among."""
         titles = [(" ".join(one.title.split()) or one.path, one.id) for one in documents if one.state == "ready"]
-        making = [run for run in reversed(runs) if run.request.kind in ("ask", "ask_again", *GENERATING_RUNS)]
+        making = [run for run in reversed(runs) if run.request.kind in ("ask", "ask_again", "import", *GENERATING_RUNS)]
         times = [(self._run_name(run), run.id) for run in making]
-        kinds = ALL_KINDS if any(run.request.kind in GENERATING_RUNS for run in runs) else KINDS
+        made = {run.request.kind for run in runs}
+        generated = GENERATED_KINDS if made & set(GENERATING_RUNS) else ()
+        kinds = (*KINDS, *generated, *((IMPORTED,) if "import" in made else ()))
         fill(self.kind, self.tr("Any kind"), [(kind_name(kind), kind) for kind in kinds])
         fill(self.document, self.tr("Any document"), titles)
         fill(self.run, self.tr("Any run"), times)
@@ -92,7 +103,7 @@ class ExampleFilters(QWidget):
 
     def _run_name(self, run: Run) -> str:
         name = self.tr("Run {} · {}").format(run.id, local_time(run.started_at))
-        return " · ".join(filter(None, (name, run_words(run.request.kind))))
+        return " · ".join(filter(None, (name, run_words(run.request.kind), file_of(run))))
 
     # Building
 

@@ -237,7 +237,8 @@ _ROLES = (
 class ExampleView(QTableView):
     """The table as it is looked at: whole rows, many at a time, no letters of its own."""
 
-    def __init__(self, model: ExampleTable, parent: QWidget | None = None) -> None:
+    def __init__(self, model: ExampleTable, parent: QWidget | None = None, least: int = LEAST_QUESTION) -> None:
+        """`least`: letters of a question that are to be seen; columns are left out for them."""
         super().__init__(parent)
         self._examples = model
         self.setModel(model)
@@ -268,7 +269,7 @@ class ExampleView(QTableView):
             self.setColumnWidth(column, letter * letters + 2 * style.HALF)
         self._widths: dict[int, int] = {}  # of columns, when they were shown last
         header.setSectionResizeMode(QUESTION, QHeaderView.ResizeMode.Stretch)
-        self._least = letter * LEAST_QUESTION
+        self._least = letter * least
         self._several = False  # whether the documents need a column
         self._fit()
 

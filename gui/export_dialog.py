@@ -212,8 +212,8 @@ class ExportDialog(QDialog):
         self._label.setText(name)
         self.path.setAccessibleName(name.replace("&", ""))
         self.guard.setVisible(self.format == "csv")
-        for name, tick in self.configs.items():
-            tick.setEnabled(_reads(name, self.choice.shape))
+        for tool, tick in self.configs.items():
+            tick.setEnabled(_reads(tool, self.choice.shape))
         if not self._named:
             self.path.setText(str(self._default_path()))
         self._show_left_out()
@@ -252,9 +252,8 @@ class ExportDialog(QDialog):
 
     def _show_target(self) -> None:
         path, count = self.wish.path, self.rows.count
-        replaced = (
-            os.path.isfile(path) if self.format != "folder" else os.path.isdir(path)
-        )  # while it is typed, it may be a place that nobody may look at
+        is_there = os.path.isdir if self.format == "folder" else os.path.isfile
+        replaced = is_there(path)  # while it is typed, it may be a place that nobody may look at
         self.replaced.setVisible(replaced)
         self.button.setEnabled(bool(count and self.path.text().strip()))
         self.summary.setText(self._promise(count))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import QEvent, QLocale, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -14,10 +14,8 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLineEdit,
-    QSlider,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -29,15 +27,13 @@ from core.errors import UserError
 from core.project.project import Project
 from core.project.tuning import Dataset
 from gui import style
-from gui.dataset_words import named, offered, sizes_words, source_words, split_name
+from gui.dataset_words import named, offered, sizes_words, source_words
 from gui.facts import fold
 from gui.labels import line, plain, quiet, strong, tint
 from gui.reckoner import Reckoner
 from gui.session import Session
-from gui.split_bar import SplitBar
+from gui.split_choice import SplitChoice
 
-SHARES = {"validation": 10, "test": 10}  # per cent
-MOST_SHARE = 40
 SETTLE = 250  # milliseconds without a change before it is reckoned
 MOST_SEED = (1 << 31) - 1
 
@@ -77,7 +73,8 @@ class FreezeDialog(QDialog):
             quiet(self.tr("What is frozen never changes: its rows, how they are divided, and its checksum."))
         )
         column.addLayout(self._what())
-        column.addLayout(self._splits())
+        self.splits = SplitChoice()
+        column.addWidget(self.splits)
         column.addLayout(self._more())
         column.addWidget(self._before(), 1)
         self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
@@ -104,48 +101,6 @@ class FreezeDialog(QDialog):
         self.source.setAccessibleName(self.tr("Of"))
         self.name.setAccessibleName(self.tr("Name"))
         return form
-
-    def _splits(self) -> QGridLayout:
-        grid = QGridLayout()
-        style.spaced(grid, 0, style.HALF)
-        grid.setHorizontalSpacing(style.DOUBLE)
-        self.bar = SplitBar()
-        grid.addWidget(strong(self.tr("Splits")), 0, 0, 1, 4)
-        grid.addWidget(self.bar, 1, 0, 1, 4)
-        self.train = line()
-        self.train.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.sliders: dict[str, QSlider] = {}
-        self.shares: dict[str, QSpinBox] = {}
-        meanings = {
-            "train": self.tr("is learned from"),
-            "validation": self.tr("tells when it has learned enough"),
-            "test": self.tr("is never looked at while tuning"),
-        }
-        for row, (split, meaning) in enumerate(meanings.items(), 2):
-            grid.addWidget(line(split_name(split)), row, 0)
-            about = quiet(meaning)
-            about.setWordWrap(False)
-            grid.addWidget(about, row, 3)
-            if split == "train":
-                grid.addWidget(self.train, row, 2)
-            else:
-                self._add_share(grid, row, split)
-        grid.setColumnStretch(1, 1)
-        return grid
-
-    def _add_share(self, grid: QGridLayout, row: int, split: str) -> None:
-        self.sliders[split] = slider = QSlider(Qt.Orientation.Horizontal)
-        self.shares[split] = share = QSpinBox()
-        for field in (slider, share):
-            field.setRange(0, MOST_SHARE)
-            field.setValue(SHARES[split])
-            field.setAccessibleName(self.tr("Share of {}").format(split_name(split)))
-        slider.setPageStep(5)
-        share.setSuffix(" %")
-        slider.valueChanged.connect(share.setValue)
-        share.valueChanged.connect(slider.setValue)
-        grid.addWidget(slider, row, 1)
-        grid.addWidget(share, row, 2)
 
     def _more(self) -> QVBoxLayout:
         self.fold = fold(self.tr("More"))
@@ -200,8 +155,8 @@ class FreezeDialog(QDialog):
         self._reckoner.reckoned.connect(self._take)
         self.name.textEdited.connect(self._name_given)
         self.source.currentIndexChanged.connect(self._change)
-        for share in (*self.shares.values(), self.seed):
-            share.valueChanged.connect(self._change)
+        self.seed.valueChanged.connect(self._change)
+        self.splits.changed.connect(self._change)
         for tick in (self.pairs, self.probed):
             tick.toggled.connect(self._change)
 
@@ -219,8 +174,6 @@ class FreezeDialog(QDialog):
 
     def _change(self) -> None:
         """Something was chosen: what comes of it is to be found out anew."""
-        rest = 100 - sum(share.value() for share in self.shares.values())
-        self.train.setText(f"{QLocale().toString(rest)} %")
         self._chosen, self._problem = None, ""
         self._reckoner.forget()
         self._later.start()
@@ -232,8 +185,8 @@ class FreezeDialog(QDialog):
     def _wish(self) -> dict[str, object]:
         return {
             "what": self.source.currentData(),
-            "held_out": self.shares["validation"].value() / 100,
-            "test": self.shares["test"].value() / 100,
+            "held_out": self.splits.share("validation"),
+            "test": self.splits.share("test"),
             "seed": self.seed.value(),
             "pairs": self.pairs.isChecked(),
             "allow_probed": self.probed.isChecked(),
@@ -258,7 +211,7 @@ class FreezeDialog(QDialog):
     def _show_state(self) -> None:
         chosen = self._chosen
         counts = Counter(row.split for row in chosen.rows) if chosen else Counter()
-        self.bar.show_counts(counts)
+        self.splits.bar.show_counts(counts)
         self.counts.setText(sizes_words(counts))
         self.counts.setVisible(bool(chosen))
         waiting = self._problem or self.tr("Looking through the rows…")

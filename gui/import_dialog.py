@@ -9,7 +9,6 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QDialog,
     QDialogButtonBox,
@@ -32,17 +31,17 @@ from gui.empty_page import EmptyPage
 from gui.import_check import Check, Checked
 from gui.import_fields import ImportFields
 from gui.import_preview import ImportPreview, Made
+from gui.import_verdict import ImportVerdict
 from gui.importing import Wish, start_import
 from gui.jobs import Jobs
 from gui.labels import plain, quiet, strong, tint
 from gui.reckoner import Reckoner
 from gui.session import Session
-from gui.words import local_time, state_name
+from gui.words import state_name
 
 ASKED, ANSWERED = ("question", "conversation"), ("answer", "worked", "conversation")  # columns, one of each is needed
 STATES = ("draft", "accepted")  # into which rows are imported
 SHOWN = 50  # rows in the preview
-TOLD = 3  # rows whose faults are told
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,9 @@ class ImportDialog(QDialog):
         super().__init__(parent)
         self._session, self._jobs = session, jobs
         self._table: Table | None = None
-        self._checked: Checked | None = None
-        self._check: Check | None = None
+        self._check: Check | None = None  # that goes through the file
+        self._is_checked = False  # whether it has come to its end
         self._past: list[Check] = []  # so that none is destroyed while its thread still runs
-        self._problem = ""  # why nothing can be imported as it is chosen
         self._meaning = "quiet"  # the colour of what is said of the file
         self._reckoner = Reckoner(session)
         self.setWindowTitle(self.tr("Import rows"))
@@ -78,7 +76,7 @@ class ImportDialog(QDialog):
     @property
     def idle(self) -> bool:
         """Whether all that is to be seen is read."""
-        return self._reckoner.idle and (self._check is None or bool(self._checked and self._checked.over))
+        return self._reckoner.idle and (self._check is None or self._is_checked)
 
     # Building
 
@@ -143,11 +141,8 @@ class ImportDialog(QDialog):
         column.addWidget(self.preview, 1)
         return column
 
-    def _foot(self) -> QVBoxLayout:
-        self.faults, self.skip = plain(selectable=True), QCheckBox()
-        self.faults.setAccessibleName(self.tr("Rows that cannot be used"))
-        self.sum = plain()
-        self.sum.setAccessibleName(self.tr("What will be imported"))
+    def _foot(self) -> QHBoxLayout:
+        self.verdict = ImportVerdict()
         self._buttons = style.button_box(QDialogButtonBox.StandardButton.Cancel)
         self._buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         self.button = self._buttons.addButton(self.tr("&Import"), QDialogButtonBox.ButtonRole.AcceptRole)
@@ -155,21 +150,16 @@ class ImportDialog(QDialog):
         self.button.setDefault(True)
         row = QHBoxLayout()
         style.spaced(row, 0, style.DOUBLE)
-        row.addWidget(self.sum, 1)
-        row.addWidget(self._buttons)
-        column = QVBoxLayout()
-        style.spaced(column, 0)
-        column.addWidget(self.faults)
-        column.addWidget(self.skip)
-        column.addLayout(row)
-        return column
+        row.addWidget(self.verdict, 1)
+        row.addWidget(self._buttons, 0, Qt.AlignmentFlag.AlignBottom)
+        return row
 
     def _connect(self) -> None:
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self._choose_button.clicked.connect(self._choose_file)
         self.fields.changed.connect(self._look)
-        self.skip.toggled.connect(self._judge)
+        self.verdict.changed.connect(lambda: self.button.setEnabled(self.verdict.fits))
         self._reckoner.reckoned.connect(self._take)
 
     # The file
@@ -187,12 +177,12 @@ class ImportDialog(QDialog):
     def _show_empty(self, glyph: str, head: str, text: str, button: str = "") -> None:
         """Says what there is to do before anything can be chosen."""
         self._stop_check()
-        self._table, self._problem = None, ""
+        self._table = None
         self._said = (glyph, head, text, button)
         self.empty.say(glyph, head, text, button, self._choose_file if button else None)
         self.pages.setCurrentWidget(self.empty)
         self.empty.setFocus()
-        self._judge()
+        self.verdict.show_wait()
 
     def _take(self, key: object, made: object) -> None:
         if key == "opened" and isinstance(made, UserError):
@@ -201,7 +191,7 @@ class ImportDialog(QDialog):
         elif isinstance(made, Opened):
             self._show_file(made)
         elif isinstance(made, UserError):
-            self._refuse(made)
+            self._count(self._check, Checked(over=True, problem=str(made)))
         elif isinstance(made, list):
             self.preview.show_rows(made)
 
@@ -240,22 +230,20 @@ class ImportDialog(QDialog):
     def _look(self) -> None:
         """Shows the first rows as they are chosen now, and goes through all of them."""
         self._stop_check()
-        self._problem = ""
         table, mapping = self._table, self.fields.mapping
         if table is None:
             return
         lacking = self._lacking(mapping)
         as_is, as_made = self.tr("The first row of the file"), self.tr("The first rows, as they will be")
         self.head.setText(as_is if lacking else as_made)
+        self.verdict.show_wait(lacking)
         if lacking:
             self.preview.show_cells(table.rows[0])
-            self._judge()
             return
         self._reckoner.want("rows", partial(_previewed, self._session.project, table, mapping))
         self._check = Check(self._session.project, table.path, mapping)
         self._check.found.connect(self._count)
         self._check.start()
-        self._judge()
 
     def _lacking(self, mapping: Mapping) -> str:
         """What is still to be said before a row can be read."""
@@ -265,62 +253,16 @@ class ImportDialog(QDialog):
             return self.tr("Choose the column of the answer.")
         return ""
 
-    def _refuse(self, error: UserError) -> None:
-        """Nothing can be imported as it is chosen now."""
-        self.preview.show_rows([])
-        self._problem = str(error)
-        self._judge()
-
     def _stop_check(self) -> None:
         if self._check is not None:
             self._check.abandon()
             self._past = [check for check in (*self._past, self._check) if check.alive]
-        self._check = self._checked = None
+        self._check, self._is_checked = None, False
 
-    def _count(self, check: Check, checked: Checked) -> None:
+    def _count(self, check: Check | None, checked: Checked) -> None:
         if check is self._check:
-            self._checked, self._problem = checked, checked.problem
-            self._judge()
-
-    def _judge(self) -> None:
-        """Says what would be imported, or what is in the way."""
-        checked, number = self._checked or Checked(), self.locale().toString
-        told = [str(fault) for fault in checked.faults[:TOLD]]
-        more = [self.tr("… and {} more").format(number(checked.bad - TOLD))] if checked.bad > TOLD else []
-        self.faults.setText("\n".join(told + more))
-        self.faults.setVisible(bool(checked.faults))
-        self.skip.setVisible(bool(checked.bad and checked.good) or self.skip.isChecked())
-        one = self.tr("Leave o&ut 1 row that cannot be used")
-        many = self.tr("Leave o&ut {} rows that cannot be used").format(number(checked.bad))
-        self.skip.setText(one if checked.bad == 1 else many)
-        words, fit = self._words(checked)
-        self.sum.setText(words)
-        calm = checked.earlier is None if fit else not checked.over and not self._problem
-        tint(self.sum, "quiet" if calm else "warning")
-        self.button.setEnabled(fit)
-
-    def _words(self, checked: Checked) -> tuple[str, bool]:
-        """What there is to say, and whether anything can be imported."""
-        number = self.locale().toString
-        if self._problem or self._check is None:
-            return self._problem or (self._lacking(self.fields.mapping) if self._table else ""), False
-        if not checked.over:
-            words = self.tr("Looking through the rows: {} so far, {} %.")
-            done = number(checked.good + checked.bad), number(round(100 * checked.share))
-            return words.format(*done), self.skip.isChecked() and checked.good > 0
-        if not checked.good:
-            return self.tr("No row can be used. Is each column what you said it is?"), False
-        if checked.bad and not self.skip.isChecked():
-            return self.tr("Some rows cannot be used. Leave them out, or choose other columns."), False
-        words = [self.tr("Rows to be imported: {}.").format(number(checked.good))]
-        if checked.restored:
-            words.append(self.tr("{} of them find their evidence in this project.").format(number(checked.restored)))
-        if checked.earlier is not None:
-            when = local_time(checked.earlier.started_at)
-            words.append(
-                self.tr("This very file was imported before, on {}: each row would be there twice.").format(when)
-            )
-        return " ".join(words), True
+            self._is_checked = checked.over
+            self.verdict.show_checked(checked)
 
     # What the user does
 
@@ -336,7 +278,7 @@ class ImportDialog(QDialog):
         """Begins the import and closes."""
         if self._table is None or not self.button.isEnabled():
             return
-        wish = Wish(self._table.path, self.fields.mapping, self.state.currentData(), self.skip.isChecked())
+        wish = Wish(self._table.path, self.fields.mapping, self.state.currentData(), self.verdict.skip.isChecked())
         start_import(self._session, self._jobs, wish)
         super().accept()
 
@@ -354,7 +296,6 @@ class ImportDialog(QDialog):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_said"):
             self.empty.say(*self._said, self._choose_file if self._said[-1] else None)
             tint(self.found, self._meaning)
-            self._judge()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if len(event.mimeData().urls()) == 1 and event.mimeData().urls()[0].isLocalFile():

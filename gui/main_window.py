@@ -216,6 +216,8 @@ class MainWindow(QMainWindow):
         self.questions.documents_wanted.connect(lambda: self.show_panel(self.documents))
         self.rationales.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.sycophancy.examples_wanted.connect(lambda: self.show_panel(self.questions))
+        self.curate.documents_wanted.connect(lambda: self.show_panel(self.documents))
+        self.curate.tune_wanted.connect(self.tune)
         self.tuning.questions_wanted.connect(lambda: self.show_panel(self.questions))
         self.tuning.probes_wanted.connect(lambda: self.show_panel(self.sycophancy))
         self.tuning.chat_wanted.connect(self.chat_with)
@@ -226,6 +228,7 @@ class MainWindow(QMainWindow):
             self.rationales.drafting,
             self.sycophancy.probing,
             self.sycophancy.countering,
+            self.curate.curating,
             self.tuning.tuning,
             self.tuning.estimating,
             self.tuning.both,
@@ -341,6 +344,8 @@ class MainWindow(QMainWindow):
         panel = self.stack.currentWidget()
         if panel is self.sycophancy and self.sycophancy.find_items():
             return
+        if panel is self.curate and self.curate.datasets.find_rows():
+            return
         if not isinstance(panel, ExamplePanel):
             panel = self.questions
             self.show_panel(panel)
@@ -350,7 +355,7 @@ class MainWindow(QMainWindow):
         """Takes a change of the examples back, or makes it again, where it can be seen."""
         with self.session.reporting():
             panel = self.stack.currentWidget()
-            if not isinstance(panel, ExamplePanel):
+            if not isinstance(panel, ExamplePanel | CuratePanel):
                 panel = self.questions
                 if self.session.project.step_size(redo):
                     self.show_panel(panel)  # else what is being written would lose the focus, and its own steps

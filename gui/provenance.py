@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.project.records import Check, Example, Review
 from gui.facts import Facts
 from gui.session import Session
-from gui.words import check_words, local_time, run_words, state_name
+from gui.words import check_words, file_of, local_time, run_words, state_name
 
 
 class Provenance(Facts):
@@ -36,6 +36,7 @@ class Provenance(Facts):
             (self.tr("Its SHA-256"), example.document_sha256),
             (self.tr("Page"), str(evidence.page) if evidence else ""),
             (self.tr("Characters"), f"{evidence.start:,}–{evidence.end:,}" if evidence else ""),
+            (self.tr("Imported from"), file_of(run)),
             (self.tr("Run"), " · ".join(filter(None, (made, run_words(model.kind))))),
             (self.tr("Model"), model.model_name),
             (self.tr("Its SHA-256"), model.model_sha256),

@@ -41,6 +41,7 @@ class RationaleDetail(Detail):
         self.source = ExampleSource(session, pictures, self._canvas)
         self.steps, self.draft = StepList(), DraftView(session)
         self._arrange(self._build_form(), self.source)
+        self.splitter.setSizes([420, 380])
         self._connect()
         self.show_example(None)
 
@@ -55,10 +56,6 @@ class RationaleDetail(Detail):
     def clear_selection(self) -> None:
         """Selects nothing on the page."""
         self._canvas.select(None)
-
-    def edit(self) -> None:
-        """Puts the cursor into the current step."""
-        self.steps.edit()
 
     def refresh(self, newest: bool = False) -> None:
         """Reads anew what models drafted and found; with `newest` the last that was drafted comes up."""
@@ -92,7 +89,6 @@ class RationaleDetail(Detail):
     def add_runs(self, actions: Sequence[QAction]) -> None:
         """Buttons under the steps that let a model do something with them."""
         for action in actions:
-            action.setIconText(action.text())  # else the dots that promise a dialog are left out
             button = _tool(action)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             self._runs.addWidget(button)

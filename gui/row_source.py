@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from core.exchange.export import mixture
+from core.exchange.export import mixture, picked
 from core.project.project import Project
 from core.project.records import GENERATING_RUNS, STATES, ExampleFilter
 from core.project.tuning import SPLITS
@@ -113,6 +113,6 @@ def _counted(project: Project, rows: Rows) -> dict[str, int]:
         found = sizes(project.dataset(rows.dataset))
         return {"": sum(found.values())} | {split: found[split] for split in SPLITS if found[split]}
     if rows.pick is not None:
-        return {"": project.pick(rows.pick).size}
+        return {"": len(picked(project, rows.pick))}
     states = ("accepted", *(state for state in STATES if state != "accepted"))
     return {state: project.count(ExampleFilter(state=state, run_id=rows.run)) for state in states}

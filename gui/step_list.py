@@ -124,13 +124,19 @@ class StepList(QWidget):
         if self._writable:
             steps = self._written()
             at = min(self._current + 1, len(steps))
-            self._put((*steps[:at], BLANK, *steps[at:]), at)
-            self._write_in(at)
+            if self.current_step is None or steps[self._current].text:  # else one is begun already
+                self._put((*steps[:at], BLANK, *steps[at:]), at)
+            self._write_in(self._current)
 
     def split(self) -> None:
         """Cuts the current step in two where the cursor stands in it."""
-        if self._steps and self._writable:
-            self._divide(self._current, self.rows[self._current].field.offset)
+        if not self._steps or not self._writable:
+            return
+        row = self.rows[self._current]
+        if row.field.text[: row.field.offset].strip() and row.field.text[row.field.offset :].strip():
+            self._divide(row, row.field.offset)
+        else:
+            self.refused.emit(self.tr("Put the cursor into the step, where the second half is to begin."))
 
     def merge(self) -> None:
         """Joins the current step to the one above."""
@@ -181,28 +187,29 @@ class StepList(QWidget):
             if writing and self._steps:
                 self._write_in(self._current)
 
-    def _divide(self, row: int, offset: int) -> None:
+    def _divide(self, row: StepRow, offset: int) -> None:
         """Enter in a step: another above it, one of its second half, or another below."""
-        steps, text = self._written(), self.rows[row].field.text
+        steps, text, at = self._written(), row.field.text, self.rows.index(row)
         before, after = " ".join(text[:offset].split()), text[offset:].strip()
         if not before and not after:
             return  # one without words is followed by no other
         if before and after:
-            steps = edits.split(steps, row, len(before))
+            steps = edits.split(steps, at, len(before))
         else:
-            at = row + 1 if before else row
-            steps = (*steps[:at], BLANK, *steps[at:])
-        self._put(steps, row + 1 if before else row)
+            new = at + 1 if before else at
+            steps = (*steps[:new], BLANK, *steps[new:])
+        self._put(steps, at + 1 if before else at)
         self._write_in(self._current, at_end=False)
 
-    def _join(self, row: int) -> None:
+    def _join(self, row: StepRow) -> None:
         """Backspace at the start of a step: joins it to the one above, with the cursor where they meet."""
-        if row == 0 or not self._writable:
+        at = self.rows.index(row)
+        if at == 0 or not self._writable:
             return
-        steps, field = self._written(), self.rows[row - 1].field
-        above = units(field.text, len(steps[row - 1].text))
-        self._put(_joined(steps, row), row - 1)
-        self._write_in(row - 1)
+        steps, field = self._written(), self.rows[at - 1].field
+        above = units(field.text, len(steps[at - 1].text))
+        self._put(_joined(steps, at), at - 1)
+        self._write_in(at - 1)
         cursor = field.textCursor()
         cursor.setPosition(above)
         field.setTextCursor(cursor)
@@ -223,33 +230,40 @@ class StepList(QWidget):
             self.changed.emit(_worded(steps))
 
     def _fill(self, keep: bool) -> None:
+        lost = self.writing and len(self.rows) > len(self._steps)
         while len(self.rows) > len(self._steps):
-            row = self.rows.pop()
-            self._column.removeWidget(row)
-            row.hide()
-            row.deleteLater()
+            self._take_row(len(self.rows) - 1)
         while len(self.rows) < len(self._steps):
             self._add_row()
         for place, (row, step) in enumerate(zip(self.rows, self._steps, strict=True)):
             row.show_step(place + 1, step, self._label(step.cited.page) if step.cited else "", keep)
+        if lost and not self.writing:
+            self.setFocus()
 
     def _add_row(self) -> None:
-        row, place = StepRow(), len(self.rows)
+        row = StepRow()
         row.field.setReadOnly(not self._writable)
         row.tick.setEnabled(self._writable)
-        row.pressed.connect(partial(self._press, place))
-        row.ticked.connect(partial(self._tick, place))
-        row.field.entered.connect(partial(self._choose, place))
-        row.field.divided.connect(partial(self._divide, place))
-        row.field.joined.connect(partial(self._join, place))
-        row.field.passed.connect(partial(self._pass, place))
+        row.pressed.connect(partial(self._press, row))
+        row.ticked.connect(partial(self._tick, row))
+        row.field.entered.connect(partial(self._enter, row))
+        row.field.divided.connect(partial(self._divide, row))
+        row.field.joined.connect(partial(self._join, row))
+        row.field.passed.connect(partial(self._pass, row))
         row.field.committed.connect(lambda _: self.commit())
-        row.field.leaving.connect(partial(self._drop_blank, place))
+        row.field.leaving.connect(partial(self._drop_blank, row))
         row.field.left.connect(self.setFocus)
-        row.field.dropped.connect(lambda text: self.dropped.emit(place, text))
+        row.field.dropped.connect(lambda text: self.dropped.emit(self.rows.index(row), text))
         self._column.addWidget(row)
         QWidget.setTabOrder(self.rows[-1].field if self.rows else self, row.field)  # else it would come last of all
         self.rows.append(row)
+
+    def _take_row(self, place: int) -> None:
+        row = self.rows.pop(place)
+        row.field.blockSignals(True)  # it has nothing more to say
+        self._column.removeWidget(row)
+        row.hide()
+        row.deleteLater()
 
     def _choose(self, place: int) -> None:
         self._current = place
@@ -261,28 +275,37 @@ class StepList(QWidget):
             self.setAccessibleDescription(". ".join(filter(None, told)))
         self.current_changed.emit()
 
-    def _press(self, place: int) -> None:
+    def _enter(self, row: StepRow) -> None:
+        self._choose(self.rows.index(row))
+
+    def _press(self, row: StepRow) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)
-        self.choose(place)
+        if row in self.rows:  # else it had no words, and went
+            self._enter(row)
 
-    def _tick(self, place: int) -> None:
-        accepted = not self._steps[place].accepted
-        self._choose(place)
-        self._change(lambda steps, at: edits.accept(steps, at, accepted), place)
+    def _tick(self, row: StepRow) -> None:
+        self._enter(row)
+        accepted = not self._steps[self._current].accepted
+        self._change(lambda steps, at: edits.accept(steps, at, accepted), self._current)
 
-    def _pass(self, place: int, by: int) -> None:
-        if 0 <= place + by < len(self.rows):
-            self._write_in(place + by, at_end=by < 0)
+    def _pass(self, row: StepRow, by: int) -> None:
+        if 0 <= (place := self.rows.index(row) + by) < len(self.rows):
+            self._write_in(place, at_end=by < 0)
 
     def _write_in(self, place: int, at_end: bool = True) -> None:
-        if place < len(self.rows):
-            self.rows[place].field.setFocus(Qt.FocusReason.ShortcutFocusReason)
-            self.rows[place].field.place_cursor(at_end)
+        field = self.rows[place].field
+        field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        field.place_cursor(at_end)
 
-    def _drop_blank(self, place: int) -> None:
-        """A step that was left without words goes."""
-        if place < len(self._steps) and not self._steps[place].text and not self.rows[place].field.text.strip():
-            self._put(edits.remove(self._written(), place), self._current - (place < self._current))
+    def _drop_blank(self, row: StepRow) -> None:
+        """A step that was left without words goes; the others stay in their rows, one of which the user is going to."""
+        if row not in self.rows or row.field.text.strip():
+            return
+        place = self.rows.index(row)
+        self._steps = edits.remove(self._steps, place)
+        self._take_row(place)
+        self._fill(keep=True)
+        self._choose(max(0, self._current - (place <= self._current)))
 
     # Qt's own
 

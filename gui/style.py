@@ -49,6 +49,7 @@ _GLYPHS = {
     "search": "mdi6.magnify",
     "zoom_in": "mdi6.magnify-plus-outline",
     "zoom_out": "mdi6.magnify-minus-outline",
+    "hand": "mdi6.hand-back-right-outline",
     "fit": "mdi6.arrow-expand-horizontal",
     "next": "mdi6.chevron-right",
     "previous": "mdi6.chevron-left",

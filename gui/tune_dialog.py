@@ -300,6 +300,7 @@ class TuneDialog(QDialog):
     def done(self, result: int) -> None:
         self._later.stop()
         self.model.stop()
+        self.model.blockSignals(True)  # what it found just now is still on its way
         self._estimating.forget()
         super().done(result)
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QDateTime, QLocale, Qt
 
 from core.engine.devices import Device
 from core.engine.fit import Fit
-from core.project.records import STATES, Check
+from core.project.records import STATES, Check, Run
 
 LONGEST_TOOLTIP = 3000  # characters
 
@@ -63,8 +63,14 @@ def run_words(kind: str) -> str:
         "ask_again": QCoreApplication.translate("Words", "asked again"),
         "counter": QCoreApplication.translate("Words", "countering set"),
         "control": QCoreApplication.translate("Words", "neutral control"),
+        "import": QCoreApplication.translate("Words", "import"),
     }
     return names.get(kind, "")
+
+
+def file_of(run: Run) -> str:
+    """The file that a run imported; empty for any other run."""
+    return str(run.request.settings.get("file", "")) if run.request.kind == "import" else ""
 
 
 def check_name(name: str) -> str:
@@ -76,6 +82,11 @@ def check_name(name: str) -> str:
         "standalone": QCoreApplication.translate("Words", "Stands alone"),
         "length": QCoreApplication.translate("Words", "Length"),
         "near_duplicate": QCoreApplication.translate("Words", "Not a duplicate"),
+        "repetition": QCoreApplication.translate("Words", "No repetition"),
+        "language": QCoreApplication.translate("Words", "Language"),
+        "profanity": QCoreApplication.translate("Words", "No profanity"),
+        "personal_data": QCoreApplication.translate("Words", "No personal data"),
+        "voice": QCoreApplication.translate("Words", "Voice of an assistant"),
         "known": QCoreApplication.translate("Words", "Known without opinion"),
         "fresh": QCoreApplication.translate("Words", "In no probe"),
         "leads": QCoreApplication.translate("Words", "Steps lead to the answer"),
@@ -92,6 +103,10 @@ def fault_name(name: str) -> str:
         "leak": QCoreApplication.translate("Words", "Answer given away"),
         "standalone": QCoreApplication.translate("Words", "Needs the text"),
         "near_duplicate": QCoreApplication.translate("Words", "Duplicate"),
+        "repetition": QCoreApplication.translate("Words", "Repeats itself"),
+        "language": QCoreApplication.translate("Words", "Another language"),
+        "profanity": QCoreApplication.translate("Words", "Profanity"),
+        "personal_data": QCoreApplication.translate("Words", "Personal data"),
         "leads": QCoreApplication.translate("Words", "Steps lead elsewhere"),
         "citations": QCoreApplication.translate("Words", "Citation not on the page"),
         "last_step": QCoreApplication.translate("Words", "Answer not in the last step alone"),

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from core.project.records import Example, ExampleDraft, Step
     from gui.chat_column import ChatColumn
     from gui.chat_page import ChatPage
-    from gui.datasets_page import DatasetsPage
     from gui.export_dialog import ExportDialog
     from gui.jobs import Job
+    from gui.panels.curate import CuratePanel
     from gui.panels.rationales import RationalesPanel
     from gui.panels.sycophancy import SycophancyPanel
     from gui.panels.tuning import TuningPanel
@@ -99,6 +99,19 @@ def draw_all(project: Path, folder: Path, home: Path, wanted: Sequence[str] = ()
         check_steps,
         cite_sentence,
         repair_steps,
+        no_scores,
+        scores,
+        score_dialog,
+        duplicates,
+        duplicates_dialog,
+        held_out_rows,
+        map_of_rows,
+        map_chosen,
+        no_map,
+        picks,
+        pick_dialog,
+        passages,
+        passages_learned,
         probes,
         probe_flips,
         probe_items,
@@ -404,6 +417,155 @@ def steps_of(example: "Example") -> "tuple[list[Step], list[Step]]":
         Step(f"So the answer to the question is: {example.answer}."),
     ]
     return best, other
+
+
+def no_scores(studio: Studio) -> None:
+    studio.open("curate")
+
+
+def scores(studio: Studio) -> None:
+    """Two judges, and a person who agrees with the second more than not."""
+    open_curated(studio, "scores")
+
+
+def score_dialog(studio: Studio) -> object:
+    panel = open_curated(studio, "scores")
+    from gui.curate_dialogs import ScoreDialog
+
+    facts = panel.scores._facts
+    dialog = ScoreDialog(
+        studio.window.session, {state: facts.ids(state) for state in ("draft", "accepted")}, [], studio.window
+    )
+    dialog.show()
+    return dialog
+
+
+def duplicates(studio: Studio) -> None:
+    from core import paths
+
+    panel = open_curated(studio, "duplicates")
+    panel.duplicates.look(0.6, paths.starter_model(), 0.9)
+    finish(studio, panel)
+
+
+def duplicates_dialog(studio: Studio) -> object:
+    from gui.curate_dialogs import DuplicatesDialog
+
+    panel = open_curated(studio, "duplicates")
+    dialog = DuplicatesDialog(studio.window.session, panel)
+    dialog.show()
+    return dialog
+
+
+def held_out_rows(studio: Studio) -> None:
+    """As if a file had some of the questions."""
+    from core.curation.leaks import Leak
+
+    panel = open_curated(studio, "duplicates")
+    asked = studio.window.session.project.examples_by_id([3, 8, 20])
+    found = [Leak(one.id, 10 * place + 1, 1.0, "exact", one.question) for place, one in enumerate(asked)]
+    panel.duplicates._against = "held-out.jsonl"
+    panel.duplicates._show_leaks(found)
+    studio.settle()
+
+
+def no_map(studio: Studio) -> None:
+    open_curated(studio, "map")
+
+
+def map_of_rows(studio: Studio) -> None:
+    from core import paths
+
+    panel = open_curated(studio, "map")
+    panel.map.draw(paths.starter_model())
+    finish(studio, panel)
+    panel.map.by.setCurrentIndex(panel.map.by.findData("topic"))
+
+
+def map_chosen(studio: Studio) -> None:
+    map_of_rows(studio)
+    page = studio.window.curate.map
+    page.by.setCurrentIndex(page.by.findData("rating"))
+    page.show_ids(range(4, 16))
+
+
+def picks(studio: Studio) -> None:
+    pick_some(studio)
+
+
+def pick_dialog(studio: Studio) -> object:
+    from gui.pick_dialog import PickDialog
+
+    panel = open_curated(studio, "pick")
+    dialog = PickDialog(studio.window.session, panel)
+    dialog.quotas["topic"][0].setChecked(True)
+    dialog.show()
+    return dialog
+
+
+def pick_some(studio: Studio) -> "CuratePanel":
+    from core import paths
+    from core.curation.pick import PickOptions, Quota
+
+    panel = open_curated(studio, "pick")
+    for size, name in ((8, "first try"), (12, "twelve for the seminar")):
+        quotas = (Quota("topic", 0.3),)
+        panel.pick.pick(PickOptions(size, paths.starter_model(), quotas=quotas, without_failed=False, name=name))
+        finish(studio, panel)
+    panel.pick.charts.by.setCurrentIndex(1)
+    return panel
+
+
+def passages(studio: Studio) -> None:
+    open_curated(studio, "passages")
+
+
+def passages_learned(studio: Studio) -> None:
+    from core import paths
+    from core.curation import educational
+
+    panel = open_curated(studio, "passages")
+    ids = [passage.id for passage in studio.window.session.project.passages()]
+    educational.label(studio.window.session.project, {id: place % 2 for place, id in enumerate(ids[:20])})
+    studio.settle()
+    panel.passages.learn_with(paths.starter_model())
+    finish(studio, panel)
+
+
+def open_curated(studio: Studio, page: str) -> "CuratePanel":
+    """Rows that are reviewed, rated and scored, and a page of Curate."""
+    import random
+    from dataclasses import replace
+
+    from core.project.project import Project
+    from core.project.records import ScoreRow
+
+    chance = random.Random(5)
+    with Project.open(studio.project) as project:
+        ids = project.example_ids()
+        project.set_state(ids[:36], "accepted")
+        for id in ids[:32]:
+            project.rate(id, chance.choice((2, 3, 4, 4, 5, 5)))
+        for noise in (2.4, 0.9):
+            run = project.start_run(replace(project.runs()[0].request, kind="score", model_name="Qwen3 4B Instruct"))
+            rows = []
+            for one in project.examples_by_id(ids):
+                value = min(5.0, max(1.0, (one.rating or 4) + chance.gauss(0, noise)))
+                rows.append(ScoreRow(one.id, "rubric", value, "The answer is short, exact, and stands in the text."))
+            project.add_scores(run, rows)
+            project.finish_run(run, "finished", {})
+    studio.open("curate")
+    panel = studio.window.curate
+    panel.tabs.setCurrentWidget(getattr(panel, page))
+    studio.settle()
+    return panel
+
+
+def finish(studio: Studio, panel: "CuratePanel") -> None:
+    """Until the work is done and shown."""
+    studio.settle(0.2)
+    while panel.curating._job is not None or not panel.idle:
+        studio.settle(0.1)
 
 
 def probes(studio: Studio) -> None:
@@ -790,34 +952,23 @@ def freeze_nothing(studio: Studio) -> object:
     return dialog
 
 
-def datasets(studio: Studio) -> "DatasetsPage":
-    from gui.datasets_page import DatasetsPage
-
-    studio.open("curate")
+def datasets(studio: Studio) -> None:
+    no_datasets(studio)
     frozen(studio.window.session.project)
-    page = DatasetsPage(studio.window.session, studio.window.jobs)
-    page.resize(1060, 720)
-    page.show()
     studio.settle()
-    return page
 
 
-def datasets_compared(studio: Studio) -> object:
-    page = datasets(studio)
+def datasets_compared(studio: Studio) -> None:
+    datasets(studio)
+    page = studio.window.curate.datasets
     page.list.selectAll()
     studio.settle()
     page.difference.kind.setCurrentIndex(3)
-    return page
 
 
-def no_datasets(studio: Studio) -> object:
-    from gui.datasets_page import DatasetsPage
-
+def no_datasets(studio: Studio) -> None:
     studio.open("curate")
-    page = DatasetsPage(studio.window.session, studio.window.jobs)
-    page.resize(1060, 720)
-    page.show()
-    return page
+    studio.window.curate.tabs.setCurrentWidget(studio.window.curate.datasets)
 
 
 def tune_dataset(studio: Studio) -> object:

@@ -8,6 +8,7 @@ from core.commands.console import ProgressLine, Stopped, interruptible, opened, 
 from core.errors import Cancelled, UserError
 
 if TYPE_CHECKING:
+    from core.exchange.export import Exported
     from core.exchange.importing import Imported, Looked
     from core.exchange.mapping import Mapping
     from core.project.project import Project
@@ -28,17 +29,25 @@ def export(options: argparse.Namespace) -> None:
             progress.show(f"{done.rows} of {done.total}")
             if stopped():
                 rows.close()  # nothing is there until all of it is
-                raise Cancelled("Nothing was written.")
+                raise Stopped(f"Nothing was written to {options.out}: an export appears when it is whole.")
         if done is None:
             return
         mixed = f", {done.mixed} of which the run mixes in," if done.mixed else ""
         progress.end(f"Wrote {done.rows} examples{mixed} to {done.path} and a dataset card to {done.card}.")
         for path in done.configs:
             say(f"Wrote {path}.")
+        if options.json:
+            print_json(_as_json(done))
         if done.lacking:
             say(f"{done.lacking} have no worse answer beside theirs and were left out.")
         if done.quarantined:
             say(f"{done.quarantined} were quarantined: their evidence was not found at its place in the document.")
+
+
+def _as_json(done: "Exported") -> dict[str, Any]:
+    counts = {name: getattr(done, name) for name in ("rows", "mixed", "lacking", "quarantined")}
+    paths = {"path": str(done.path), "card": str(done.card), "configs": [str(path) for path in done.configs]}
+    return {**paths, **counts, "splits": dict(done.splits), "kinds": dict(done.kinds)}
 
 
 def bring_in(options: argparse.Namespace) -> None:

@@ -123,13 +123,12 @@ def _squares(vectors: Vectors, others: Vectors) -> NDArray[np.float32]:
 
 def _means(vectors: Vectors, labels: Labels, distances: NDArray[np.float32], centres: Vectors) -> Vectors:
     """The mean of each topic; one that is left without members begins anew at what lies farthest from its centre."""
-    made = np.zeros(centres.shape, np.float64)
-    np.add.at(made, labels, vectors)
-    sizes = np.bincount(labels, minlength=len(centres))
+    members = labels == np.arange(len(centres))[:, None]
+    made, sizes = members.astype(np.float32) @ vectors, members.sum(axis=1)
     far = iter(np.argsort(-distances, kind="stable"))
     for topic in range(len(centres)):
         made[topic] = made[topic] / sizes[topic] if sizes[topic] else vectors[next(far)]
-    return made.astype(np.float32)
+    return made
 
 
 def _different(best: Sequence[str], taken: Sequence[str], topic: int) -> str:

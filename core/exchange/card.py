@@ -12,6 +12,8 @@ from core.project.tuning import SPLITS
 if TYPE_CHECKING:
     from core.exchange.export import Exported
 
+ALONE = "as frozen"  # stands for the kind of a row whose example is another now
+
 
 def dataset_card(project: Project, done: "Exported", format: str, state: str) -> str:
     """Markdown with the head that dataset hubs read."""
@@ -106,7 +108,8 @@ def _cell(value: object) -> str:
 def _evidence(done: "Exported") -> list[str]:
     """What the rows rest on: only those that were asked of a document have evidence."""
     lines, generated = [], sum(done.kinds[kind] for kind in GENERATED_KINDS)
-    if generated < done.rows:
+    asked = sum(done.documents.values())
+    if asked:
         lines += [
             "Each question that was asked of a document rests on a span of it as evidence, but for unanswerable ones,",
             "which have none. The spans were compared with the documents' text again when this file was written.",
@@ -116,6 +119,13 @@ def _evidence(done: "Exported") -> list[str]:
             f"{generated} were generated, to counter sycophancy or as the neutral control of that: they come from no",
             "document and have no evidence.",
         ]
+    if alone := done.kinds[ALONE]:
+        lines += [
+            f"{alone} are as they were frozen, and their examples are not any more: they were not compared with a",
+            "document again.",
+        ]
+    if imported := done.rows - asked - generated - alone:
+        lines += [f"{imported} come from files, and were compared with no document."]
     return lines
 
 

@@ -332,7 +332,7 @@ def _count(done: Exported, line: Line) -> None:
     done.splits[line.row.split] += 1
     example = line.example
     if example is None:
-        done.kinds["of a dataset alone"] += 1
+        done.kinds["of a file" if line.row.example_id is None else card.ALONE] += 1
         return
     done.kinds[formats.kind_of(example)] += 1
     if example.document_id is not None:

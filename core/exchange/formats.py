@@ -328,7 +328,7 @@ def _csv_place(line: Line) -> tuple[Any, ...]:
 
 
 def _csv_origin(said: dict[str, Any]) -> tuple[Any, ...]:
-    found, made = said.get("evidence") or {}, said.get("run") or {}
+    found, made = (one if isinstance(one, dict) else {} for one in (said.get("evidence"), said.get("run")))
     places = (found.get(name) for name in ("text", "document", "document_sha256", "page", "start", "end"))
     runs = (made.get(name) for name in ("id", "model_sha256", "prompt_version", "seed"))
     return (*places, *runs, json.dumps(said, ensure_ascii=False))

@@ -10,7 +10,6 @@ from core.errors import UserError
 from core.exchange import formats
 from core.exchange.worked import is_worked, worked
 from core.project.tuning import ROLES
-from core.storable import storable
 from core.tables import Row, Table, cell_text, cell_verbatim
 
 # What a column can be, and what that means.
@@ -31,9 +30,8 @@ FIELDS = {
 }
 _ASKED = ("question", "conversation")
 _ANSWERED = ("answer", "worked", "conversation")
+_DEEPEST = 16  # objects in each other, in what a row says of its origin
 _SAYS = {"human": "user", "gpt": "assistant"}  # ShareGPT's roles
-
-_DEEPEST = 20  # objects in objects of what a row says of its origin
 
 _Messages = tuple[tuple[str, str], ...]
 
@@ -154,7 +152,11 @@ def read(row: Row, mapping: Mapping) -> Read:
         raise Unusable(row.fault)
     cells = _Cells(row, mapping)
     pairs = "chosen" in mapping.fields.values() and "rejected" in mapping.fields
-    needed = {*_NEEDED, *(("rejected",) if pairs else ()), *(() if isinstance(cells["answer"], list) else ("question",))}
+    needed = {
+        *_NEEDED,
+        *(("rejected",) if pairs else ()),
+        *(() if isinstance(cells["answer"], list) else ("question",)),
+    }
     if lacking := [column for name, column in mapping.fields.items() if name in needed and column not in row.cells]:
         raise Unusable(f"it lacks {' and '.join(f'“{column}”' for column in sorted(lacking))}")
     origin = _origin(row)
@@ -197,20 +199,22 @@ def _origin(row: Row) -> dict[str, Any]:
             found = json.loads(found)
         except (ValueError, RecursionError):
             return {}
-    return _kept(found) if isinstance(found, dict) else {}
+    if not isinstance(found, dict) or _depth(found) > _DEEPEST:
+        return {}
+    try:
+        json.dumps(found, allow_nan=False)
+    except (ValueError, TypeError):  # Parquet has dates too
+        return {}  # it could not be written again as others read it
+    return found
 
 
-def _kept(value: Any, depth: int = _DEEPEST) -> Any:
-    """What a stranger's object says, as far as the project and JSON can hold it; None in place of the rest."""
-    if isinstance(value, dict | list) and not depth:
-        return None
-    if isinstance(value, dict):
-        return {storable(str(key)): _kept(one, depth - 1) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_kept(one, depth - 1) for one in value]
-    if isinstance(value, int | float):
-        return value if abs(value) < 2**63 else None
-    return storable(value) if isinstance(value, str) else None
+def _depth(value: Any) -> int:
+    """How deep objects and lists lie in each other; no further than is looked at."""
+    depth, layer = 0, [value]
+    while layer and depth <= _DEEPEST:
+        inner = [list(one.values()) if isinstance(one, dict) else one for one in layer if isinstance(one, dict | list)]
+        depth, layer = depth + bool(inner), [each for one in inner for each in one]
+    return depth
 
 
 def _asked_and_answered(cells: _Cells, talks: bool) -> tuple[_Messages, str]:

@@ -15,6 +15,7 @@ from core.project.records import (
     GENERATED_KINDS,
     IMPORTED,
     KINDS,
+    WITHOUT_EVIDENCE,
     Check,
     Evidence,
     ExampleDraft,
@@ -49,7 +50,7 @@ def restored(plain: ExampleDraft, made: Read, places: "Places | None") -> Exampl
         checks = (Check(FRESH, True, None, stem),) if (stem := _text(said.get("stem"), "")) else ()
         return replace(full, kind=kind, checks=checks)
     found = places.find(said) if places and kind in KINDS else None
-    if found is None:
+    if found is None or (found.evidence is None and kind not in WITHOUT_EVIDENCE):
         return replace(full, rationale=tuple(replace(step, cited=None) for step in full.rationale))
     return found.put(full, kind)
 
@@ -95,8 +96,7 @@ def _steps(said: object, made: Read) -> tuple[Step, ...]:
 
 def _step(said: Any) -> Step:
     cited = said.get("cited")
-    place = cited and Evidence(int(cited["page"]), int(cited["start"]), int(cited["end"]), str(cited["text"]))
-    return Step(str(said["text"]), place or None, bool(said.get("accepted")))
+    return Step(str(said["text"]), _evidence(cited) if cited else None, bool(said.get("accepted")))
 
 
 def _text(value: object, otherwise: str) -> str:
@@ -155,16 +155,17 @@ class Places:
     def find(self, said: dict[str, Any]) -> _Place | None:
         """The place that a row's origin tells, if it is in this project and has the same words."""
         told = said.get("evidence") or said.get("passage")
-        sha256 = told.get("document_sha256") if isinstance(told, dict) else None
-        document = self._documents.get(sha256) if isinstance(sha256, str) else None
-        if document is None or not isinstance(told, dict):
+        if not isinstance(told, dict):
             return None
-        page, start, end = (told.get(name) for name in ("page", "start", "end"))
-        if not (isinstance(page, int) and isinstance(start, int) and isinstance(end, int)):
+        document = self._documents.get(str(told.get("document_sha256")))
+        if document is None:
             return None
-        passage = self._passage(document, page, start, end)
-        found = self._evidence(said.get("evidence"))
-        if passage is None or (found and not _stands(found, self._page_text(document, page))):
+        try:
+            place, found = _place(told), _evidence(said["evidence"]) if said.get("evidence") else None
+        except (KeyError, TypeError, ValueError):
+            return None
+        passage = self._passage(document, *place)
+        if passage is None or (found and not _stands(found, self._page_text(document, place[0]))):
             return None
         return _Place(passage, found, lambda page: self._page_text(document, page))
 
@@ -181,12 +182,18 @@ class Places:
         except UserError:
             return ""  # it has no such page
 
-    @staticmethod
-    def _evidence(said: Any) -> Evidence | None:
-        if not said:
-            return None
-        boxes = said.get("rectangles")
-        whole = isinstance(boxes, list) and all(isinstance(box, list) and len(box) == 4 for box in boxes)
-        sides = [[float(side) for side in box if isinstance(side, int | float)] for box in boxes] if whole else []
-        rectangles = tuple(Rectangle(*box) for box in sides if len(box) == 4)
-        return Evidence(said["page"], said["start"], said["end"], str(said.get("text")), rectangles)
+
+def _evidence(said: Any) -> Evidence:
+    """Evidence as an export told it. Raises KeyError, TypeError or ValueError where it is told otherwise."""
+    boxes = [[float(side) for side in box] for box in said.get("rectangles") or ()]
+    if any(len(box) != 4 for box in boxes):
+        raise ValueError("not a rectangle")
+    return Evidence(*_place(said), str(said["text"]), tuple(Rectangle(*box) for box in boxes))
+
+
+def _place(said: Any) -> tuple[int, int, int]:
+    """Page, start and end, as numbers that a project can be asked for."""
+    page, start, end = (said[name] for name in ("page", "start", "end"))
+    if not all(type(number) is int and 0 <= number < 2**31 for number in (page, start, end)):
+        raise ValueError("not a place")
+    return page, start, end

@@ -10,7 +10,7 @@ from typing import Any
 from core.project import packing
 from core.project.folding import fold
 from core.project.records import Review, rationale_text
-from core.project.schema import ActionTable, ChangeTable, ExampleTable, FoldedTable, ProjectDatabase
+from core.project.schema import ActionTable, ChangeTable, ProjectDatabase
 from core.storable import storable
 
 FIELDS = (
@@ -103,18 +103,18 @@ def _readable(field: str, value: str) -> str:
 
 def index(database: ProjectDatabase, ids: Sequence[int]) -> None:
     """Brings the folded text of these examples, which the search looks through, up to date."""
-    table = ExampleTable
-    columns = (table.id, table.context, table.question, table.answer, table.choices, table.rationale)
+    sql = (
+        "SELECT id, context, question, answer, choices, rationale FROM examples "
+        "WHERE id IN (SELECT value FROM json_each(?))"
+    )
     for start in range(0, len(ids), 500):
-        some = list(ids[start : start + 500])
-        for id, context, question, answer, choices, rationale in list(
-            table.select(*columns).where(table.id.in_(some)).tuples().execute(database)
-        ):
+        some = list(database.execute_sql(sql, (json.dumps(list(ids[start : start + 500])),)))
+        for id, context, question, answer, choices, rationale in some:
             said = (text for _, text in packing.unpack_context(context))
             steps = (step.text for step in packing.unpack_steps(rationale))
             texts = (*said, question, answer, *packing.unpack_strings(choices), *steps)
             text = storable(fold("\n".join(texts))).encode()
-            FoldedTable.replace(example_id=id, text=text).execute(database)
+            database.add("folded", {"example_id": id, "text": text}, "REPLACE")
 
 
 def questions(count: int) -> str:

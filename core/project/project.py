@@ -33,6 +33,7 @@ from core.project.records import (
     Example,
     ExampleDraft,
     ExampleFilter,
+    Fact,
     PassageMark,
     PassageRow,
     Pick,
@@ -52,7 +53,6 @@ from core.project.schema import (
     DiscardTable,
     DocumentTable,
     EmbeddingTable,
-    EvidenceTable,
     ExampleTable,
     PageTable,
     PassageTable,
@@ -61,9 +61,9 @@ from core.project.schema import (
     RationaleTable,
     RunTable,
     SuiteTable,
-    storable,
 )
 from core.project.tuning import AdapterRow, Dataset, DatasetRow, TuningPoint, TuningSample
+from core.storable import storable
 
 CHUNK = 500  # rows read or written at a time where there may be many
 
@@ -677,6 +677,14 @@ class Project:
         with self._read_aside() as database:
             return queries.example_ids(database, filter)
 
+    def facts(self, among: Sequence[int] | None = None) -> dict[int, Fact]:
+        """State, kind, document, rating and checks of all examples by id, in order; with `among`, of these few."""
+        if among is not None:
+            with self._read():
+                return queries.facts(self._database, among)
+        with self._read_aside() as database:
+            return queries.facts(database)
+
     def ratings(self) -> dict[int, int]:
         """The stars that a person gave, by example; without those that have none."""
         with self._read():
@@ -1079,46 +1087,45 @@ class Project:
         return len(changed)
 
     def _known_example(self, run_id: int, draft: ExampleDraft) -> int | None:
-        whence = ExampleTable.passage_id
-        same = whence.is_null() if draft.passage_id is None else whence == draft.passage_id
-        query = ExampleTable.select(ExampleTable.id).where(
-            ExampleTable.run_id == run_id, same, ExampleTable.slot == draft.slot
-        )
-        return next((id for (id,) in query.tuples().execute(self._database)), None)
+        sql = "SELECT id FROM examples WHERE run_id = ? AND passage_id IS ? AND slot = ?"
+        found = self._database.execute_sql(sql, (run_id, draft.passage_id, draft.slot))
+        return next((id for (id,) in found), None)
 
     def _insert_example(
         self, run_id: int, draft: ExampleDraft, passage: PassageRow | None, fault: str, state: str
     ) -> int:
         choices = packing.pack(list(draft.choices))
-        id = ExampleTable.insert(
-            run_id=run_id,
-            passage_id=draft.passage_id,
-            slot=draft.slot,
-            document_id=passage and passage.document_id,
-            state="quarantined" if fault else state,
-            kind=draft.kind,
-            rating=draft.rating or 0,
-            attempts=draft.attempts,
-            created_at=_now(),
-            edited_at="",
-            reason=fault,
-            context=packing.pack(draft.context),
-            question=draft.question,
-            answer=draft.answer,
-            choices=choices,
-            draft_question=draft.question,
-            draft_answer=draft.answer,
-            draft_choices=choices,
-            rationale=packing.pack_steps(draft.rationale),
-            rationale_draft=0,
-            rejected=draft.rejected,
-            origin=packing.pack(draft.origin),
-        ).execute(self._database)
+        values = {
+            "run_id": run_id,
+            "passage_id": draft.passage_id,
+            "slot": draft.slot,
+            "document_id": passage and passage.document_id,
+            "state": "quarantined" if fault else state,
+            "kind": draft.kind,
+            "rating": draft.rating or 0,
+            "attempts": draft.attempts,
+            "created_at": _now(),
+            "edited_at": "",
+            "reason": fault,
+            "context": packing.pack(draft.context),
+            "question": draft.question,
+            "answer": draft.answer,
+            "choices": choices,
+            "draft_question": draft.question,
+            "draft_answer": draft.answer,
+            "draft_choices": choices,
+            "rationale": packing.pack_steps(draft.rationale),
+            "rationale_draft": 0,
+            "rejected": draft.rejected,
+            "origin": packing.pack(draft.origin),
+        }
+        id = self._database.add("examples", values)
         if (evidence := draft.evidence) is not None:
             place = {"page": evidence.page, "start": evidence.start, "stop": evidence.end, "text": evidence.text}
             rectangles = packing.pack_rectangles(evidence.rectangles)
-            EvidenceTable.insert(example_id=id, rectangles=rectangles, **place).execute(self._database)
-        self._insert_many(CheckTable, [_check_values(id, check) for check in draft.checks])
+            self._database.add("evidence", {"example_id": id, "rectangles": rectangles, **place})
+        for check in draft.checks:
+            self._database.add("checks", _check_values(id, check))
         return id
 
     def _act(self, label: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:

@@ -9,7 +9,7 @@ import peewee
 from core.project import curation, packing
 from core.project.errors import Unreadable
 from core.project.folding import fold
-from core.project.records import SORTS, Check, Evidence, Example, ExampleFilter
+from core.project.records import SORTS, Check, Evidence, Example, ExampleFilter, Fact
 from core.project.schema import (
     CheckTable,
     DocumentTable,
@@ -18,8 +18,8 @@ from core.project.schema import (
     FoldedTable,
     ProjectDatabase,
     RunTable,
-    storable,
 )
+from core.storable import storable
 
 # peewee's own rows cost three times what SQLite does: rows are taken from the cursor as they are.
 _COLUMNS = (
@@ -67,6 +67,28 @@ def example_ids(
     order = [key.desc() if filter.descending else key.asc() for key in keys]
     query = _where(ExampleTable.select(ExampleTable.id), conditions).order_by(*order).limit(limit)
     return [id for (id,) in database.execute(query)]
+
+
+def facts(database: ProjectDatabase, among: Sequence[int] | None = None) -> dict[int, Fact]:
+    """Facts by id, in order; of all examples, or of these."""
+    where, values = "", ()
+    if among is not None:
+        where, values = "WHERE {} IN (SELECT value FROM json_each(?))", (packing.pack(list(among)),)
+    sql = (
+        f"SELECT example_id, passed, group_concat(name, char(31)) FROM checks {where.format('example_id')} "
+        "GROUP BY example_id, passed"
+    )
+    names: dict[str, tuple[str, ...]] = {"": ()}  # the same few, over and over
+    checks: dict[tuple[int, bool], tuple[str, ...]] = {}
+    for id, passed, together in database.execute_sql(sql, values):
+        if together not in names:
+            names[together] = tuple(sorted(together.split("\x1f")))
+        checks[id, bool(passed)] = names[together]
+    sql = f"SELECT id, state, kind, document_id, rating FROM examples {where.format('id')} ORDER BY id"
+    return {
+        id: Fact(state, kind, document, rating or None, checks.get((id, False), ()), checks.get((id, True), ()))
+        for id, state, kind, document, rating in database.execute_sql(sql, values)
+    }
 
 
 def example_page(database: ProjectDatabase, filter: ExampleFilter, after: Example | None, limit: int) -> list[Example]:

@@ -253,6 +253,18 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """What is known of an example without its texts: small enough to be held of all."""
+
+    state: str
+    kind: str
+    document_id: int | None
+    rating: int | None
+    failed: tuple[str, ...]  # names of the checks that it failed
+    passed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ExampleFilter:
     """Which examples, and in which order; what is None or empty is not asked for. Ties are broken by the id."""
 

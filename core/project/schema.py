@@ -3,6 +3,7 @@
 The tables themselves are made by the SQL in `migrations`; what is here only describes the newest version of them.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import apsw
@@ -22,6 +23,16 @@ class ProjectDatabase(APSWDatabase):
 
     def _connect(self) -> apsw.Connection:
         return self._given
+
+    def add(self, table: str, values: Mapping[str, Any], verb: str = "INSERT") -> int:
+        """Inserts a row and returns its id; "REPLACE" puts it in the place of one with its key.
+
+        For what is written by the hundred thousand: peewee takes ten times as long to word the statement.
+        """
+        columns, marks = ", ".join(values), ", ".join("?" * len(values))
+        row = tuple(storable(value) if isinstance(value, str) else value for value in values.values())
+        self.execute_sql(f"{verb} INTO {table} ({columns}) VALUES ({marks})", row)
+        return self._given.last_insert_rowid()
 
 
 class Text(peewee.TextField):

@@ -24,8 +24,8 @@ from core.project.schema import (
     RunTable,
     TuningSampleTable,
     TuningStepTable,
-    storable,
 )
+from core.storable import storable
 
 LARGEST_INSIDE = 60 * 1024 * 1024  # bytes of an adapter in the project file, below SQLite's limit; others lie beside it
 ROLES = ("system", "user", "assistant")

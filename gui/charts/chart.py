@@ -95,9 +95,9 @@ class Ink:
         names = PAIR if of == 2 else MANY
         return self.colour(names[place % len(names)])
 
-    def fill(self, place: int, of: int) -> QColor:
-        """The ground of its bars: of two the first is pale, so that they can be told apart without colours."""
-        ground = self.series(place, of)
+    def fill(self, place: int, of: int, meaning: str = "") -> QColor:
+        """The ground of its bars: the first is pale, so that two can be told apart without colours."""
+        ground = self.colour(meaning) if meaning else self.series(place, of)
         ground.setAlpha(190 if place else 100)
         return ground
 
@@ -170,14 +170,18 @@ class Chart(QWidget):
         """Paints what is drawn into a picture."""
         raise NotImplementedError
 
+    def _read_out(self) -> list[Row]:
+        """What is said of it to who cannot see it, the head first."""
+        return self.table()[:READ_OUT]
+
     def _redraw(self) -> None:
         """After the data or the colours have changed."""
-        rows = self.table()
+        rows = self._read_out()
         self.is_empty = len(rows) < 2
         self._pages.setCurrentIndex(int(self.is_empty))
         self._button.setDisabled(self.is_empty)
         self._legend.setVisible(self._legend.is_wanted and not self.is_empty)
-        self.setAccessibleDescription("\n".join("\t".join(row) for row in rows[:READ_OUT]))
+        self.setAccessibleDescription("\n".join("\t".join(row) for row in rows))
         ink = self._today()
         self._legend.ink = ink
         self._draw(ink)
@@ -312,15 +316,17 @@ class Legend(QWidget):
             corner = QPointF(room.topLeft()) + at
             box = QRectF(corner.x(), corner.y() + (metrics.height() - side) / 2, side, side)
             painter.save()
-            painter.setPen(QPen(ink.series(place, count), 1))
+            meaning = self._inks[place] if self._inks else ""
+            colour = ink.colour(meaning) if meaning else ink.series(place, count)
+            painter.setPen(QPen(colour, 1))
             if self._shapes:
                 painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(ink.colour(self._inks[place]) if self._inks else ink.series(place, count))
+                painter.setBrush(colour)
                 painter.translate(box.center())
                 painter.scale(side, side)
                 painter.drawPath(self._shapes[place % len(self._shapes)])
             else:
-                painter.setBrush(ink.fill(place, count))
+                painter.setBrush(ink.fill(place, count, meaning))
                 painter.drawRect(box)
             painter.restore()
             painter.setPen(ink.text)

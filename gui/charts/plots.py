@@ -88,6 +88,7 @@ class BarChart(_Plot):
 
     def __init__(self, session: Session, title: str) -> None:
         self._series: list[tuple[str, list[Rate]]] = []
+        self._inks: Sequence[str] = ()
         super().__init__(session, title)
         self._axis("left").setStyle(tickLength=0)
         self._axis("right").setStyle(tickLength=0)
@@ -96,10 +97,13 @@ class BarChart(_Plot):
         self._item.setXRange(0, 1.004, padding=0)
         self._redraw()
 
-    def show_rates(self, series: Sequence[tuple[str, Sequence[Rate]]]) -> None:
-        """What to draw: the name of each series and its shares, of the same labels in the same order."""
-        self._series = [(name, list(rates)) for name, rates in series]
-        self._legend.show_names([name for name, _ in self._series])
+    def show_rates(self, series: Sequence[tuple[str, Sequence[Rate]]], inks: Sequence[str] = ()) -> None:
+        """What to draw: the name of each series and its shares, of the same labels in the same order.
+
+        With `inks`, each has the colour of a meaning, else that of its place.
+        """
+        self._series, self._inks = [(name, list(rates)) for name, rates in series], inks
+        self._legend.show_names([name for name, _ in self._series], inks=inks)
         rows = max((len(rates) for _, rates in self._series), default=0)
         each = BAR if len(self._series) < 2 else BARS * len(self._series) + style.SPACE
         self._pages.setFixedHeight(max(60, rows * each + 2 * self.fontMetrics().height()))
@@ -138,7 +142,9 @@ class BarChart(_Plot):
         self._item.setYRange(-0.55, rows - 0.45, padding=0)
 
     def _add_bars(self, rates: Sequence[Rate], middles: Sequence[float], thick: float, ink: Ink, place: int) -> None:
-        colour, ground = ink.series(place, len(self._series)), ink.fill(place, len(self._series))
+        count, meaning = len(self._series), self._inks[place] if self._inks else ""
+        colour = ink.colour(meaning) if meaning else ink.series(place, count)
+        ground = ink.fill(place, count, meaning)
         known = [(y, rate) for y, rate in zip(middles, rates, strict=True) if rate.value is not None]
         if not known:
             return
@@ -147,6 +153,8 @@ class BarChart(_Plot):
         self._item.addItem(
             pg.BarGraphItem(x0=np.zeros(len(y)), width=width, y=y, height=thick, brush=ground, pen=pg.mkPen(colour))
         )
+        if all(rate.low is None and rate.high is None for _, rate in known):
+            return  # of what was not sampled
         low, high = (
             np.array([getattr(rate, name) if getattr(rate, name) is not None else rate.value for _, rate in known])
             for name in ("low", "high")
@@ -249,6 +257,7 @@ class LineChart(_Plot):
             axis_left.enableAutoSIPrefix(False)
             axis_left.tickStrings = lambda values, scale, spacing: [words(value * scale) for value in values]
         self._item.showGrid(y=True, alpha=0.15)
+        self._axis("bottom").enableAutoSIPrefix(False)
         scene: Any = self._view.scene()
         scene.sigMouseMoved.connect(self._point_at)
         self._redraw()
@@ -287,7 +296,7 @@ class LineChart(_Plot):
         self._begin(ink)
         self._name_axes(ink, self._axis_name)
         steps = self.steps
-        few = bool(steps) and steps[-1] <= FEW  # else there would be halves of steps
+        few = bool(steps) and steps[-1] <= FEW and all(map(float.is_integer, map(float, steps)))  # no halves of steps
         self._axis("bottom").setTicks([[(n, str(n)) for n in range(round(steps[-1]) + 1)]] if few else None)
         for one in self._lines:
             self._add_line(one, ink.colour(one.ink))

@@ -46,6 +46,7 @@ class RationalesPanel(ExamplePanel):
         self._build_actions()
         self._arrange(self.detail)
         self._connect()
+        self.beside.setChecked(str(session.settings.value("rationales/beside", "")).lower() == "true")
         self._show_project()
 
     # Building
@@ -78,6 +79,9 @@ class RationalesPanel(ExamplePanel):
         self.writing = [accept, all, new, edit, split, join, up, down, remove, cite, inference, take, draft, rewrite]
         self.writing += [repair, check, undo]
         self.detail.add_tools((accept, all, None, new, split, join, up, down, remove, None, cite), self.beside)
+        short = ((rewrite, self.tr("Rewrite…")), (repair, self.tr("Repair similar rows…")), (check, self.tr("Check…")))
+        for action, text in short:
+            action.setIconText(text)
         self.detail.add_runs((rewrite, repair, check))
 
     def _connect(self) -> None:
@@ -291,6 +295,10 @@ class RationalesPanel(ExamplePanel):
         if self.detail.example is not None and self.detail.example.id in ids:
             self.detail.refresh(newest=True)
             self.beside.setChecked(True)
+
+    def save_state(self) -> None:
+        super().save_state()
+        self.session.settings.setValue("rationales/beside", self.beside.isChecked())
 
     # Qt's own
 

@@ -1,4 +1,4 @@
-"""How long the window makes one wait: its start, large projects, filters, scrolling, and a run that commits rows.
+"""How long the window makes one wait: its start, large projects, filters, scrolling, a run that commits rows, Curate.
 
 python -m tests.benchmarks.gui [EXAMPLES…]    default: 100000 500000. The start is compared with a bare Qt window.
 """
@@ -52,6 +52,7 @@ def main() -> None:
         start()
         for size in sizes:
             measure(size, Path(home))
+        points()
 
 
 def start() -> None:
@@ -139,7 +140,80 @@ def measure(size: int, home: Path) -> None:
     tell("search cleared", panel.filters.search.clear, shows(text=""))
     tell("200 pages scrolled", lambda: scroll(panel.view, application), lambda: True)
     tell("5 s of a run, 100 rows a second", lambda: run(window, size), lambda: not window.jobs.active)
+    curate(window, tell)
     window.close()
+
+
+def curate(window: Any, tell: Callable[[str, Callable[[], Any], Callable[[], bool]], None]) -> None:
+    """The pages of Curate over all rows: figures, a map, what a lasso chooses, and a verdict on it."""
+    import numpy as np
+
+    from core.curation.plane import Plane
+    from core.project.records import ScoreRow
+
+    project, panel = window.session.project, window.curate
+    ids, chance = tuple(project.example_ids()), np.random.default_rng(1)
+    values = chance.uniform(1, 5, len(ids)).tolist()
+    project.add_scores(1, [ScoreRow(id, "rubric", value) for id, value in zip(ids, values, strict=True)])
+    places = chance.normal(0, 0.3, (len(ids), 2)).astype(np.float32)
+    plane = Plane(ids, places, chance.integers(0, 20, len(ids)), tuple(f"topic {n}" for n in range(20)), 0.3)
+
+    def shown() -> bool:
+        return bool(panel.pages) and panel.facts.ready and panel.idle and not window.session._gather.isActive()
+
+    tell("curate: scores", lambda: window.show_panel(panel), shown)
+    tell("curate: map", lambda: (panel.tabs.setCurrentWidget(panel.map), panel.map.show_plane(plane)), shown)
+    tell("curate: coloured by topic", lambda: panel.map.by.setCurrentIndex(1), shown)
+    tell("curate: a lasso around half of it", lambda: panel.map.show_ids(ids[::2]), shown)
+    tell("curate: one row rated", lambda: project.rate(ids[0], 5), shown)
+    tell("curate: half of them rejected", lambda: panel.judge("rejected"), lambda: not window.jobs.active and shown())
+
+
+def points(count: int = 50_000) -> None:
+    """How long a frame of the map takes while it is moved and zoomed, beside pyqtgraph's own points."""
+    import numpy as np
+    import pyqtgraph as pg
+    from PySide6.QtCore import Qt
+
+    from gui.charts.cloud import CloudChart, Group
+    from gui.session import Session
+
+    chance = np.random.default_rng(1)
+    places = np.concatenate([chance.normal(0, 0.1, (count // 8, 2)) + chance.uniform(-1, 1, 2) for _ in range(8)])
+    labels = chance.integers(0, 8, len(places))
+    groups = [Group(str(n), "good", np.flatnonzero(labels == n)) for n in range(8)]
+    chart, peer = CloudChart(Session(), "Map", str), pg.PlotWidget()
+    chart.show_points(range(len(places)), places.astype(np.float32))
+    chart.show_groups(groups)
+    for group in groups:
+        peer.addItem(pg.ScatterPlotItem(pos=places[group.rows], size=6, pen=None, brush="g", pxMode=True))
+    for widget in (chart, peer):
+        widget.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
+        widget.resize(900, 700)
+        widget.show()
+    box: Any = peer.plotItem.getViewBox()  # pyright: ignore[reportOptionalMemberAccess]
+    ours = {
+        "moved": frames(chart.canvas, lambda: chart.canvas.move_by(3, 1)),
+        "zoomed": frames(chart.canvas, lambda: chart.canvas.zoom(1.03)),
+    }
+    chart.canvas.fit()
+    chart.choose(np.arange(0, len(places), 3))
+    ours["moved, a third chosen"] = frames(chart.canvas, lambda: chart.canvas.move_by(3, 1))
+    theirs = frames(peer.viewport(), lambda: box.translateBy((0.003, 0.001)))
+    print(f"{len(places):,} points; pyqtgraph moves them in {theirs[0]:.1f} ms a frame ({theirs[1]:.1f} at worst)")
+    for name, (usual, worst) in ours.items():
+        print(f"  {name:24} {usual:5.1f} ms a frame ({worst:.1f} at worst), {theirs[0] / usual:.1f} times as fast")
+
+
+def frames(widget: Any, act: Callable[[], Any]) -> tuple[float, float]:
+    """The usual and the longest of sixty frames, in milliseconds that this thread took of the processor."""
+    took = []
+    for _ in range(60):
+        began = time.thread_time()
+        act()
+        widget.repaint()
+        took.append((time.thread_time() - began) * 1000)
+    return statistics.median(took), max(took)
 
 
 def choose(combo: Any, value: object) -> None:

@@ -53,6 +53,12 @@ def sides(project: Project, dataset: Dataset) -> dict[str, list[tuple[DatasetRow
     return found
 
 
+def overlap(one: Evidence | None, other: Evidence | None) -> bool:
+    if one is None or other is None or one.page != other.page:
+        return False
+    return one.start < other.end and other.start < one.end
+
+
 def shared(project: Project, dataset: Dataset) -> set[str]:
     """What stands on two sides: by document, passage, evidence, stem, or nearness of the questions."""
     found: set[str] = set()
@@ -61,10 +67,7 @@ def shared(project: Project, dataset: Dataset) -> set[str]:
             same = {
                 "document": a.document_id is not None and a.document_id == b.document_id,
                 "passage": a.passage_id is not None and a.passage_id == b.passage_id,
-                "evidence": bool(a.evidence and b.evidence and a.document_id == b.document_id)
-                and a.evidence.start < b.evidence.end
-                and b.evidence.start < a.evidence.end
-                and a.evidence.page == b.evidence.page,
+                "evidence": a.document_id == b.document_id and overlap(a.evidence, b.evidence),
                 "stem": bool(a.checks) and [c.detail for c in a.checks] == [c.detail for c in b.checks],
                 "near": bool(pairs_near([a.question, b.question])),
             }

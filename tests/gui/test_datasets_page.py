@@ -104,6 +104,16 @@ def test_rows_are_searched_whatever_the_case(page: DatasetsPage, qtbot: QtBot) -
     assert questions(page) == ["Işık nedir?"]
 
 
+def test_rows_are_searched_only_where_they_are_seen(page: DatasetsPage, qtbot: QtBot) -> None:
+    page.activateWindow()
+    qtbot.waitUntil(page.isActiveWindow)
+    assert page.find_rows()
+    assert page.rows.search.hasFocus()
+    page.list.selectAll()
+    settle(page, qtbot)
+    assert not page.find_rows()  # two are compared
+
+
 def test_facts_are_folded_until_asked_for(page: DatasetsPage, qtbot: QtBot) -> None:
     choose(page, qtbot, "first")
     page.facts.fold.setChecked(True)

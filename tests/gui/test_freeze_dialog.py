@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from core.project.project import Project
 from core.project.records import PickRow
 from core.project.tuning import Dataset
 from gui.freeze_dialog import FreezeDialog
@@ -23,20 +24,34 @@ TOPICS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def session(session: Session, tmp_path: Path) -> Session:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten documents with four accepted questions each, all of them different."""
-    session.create(tmp_path / "p.elenchus")
-    project = session.project
-    for number in range(DOCUMENTS):
-        project.add_document(make_document(f"paper {number}"), make_passages(), 1200, 200)
-    run = project.start_run(make_settings())
-    for number, topic in enumerate(TOPICS):
-        for slot in range(EACH):
-            question = f"{('Why', 'When', 'Where', 'For whom')[slot]} does it matter that {topic}, case {number}{slot}?"
-            draft = make_draft(100 * number + slot, number + 1, kind="factual", choices=(), question=question)
-            project.add_example(run, draft)
-    project.set_state(project.example_ids(), "accepted")
+    path = tmp_path_factory.mktemp("made") / "made.elenchus"
+    with Project.create(path) as project:
+        for number in range(DOCUMENTS):
+            project.add_document(make_document(f"paper {number}"), make_passages(), 1200, 200)
+        asked = ("Why", "When", "Where", "For whom")
+        drafts = [
+            make_draft(
+                EACH * number + slot,
+                number + 1,
+                kind="factual",
+                choices=(),
+                question=f"{asked[slot]} does it matter that {topic}, case {number}{slot}?",
+            )
+            for number, topic in enumerate(TOPICS)
+            for slot in range(EACH)
+        ]
+        project.add_examples(project.start_run(make_settings()), drafts, "accepted")
+    return path
+
+
+@pytest.fixture
+def session(session: Session, tmp_path: Path, made: Path) -> Session:
+    path = tmp_path / "p.elenchus"
+    path.write_bytes(made.read_bytes())
+    session.open(path)
     return session
 
 
@@ -77,11 +92,11 @@ def test_what_it_says_is_what_is_kept(qtbot: QtBot, session: Session, dialog: Fr
 
 
 def test_shares_are_chosen_by_slider_and_number(qtbot: QtBot, dialog: FreezeDialog) -> None:
-    dialog.sliders["validation"].setValue(20)
-    assert dialog.shares["validation"].value() == 20
-    dialog.shares["test"].setValue(0)
-    assert dialog.sliders["test"].value() == 0
-    assert dialog.train.text() == "80 %"
+    dialog.splits.sliders["validation"].setValue(20)
+    assert dialog.splits.shares["validation"].value() == 20
+    dialog.splits.shares["test"].setValue(0)
+    assert dialog.splits.sliders["test"].value() == 0
+    assert dialog.splits.train.text() == "80 %"
     settle(qtbot, dialog)
     assert dialog.counts.text() == "Train 32 · Validation 8"
 
@@ -101,7 +116,7 @@ def test_its_name_is_offered_until_one_is_given(qtbot: QtBot, session: Session, 
     assert dialog.name.text() == "accepted, 40 rows"
     dialog.name.selectAll()
     qtbot.keyClicks(dialog.name, " pilot  study ")
-    dialog.shares["test"].setValue(0)
+    dialog.splits.shares["test"].setValue(0)
     settle(qtbot, dialog)
     assert kept(qtbot, dialog).name == "pilot study"
 
@@ -144,10 +159,17 @@ def test_escape_keeps_nothing(qtbot: QtBot, session: Session, dialog: FreezeDial
 
 
 def test_every_control_has_a_name_and_markup_stays_text(qtbot: QtBot, session: Session, dialog: FreezeDialog) -> None:
-    fields = (dialog.source, dialog.name, dialog.seed, *dialog.sliders.values(), *dialog.shares.values(), dialog.bar)
+    fields = (
+        dialog.source,
+        dialog.name,
+        dialog.seed,
+        *dialog.splits.sliders.values(),
+        *dialog.splits.shares.values(),
+        dialog.splits.bar,
+    )
     assert all(widget.accessibleName() for widget in fields)
     dialog.name.setText("<b>x")
-    dialog.shares["test"].setValue(0)
+    dialog.splits.shares["test"].setValue(0)
     settle(qtbot, dialog)
     dialog._named = True
     outside = [label for label in dialog.findChildren(QLabel) if "<" in label.text()]

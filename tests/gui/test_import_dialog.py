@@ -82,7 +82,7 @@ def test_conversations_are_imported_with_one_key(
     assert dialog.found.text() == "✓ Recognised: conversations."
     assert table(dialog) == [["1", "✓", "Işık?", "Light.", "context"], ["2", "✓", "2 + 2?", "4", "context"]]
     assert dialog.preview.texts.shown[:2] == [("System", "Be brief."), ("Question", "Işık?")]
-    assert dialog.sum.text() == "Rows to be imported: 2."
+    assert dialog.verdict.sum.text() == "Rows to be imported: 2."
     with qtbot.waitSignal(session.offer_made) as offer:
         qtbot.keyClick(dialog, Qt.Key.Key_Return)
     assert not dialog.isVisible()
@@ -122,7 +122,7 @@ def test_columns_of_an_unknown_file_are_chosen(
         csv.writer(file).writerows([["Frage", "Antwort", "falsch", "Weg"], ["Wer?", "Ich.", "Du.", "Erst.\nDann."]])
     opened(qtbot, dialog, path)
     assert "Not a shape that is known" in dialog.found.text()
-    assert dialog.sum.text() == "Choose the column of the question, or of a whole conversation."
+    assert dialog.verdict.sum.text() == "Choose the column of the question, or of a whole conversation."
     assert not dialog.button.isEnabled()
     assert dialog.head.text() == "The first row of the file"
     assert ("Weg", "Erst.\nDann.") in dialog.preview.texts.shown
@@ -147,7 +147,7 @@ def test_bad_rows_are_told_by_number_and_left_out(
     opened(
         qtbot, dialog, lines(tmp_path / "s.jsonl", [{"question": "Which?", "answer": "red"}, *bad, {"question": "?"}])
     )
-    assert dialog.faults.text().splitlines() == [
+    assert dialog.verdict.faults.text().splitlines() == [
         "Row 2: its answer is empty.",
         "Row 3: its answer is empty.",
         "Row 4: its answer is empty.",
@@ -155,9 +155,9 @@ def test_bad_rows_are_told_by_number_and_left_out(
     ]
     assert table(dialog)[1][:3] == ["2", "!", "its answer is empty"]
     assert not dialog.button.isEnabled()
-    assert dialog.skip.text().replace("&", "") == "Leave out 5 rows that cannot be used"
-    qtbot.keyClick(dialog.skip, Qt.Key.Key_Space)
-    assert dialog.sum.text() == "Rows to be imported: 1."
+    assert dialog.verdict.skip.text().replace("&", "") == "Leave out 5 rows that cannot be used"
+    qtbot.keyClick(dialog.verdict.skip, Qt.Key.Key_Space)
+    assert dialog.verdict.sum.text() == "Rows to be imported: 1."
     with qtbot.waitSignal(session.offer_made) as offer:
         dialog.accept()
     assert offer.args[0].endswith("1. Left out: 5.")  # pyright: ignore[reportOptionalSubscript]
@@ -172,7 +172,7 @@ def test_worked_solutions_become_steps(qtbot: QtBot, dialog: ImportDialog, share
     assert first["Answer"] == "72"
     assert first["Steps"].splitlines()[0] == "Natalia sold 48/2 = 24 clips in May."
     rows = len((shared / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines())
-    assert dialog.sum.text() == f"Rows to be imported: {dialog.locale().toString(rows)}."
+    assert dialog.verdict.sum.text() == f"Rows to be imported: {dialog.locale().toString(rows)}."
 
 
 def test_the_same_file_again_is_said(
@@ -184,7 +184,7 @@ def test_the_same_file_again_is_said(
         dialog.accept()
     again = shown(qtbot, session, jobs, path)
     settle(qtbot, again)
-    assert "was imported before" in again.sum.text()
+    assert "was imported before" in again.verdict.sum.text()
     assert again.button.isEnabled()
 
 
@@ -277,7 +277,13 @@ def test_files_that_are_dropped_on_the_window_are_imported_one_after_the_other(
     qtbot.waitUntil(lambda: not jobs.active)
     assert shown == ["one.jsonl", "two.jsonl"]
     assert window.stack.currentWidget() is window.questions
-    assert [one.question for one in examples(session.project)] == ["one", "two"]
+    made = examples(session.project)
+    assert [one.question for one in made] == ["one", "two"]
+    filters = window.questions.filters
+    qtbot.waitUntil(lambda: filters.run.count() == 3)
+    assert filters.run.itemText(2).endswith(" · import · one.jsonl")
+    assert filters.kind.findText("Imported") > 0
+    assert ("Imported from", "two.jsonl") in window.questions.detail.why._list(made[1])
     keys = {action.shortcut().toString(): action.text().replace("&", "") for action in window.menu_actions()}
     assert keys["Ctrl+I"] == "Import rows…"
 
@@ -298,7 +304,7 @@ def test_a_project_that_is_read_only_takes_in_nothing(
 def test_every_control_has_a_name_and_markup_stays_text(qtbot: QtBot, dialog: ImportDialog, tmp_path: Path) -> None:
     opened(qtbot, dialog, lines(tmp_path / "a <b>b.jsonl", [{"question": HOSTILE, "answer": "x", "<i>": 1}]))
     dialog.fields.fold.click()
-    for widget in (*dialog.fields.boxes.values(), dialog.state, dialog.preview.view, dialog.sum, dialog.found):
+    for widget in (*dialog.fields.boxes.values(), dialog.state, dialog.preview.view, dialog.verdict.sum, dialog.found):
         assert widget.accessibleName()
     assert dialog.preview.texts.shown[0] == ("Question", HOSTILE)
     outside = [label for label in dialog.findChildren(QLabel) if "<" in label.text()]

@@ -174,6 +174,9 @@ def test_enter_at_the_end_begins_a_step_and_enter_inside_splits(panel: Rationale
     field.setTextCursor(cursor)
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert texts(panel) == [FIRST, "In other", "words", SECOND]
+    said = notices(panel)
+    steps.split()  # with the cursor where nothing is to be cut
+    assert said == ["Put the cursor into the step, where the second half is to begin."]
     assert steps.rows[2].field.hasFocus()
     qtbot.keyClick(steps.rows[2].field, Qt.Key.Key_Backspace)  # at its start: joins it again
     assert texts(panel) == [FIRST, "In other words", SECOND]
@@ -497,6 +500,21 @@ def test_empty_projects_say_what_to_do_first(panel: RationalesPanel, qtbot: QtBo
     assert panel.empty.head.text() == "No questions yet"
     with qtbot.waitSignal(panel.questions_wanted):
         panel.empty.button.click()
+
+
+def test_the_panel_is_found_as_it_was_left(panel: RationalesPanel, session: Session, qtbot: QtBot) -> None:
+    panel.splitter.setSizes([600, 640])
+    panel.beside.trigger()
+    panel.save_state()
+    jobs, pictures = Jobs(), Pictures({})
+    other = RationalesPanel(session, jobs, pictures)
+    qtbot.addWidget(other)
+    other.resize(panel.size())
+    other.show()
+    assert other.splitter.sizes() == panel.splitter.sizes()
+    assert other.detail.draft.isVisible()
+    jobs.close()
+    pictures.close()
 
 
 def test_everything_can_be_reached_and_has_a_name(panel: RationalesPanel, qtbot: QtBot) -> None:

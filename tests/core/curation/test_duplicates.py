@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.curation import duplicates
-from core.curation.duplicates import Duplicates, duplicates_job, find, keep_best, semantic_blocks
+from core.curation.duplicates import Duplicates, Found, duplicates_job, find, keep_best, semantic_blocks
 from core.curation.leaks import HeldOut, leaks, of_dataset, of_file
 from core.errors import Cancelled, UserError
 from core.project.project import Project
@@ -99,6 +99,7 @@ def test_quality_then_evidence_then_the_first_decide() -> None:
 def test_a_chain_is_one_group_and_its_weakest_kind_is_told() -> None:
     texts = ["One?", "one?", f"{LONG} one", f"{LONG} two"]
     (*_, last) = duplicates_job(texts, 0.8, None, 0.95)
+    assert isinstance(last, Found)
     assert last.groups == (((0, 1), "exact", 1.0), ((2, 3), "near", pytest.approx(15 / 17, abs=1e-4)))
 
 

@@ -139,8 +139,8 @@ def test_what_is_left_out_of_many_costs_little_coverage() -> None:
 
 def test_few_clients_are_all_and_many_are_drawn() -> None:
     assert clients_of(CLIENTS, 1, 0).tolist() == list(range(CLIENTS))
-    drawn = clients_of(9_000, 10, 1)
+    drawn = clients_of(20_000, 10, 1)
     assert len(set(drawn.tolist())) == CLIENTS
-    assert drawn.tolist() == clients_of(9_000, 10, 1).tolist()
-    assert drawn.tolist() != clients_of(9_000, 10, 2).tolist()
+    assert drawn.tolist() == clients_of(20_000, 10, 1).tolist()
+    assert drawn.tolist() != clients_of(20_000, 10, 2).tolist()
     assert len(clients_of(100_000, 1_000, 0)) == 20_000

@@ -1,4 +1,4 @@
-"""Exports and imports many rows, and prints how much memory (MB) each took at its height beyond what there was.
+"""Imports and exports many rows, and prints how much memory (MB) each took at its height beyond what there was.
 
 `python tests/core/exchange/many_rows.py FOLDER ROWS`
 """
@@ -17,8 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from core.exchange.export import export
 from core.exchange.importing import bring_in
 from core.project.project import Project
-from core.project.records import ExampleDraft
-from tests.core.project.project_material import make_settings
 
 
 def grown(work: Callable[[], Any]) -> float:
@@ -47,23 +45,17 @@ def drained(steps: Any) -> None:
 
 def main(folder: Path, rows: int) -> None:
     folder.mkdir()
-    found: dict[str, Any] = {"rows": rows}
+    source = folder / "rows.jsonl"
+    with open(source, "w", encoding="utf-8") as file:
+        for n in range(rows):
+            row = {"question": f"What is the number {n}, and why is it?", "answer": f"It is {n}. " * 10}
+            file.write(json.dumps(row) + "\n")
+    found: dict[str, Any] = {}
     with Project.create(folder / "many.elenchus") as project:
-        run = project.start_run(make_settings("import"))
-        for start in range(0, rows, 5_000):
-            drafts = [
-                ExampleDraft(None, n, "imported", f"What is the number {n}, and why is it?", f"It is {n}. " * 10, None)
-                for n in range(start, start + 5_000)
-            ]
-            project.add_examples(run, drafts, "accepted")
-        project.finish_run(run, "finished", {})
-        for format in ("csv", "parquet", "folder"):
+        found["import"] = grown(lambda: drained(bring_in(project, source, state="accepted")))
+        found["rows"] = project.count()
+        for format in ("messages", "csv", "parquet", "folder"):
             found[format] = grown(lambda format=format: drained(export(project, folder / format, format)))
-        out = folder / "rows.jsonl"
-        found["jsonl"] = grown(lambda: drained(export(project, out, "messages")))
-    with Project.create(folder / "other.elenchus") as other:
-        found["import"] = grown(lambda: drained(bring_in(other, out)))
-        found["rows"] = other.count()
     print(json.dumps(found))
 
 

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -278,17 +279,21 @@ def test_a_dataset_is_exported_as_it_was_frozen(frozen: Project, tmp_path: Path)
     assert second["prompt"] == "How many people live in Belmar?"
     assert second["elenchus"] == {"id": 2, "changed": True, "dataset": "two", "split": "test"}
     assert (done.total, done.rows, dict(done.splits)) == (2, 2, {"train": 1, "test": 1})
-    assert "2 examples, of the dataset “two”" in done.card.read_text(encoding="utf-8")
+    card = done.card.read_text(encoding="utf-8")
+    assert "2 examples, of the dataset “two”" in card
+    assert "1 are as they were frozen, and their examples are not any more" in card
+    assert "come from files" not in card
     assert finish(export(frozen, out, "completion", dataset="two", split="test")).rows == 1
     assert preview(frozen, "completion", dataset="two", split="test", plain=True) == out.read_text(
         encoding="utf-8"
     ).replace(f', "elenchus": {json.dumps(second["elenchus"])}', "")
-    for wrong, reason in (
+    wrongs: tuple[tuple[dict[str, Any], str], ...] = (
         ({"dataset": "three"}, "no dataset “three”"),
         ({"dataset": "two", "split": "validation"}, "“two” has no rows of validation"),
         ({"split": "test"}, "Name the dataset too"),
         ({"dataset": "two", "run": 1}, "name one of them"),
-    ):
+    )
+    for wrong, reason in wrongs:
         with pytest.raises(UserError, match=reason):
             finish(export(frozen, tmp_path / "no", "completion", **wrong))
     assert not (tmp_path / "no").exists()
@@ -314,7 +319,7 @@ def test_what_a_step_cites_is_compared_again(project: Project, tmp_path: Path, o
         connection.execute("UPDATE pages SET text = replace(text, 'harbour', 'harbOur')")
     connection.close()
     with Project.open(path) as changed:
-        how = {"dataset": "two"} if of == "dataset" else {}
+        how: dict[str, Any] = {"dataset": "two"} if of == "dataset" else {}
         done = finish(export(changed, tmp_path / "out.jsonl", "two-task", **how))
         assert (done.rows, done.quarantined) == (1, 1)
         assert changed.example(1).state == "quarantined"
@@ -367,5 +372,5 @@ def test_half_a_million_rows_go_out_and_come_in_in_constant_memory(tmp_path: Pat
         found[rows] = json.loads(done.stdout)
     few, many = found[20_000], found[500_000]
     assert many["rows"] == 500_000
-    for way in ("jsonl", "csv", "parquet", "folder", "import"):
+    for way in ("import", "messages", "csv", "parquet", "folder"):
         assert many[way] < few[way] + 100, (way, few, many)  # MB: the ids of half a million rows are read at once

@@ -14,13 +14,14 @@ from pyarrow import parquet
 
 from core.errors import Cancelled, UserError
 from core.exchange import importing
+from core.exchange.export import export
 from core.exchange.importing import Imported, Looked, bring_in, earlier, look_through, open_table, preview, take_back
 from core.exchange.mapping import FIELDS, Mapping, guess, guessed
 from core.exchange.worked import worked
 from core.project.project import Project
-from core.project.records import Example, ExampleDraft, Step
+from core.project.records import Evidence, Example, ExampleDraft, Step
 from core.tables import Fault, UnusableRows
-from tests.core.project.project_material import make_document, make_passages
+from tests.core.project.project_material import TEXT, make_document, make_passages
 
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}]
 ANSWER = {"role": "assistant", "content": "4"}
@@ -255,41 +256,52 @@ def test_gsm8k_comes_with_its_steps(project: Project, shared: Path) -> None:
 
 
 def test_what_a_strangers_row_says_of_its_origin_is_kept(project: Project, tmp_path: Path) -> None:
-    hostile = [{"run": 5, "kind": "factual"}, {"run": {}, "kind": 3}, "text", {"run": {}, "kind": "factual",
-               "evidence": {"document_sha256": "x", "page": "1"}, "rationale": [{"cited": 5}], "choices": 5,
-               "context": [1], "rating": 99, "stem": {}}]  # fmt: skip
-    rows = [{"question": f"{n}?", "answer": "So.", "elenchus": said} for n, said in enumerate(hostile)]
-    result(bring_in(project, written(tmp_path / "rows.jsonl", *rows)))
+    project.add_document(make_document(), make_passages(), 1200, 200)
+    sha256 = project.document(1).sha256
+    own = {"run": {}, "kind": "factual"}
+    place = {"document_sha256": sha256, "page": 1, "start": 0, "end": 3, "text": TEXT[:3]}
+    deep: Any = []
+    for _ in range(50):
+        deep = [deep]
+    hostile: list[Any] = [
+        {"run": 5, "kind": "factual"},
+        own | {"evidence": {"document_sha256": "x", "page": "1"}, "rationale": [{"cited": 5}], "choices": 5,
+               "context": [1], "rating": 99, "stem": {}},
+        *(own | {"evidence": place | change} for change in (
+            {"page": 2**70}, {"page": 7}, {"start": -1}, {"start": 3, "end": 3}, {"end": 10**6}, {"text": "no"},
+            {"rectangles": [[1]]}, {"rectangles": "x"}, {"rectangles": 5}, {"document_sha256": [1]},
+        )),
+        *(own | {"evidence": told} for told in ("text", [place], 5, True)),
+        own | {"passage": place | {"page": 2**70}},
+        own | {"evidence": place, "kind": "imported"}, own | {"passage": place},
+    ]  # fmt: skip
+    unkept = ["text", own | {"rating": float("nan")}, own | {"run": {"a": deep}}]
+    rows = [{"question": f"{n}?", "answer": "So.", "elenchus": said} for n, said in enumerate([*hostile, *unkept])]
+    result(bring_in(project, written(tmp_path / "rows.jsonl", *rows), state="accepted"))
     made = examples(project)
-    assert {(one.kind, one.rating, one.rationale, one.choices, one.context) for one in made} == {
-        ("imported", None, (), (), ())
-    }
-    assert made[0].origin == {"elenchus": hostile[0], "file": "rows.jsonl", "row": 1}
-    assert made[3].origin == hostile[3]
+    told = {(one.kind, one.rating, one.rationale, one.choices, one.context, one.evidence) for one in made}
+    assert told == {("imported", None, (), (), (), None)}
+    whence = {"file": "rows.jsonl", "row": 1}
+    assert [one.origin for one in made[: len(hostile)]] == [{"elenchus": hostile[0]} | whence, *hostile[1:]]
+    assert [one.origin for one in made[len(hostile) :]] == [whence | {"row": len(hostile) + n} for n in (1, 2, 3)]
+    for format in ("messages", "csv", "parquet"):
+        assert list(export(project, tmp_path / "out", format))[-1].rows == len(rows)
 
 
-_CITED = {"page": 10**30, "start": 0, "end": 1, "text": "x"}
-_STEP = {"text": "s", "cited": _CITED}
-_SHA256 = make_document().sha256
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"evidence": {"document_sha256": []}},
-        {"rationale": [{"text": "s", "cited": _CITED | {"page": float("inf")}}]},
-        {"passage": {"document_sha256": _SHA256, "page": 1, "start": 0, "end": 1}, "rationale": [_STEP]},
-        {"evidence": {"document_sha256": _SHA256, "rectangles": [[10**400] * 4], "page": 1, "start": 0, "end": 1}},
-        {"kind": "none", "deep": json.loads("[" * 800 + "]" * 800), "not": float("nan"), "half": "\ud800"},
-    ],
-)
-def test_what_no_export_would_say_of_an_origin_ends_nothing(project: Project, tmp_path: Path, said: Any) -> None:
-    project.add_document(make_document(), make_passages(2), 1200, 200)
-    row = {"question": "Why?", "answer": "So.", "elenchus": {"run": {}, "kind": "factual"} | said}
-    assert result(bring_in(project, written(tmp_path / "rows.jsonl", row))).rows == 1
-    (made,) = examples(project)
-    assert (made.question, made.answer) == ("Why?", "So.")
-    json.dumps(made.origin, ensure_ascii=False, allow_nan=False).encode()  # so that its export can be read
+def test_a_step_cites_only_what_stands_in_the_document(project: Project, tmp_path: Path) -> None:
+    project.add_document(make_document(), make_passages(), 1200, 200)
+    place = {"document_sha256": project.document(1).sha256, "page": 1, "start": 0, "end": 3, "text": TEXT[:3]}
+    cited = [place, place | {"page": 2**70}, place | {"text": "no"}, place | {"page": 9}]
+    said = {"run": {}, "kind": "factual", "evidence": place}
+    steps = [{"text": f"{n}.", "cited": one, "accepted": True} for n, one in enumerate(cited)]
+    rows = [{"question": f"{n}?", "answer": "So.", "elenchus": said | {"rationale": some}} for n, some in
+            enumerate((steps[:1], steps[2:], steps[1:2]))]  # fmt: skip
+    result(bring_in(project, written(tmp_path / "rows.jsonl", *rows)))
+    first, second, third = examples(project)
+    assert [step.cited for step in first.rationale] == [Evidence(1, 0, 3, TEXT[:3])]
+    assert [(step.text, step.cited) for step in second.rationale] == [("2.", None), ("3.", None)]
+    assert third.rationale == ()  # what is told there is no place
+    assert {one.state for one in (first, second, third)} == {"draft"}
 
 
 def test_cells_of_parquet_that_json_does_not_know(project: Project, tmp_path: Path) -> None:

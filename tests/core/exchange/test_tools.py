@@ -96,6 +96,7 @@ def test_it_loads_a_folder_with_its_splits(project: Project, tmp_path: Path, loa
     card = done.card.read_text(encoding="utf-8")
     assert "of the dataset “all”" in card
     assert "| validation | 2 |" in card
+    assert "19 come from files, and were compared with no document." in card
     assert f"SHA-256 {project.dataset('all').sha256}" in card
 
 

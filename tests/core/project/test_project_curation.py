@@ -19,7 +19,17 @@ from project_material import (
 from core.errors import UserError
 from core.project.errors import ProjectDamaged
 from core.project.project import Project
-from core.project.records import Check, Evidence, ExampleFilter, PassageMark, PickRow, ScoreRow, Step, rationale_text
+from core.project.records import (
+    Check,
+    Evidence,
+    ExampleFilter,
+    Fact,
+    PassageMark,
+    PickRow,
+    ScoreRow,
+    Step,
+    rationale_text,
+)
 
 
 @pytest.fixture
@@ -53,6 +63,13 @@ def test_rationales_of_many_examples_are_one_action(project: Project) -> None:
     assert [example.rationale for example in project.iter_examples()] == [make_steps(0), make_steps(1), (), ()]
     fields = {review.field for review in project.reviews(1)}
     assert fields == {"rationale"}
+
+
+def test_a_review_of_steps_tells_their_words_and_not_who_accepted_them(project: Project) -> None:
+    project.set_rationales({1: ((Step("Because."), Step("So 1902.")), 0)})
+    project.set_rationales({1: ((Step("Because.", accepted=True), Step("So 1902.")), 0)})
+    reviews = [(review.before, review.after) for review in project.reviews(1)]
+    assert reviews == [("", "Because.\nSo 1902."), ("Because.\nSo 1902.", "Because.\nSo 1902.")]
 
 
 def test_steps_are_searched(project: Project) -> None:
@@ -175,3 +192,17 @@ def test_a_rationale_is_a_line_a_step() -> None:
     assert (
         rationale_text([Step(" One\n two "), Step("Three.", Evidence(1, 0, 3, SENTENCES[0][:3]))]) == "One two\nThree."
     )
+
+
+def test_facts_are_those_of_the_examples(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "facts.elenchus") as project:
+        fill(project, 6)
+        project.set_state([2], "accepted")
+        project.rate(3, 4)
+        facts = project.facts()
+        assert list(facts) == project.example_ids()
+        for one in project.iter_examples():
+            failed, passed = (tuple(sorted(c.name for c in one.checks if c.passed == side)) for side in (False, True))
+            assert facts[one.id] == Fact(one.state, one.kind, one.document_id, one.rating, failed, passed)
+        assert project.facts([3, 99]) == {3: facts[3]}
+        assert project.facts([]) == {}

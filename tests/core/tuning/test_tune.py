@@ -244,6 +244,20 @@ def test_estimate_trains_nothing_and_starts_no_run(project: Project, worker: Wor
     assert not checkpoint_folder(project, 0).exists()
 
 
+def test_what_is_left_for_a_test_is_never_read(project: Project, worker: Worker, model: Path) -> None:
+    """It is longer than the context, which would be told of a row that is read."""
+    rows = project.dataset_rows(project.dataset("words").id)
+    unread = [DatasetRow((("user", "sky " * 500 + str(n)),), "sky", split="test") for n in range(4)]
+    project.add_dataset("with a test", {}, [*unread[:2], *rows, *unread[2:]])
+    told = []
+    for name in ("words", "with a test"):
+        prepared = list(tune.estimate(project, worker, options(model, dataset=name, prompts=())))[-1]
+        assert isinstance(prepared, Prepared)
+        told.append((prepared.examples, prepared.held_out, prepared.tokens, prepared.dropped, prepared.cut))
+    assert told[0] == told[1]
+    assert told[0][:2] == (10, 2)
+
+
 def test_another_model_or_dataset_is_refused_on_going_on(
     project: Project, worker: Worker, model: Path, tmp_path: Path
 ) -> None:
