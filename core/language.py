@@ -71,6 +71,13 @@ def ask_whether(claim: str, answer: str) -> str:
 
 
 @cache
+def common_words() -> frozenset[str]:
+    """Words that say little of what a text is about, such as “which” and “için”, of all languages that are known."""
+    lines = (paths.resources() / "common_words.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if line[:1] not in ("#", "[") for word in line.split())
+
+
+@cache
 def _all() -> dict[str, Phrases]:
     content = tomllib.loads((paths.resources() / "phrases.toml").read_text(encoding="utf-8"))
     return {code: Phrases(**{**entry, "names": tuple(entry["names"])}) for code, entry in content.items()}

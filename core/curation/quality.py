@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.project.project import CHUNK, Project
-from core.project.records import Example
+from core.project.records import OF_WORDING, Example, wording
 
 Numbers = NDArray[np.float64]
 
@@ -56,11 +56,13 @@ def quality(project: Project, ids: Sequence[int], weights: Weights | None = None
         "round_trip": np.full(len(ids), np.nan),
         "rationale_gain": _scores(project, "rationale_gain", ids, lambda gain: -math.expm1(-max(gain, 0.0))),
     }
-    places = {id: place for place, id in enumerate(ids)}
+    places, of = {id: place for place, id in enumerate(ids)}, project.scores(OF_WORDING, ids)
     for start in range(0, len(ids), CHUNK):
         for example in project.examples_by_id(ids[start : start + CHUNK]):
             for name, value in _looked_at(example).items():
                 parts[name][places[example.id]] = value
+            if example.id in of and of[example.id].detail != wording(example):
+                parts["rationale_gain"][places[example.id]] = np.nan  # of other words than there are now
     return Quality(mean_of_parts(parts, weights or Weights()), parts)
 
 

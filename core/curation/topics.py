@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.curation.vectors import BLOCK, Vectors
+from core.language import common_words
 from core.questions.checks import normalise
 
 MOST = 20  # topics, more of which nobody looks through
@@ -54,10 +55,11 @@ def topics(vectors: Vectors, count: int, seed: int = 0) -> Labels:
 def names(texts: Sequence[str], labels: Labels) -> list[str]:
     """The name of each topic: the words of which it has most more than the rest has.
 
-    A word weighs the share of the topic's texts that have it, times the logarithm of that share over the share in all
+    Words such as “which” and “was” name nothing, unless a topic has no others. A word weighs the share of the topic's texts that have it, times the logarithm of that share over the share in all
     texts: tf-idf with topics as documents (G. Salton and C. Buckley, 1988), in which what all have in common weighs
     nothing.
     """
+    common = common_words()
     everywhere: Counter[str] = Counter()
     within: list[Counter[str]] = [Counter() for _ in range(int(labels.max(initial=-1)) + 1)]
     step = max(1, len(texts) // FITTED)
@@ -74,7 +76,8 @@ def names(texts: Sequence[str], labels: Labels) -> list[str]:
             for word, times in counts.items()
         }
         best = sorted(weights, key=lambda word: (-weights[word], word))
-        made.append(_different(best, made, topic))
+        telling = [word for word in best if word not in common and weights[word] > 0]
+        made.append(_different(telling or best, made, topic))
     return made
 
 

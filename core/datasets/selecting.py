@@ -132,7 +132,7 @@ def describe(chosen: Selection) -> list[str]:
     for key, sentence in (
         ("unreviewed", "{} were not reviewed by anybody."),
         ("mixed", "{} are ordinary examples that the run mixes in."),
-        ("duplicates", "{} were there twice and count once."),
+        ("duplicates", "Left out as there already: {}."),
         ("left_out", "{} could not be used and were left out."),
         ("unpaired", "{} have no worse answer beside theirs and were left out."),
         ("probed", "{} were asked in a probe, or are near to what was, and were left out: it would only be recited."),

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.project import packing
 from core.project.folding import fold
-from core.project.records import Review, rationale_text
+from core.project.records import STEP_CHECKS, Review, rationale_text
 from core.project.schema import ActionTable, ChangeTable, ProjectDatabase
 from core.storable import storable
 
@@ -18,6 +18,7 @@ FIELDS = (
     "edited_at",
 )  # fmt: skip
 SEARCHED = ("question", "answer", "choices", "rationale")
+ALONG = ("edited_at", "rationale_draft")  # what comes with a change and is none by itself
 
 
 def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], values: dict[str, Any]) -> list[int]:
@@ -43,13 +44,16 @@ def record(database: ProjectDatabase, label: str, at: str, ids: Sequence[int], v
 
 
 def record_each(database: ProjectDatabase, label: str, at: str, changes: Mapping[int, dict[str, Any]]) -> list[int]:
-    """As `record`, with values of its own for each example."""
+    """As `record`, with values of its own for each example.
+
+    Which draft steps come from is kept even where it stays: a run may give steps of its own before this is redone.
+    """
     before = _values(database, changes)
     differing = {
-        id: {name: value for name, value in values.items() if name == "edited_at" or before[id][name] != value}
+        id: {name: value for name, value in values.items() if name in ALONG or before[id][name] != value}
         for id, values in changes.items()
     }
-    differing = {id: values for id, values in differing.items() if values.keys() - {"edited_at"}}
+    differing = {id: values for id, values in differing.items() if values.keys() - set(ALONG)}
     if not differing:
         return []
     action = _new_action(database, label, at, len(differing))
@@ -86,7 +90,7 @@ def reviews(database: ProjectDatabase, example_id: int) -> list[Review]:
             ActionTable.undone,
         )
         .join(ActionTable, on=(ActionTable.id == ChangeTable.action_id))
-        .where(ChangeTable.example_id == example_id, ChangeTable.field != "edited_at")
+        .where(ChangeTable.example_id == example_id, ChangeTable.field.not_in(ALONG))
         .order_by(ActionTable.id, ChangeTable.field)
         .tuples()
     )
@@ -167,5 +171,15 @@ def _apply(database: ProjectDatabase, action: int, side: str) -> list[int]:
                 "WHERE changes.action_id = ? AND changes.field = ? AND changes.example_id = examples.id",
                 (action, field),
             )
-    index(database, sorted({id for field in SEARCHED for id in fields.get(field, ())}))
+    worded = sorted({id for field in SEARCHED for id in fields.get(field, ())})
+    index(database, worded)
+    _forget_checks(database, worded)
     return sorted({id for ids in fields.values() for id in ids})
+
+
+def _forget_checks(database: ProjectDatabase, ids: Sequence[int]) -> None:
+    """What was found of steps, their question and their answer is of other words now: nobody is to be told of it."""
+    names = json.dumps(STEP_CHECKS)
+    listed = "IN (SELECT value FROM json_each(?))"
+    sql = f"DELETE FROM checks WHERE name {listed} AND example_id {listed}"
+    database.execute_sql(sql, (names, json.dumps(ids)))

@@ -1,5 +1,7 @@
 """Plain rows as they come out of and go into the project file, without a database in sight."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,8 @@ WITHOUT_PASSAGE = (*GENERATED_KINDS, IMPORTED)
 ALL_KINDS = (*KINDS, *WITHOUT_PASSAGE)
 WITHOUT_EVIDENCE = ("unanswerable", *WITHOUT_PASSAGE)  # kinds of which none is expected
 GENERATING_RUNS = ("counter", "control")  # kinds of runs that make them
+STEP_CHECKS = ("leads", "citations", "last_step")  # checks of question, answer and steps together
+OF_WORDING = "rationale_of"  # the score beside those of steps: how like the answer was, and of which words they are
 FRESH = "fresh"  # the check that holds the stem of what an example was generated from
 
 
@@ -292,6 +296,13 @@ class Review:
     before: str
     after: str
     undone: bool
+
+
+def wording(example: Example) -> str:
+    """A fingerprint of the question, choices, answer and steps of an example: a model's verdict is of these alone."""
+    steps = [" ".join(step.text.split()) for step in example.rationale]
+    said = json.dumps([example.question, example.choices, example.answer, steps])
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def takes_turns(context: Sequence[tuple[str, str]]) -> bool:

@@ -88,10 +88,11 @@ def citations(wrong: Sequence[int], cited: int, count: int) -> Check:
     return Check("citations", not wrong, round(cited / count, 3) if count else None, detail)
 
 
-def leads(verdict: Verdict) -> Check:
-    """The verdict as an example keeps it."""
-    detail = f"With the steps, the answer was: {verdict.answered} Without them: {verdict.answered_alone}"
-    return Check("leads", verdict.leads, verdict.likeness, detail)
+def leads(passed: bool, likeness: float, answered: str, answered_alone: str) -> Check:
+    """Where a model was led, as an example keeps it."""
+    return Check(
+        "leads", passed, likeness, f"With the steps, the answer was: {answered} Without them: {answered_alone}"
+    )
 
 
 def scores(example_id: int, verdict: Verdict) -> tuple[ScoreRow, ...]:

@@ -8,16 +8,16 @@ from typing import Any
 from core.engine.requests import EngineSettings, Loaded, Loading, Usage
 from core.errors import UserError
 from core.project.project import Project
-from core.project.records import ExampleFilter
+from core.project.records import Example, ExampleFilter
 from core.questions.prompts import Prompts
 from core.rationales.checking import judge
+from core.rationales.findings import keep_verdict
 from core.rationales.records import Checked, Judged, Subject
 from core.rationales.running import (
     CHECKS,
     RationaleItem,
     RationaleRun,
     chosen,
-    keep_verdict,
     model_and_prompts,
     resumed,
     same,
@@ -67,6 +67,9 @@ class _Checking(RationaleRun):
 
     def _made_before(self) -> int:
         return len(self.finished)
+
+    def lacks(self, example: Example) -> str:
+        return super().lacks(example) if example.rationale else "It has no steps."
 
     def _from_child(self, subjects: list[Subject]) -> Iterator[Any]:
         return self.from_child(check_job, subjects, self.prompts)

@@ -13,6 +13,7 @@ from core.project.records import Evidence, Example, ExampleFilter, Rationale, St
 from core.questions import spans
 from core.questions.prompts import REWRITES, WITHOUT_TEXT, Prompts
 from core.rationales.drafting import Plan, draft
+from core.rationales.findings import keep_verdict
 from core.rationales.records import Drafted, NothingDrafted, Said, Subject
 from core.rationales.repair import Repair
 from core.rationales.running import (
@@ -21,7 +22,6 @@ from core.rationales.running import (
     RationaleItem,
     RationaleRun,
     chosen,
-    keep_verdict,
     model_and_prompts,
     resumed,
     same,

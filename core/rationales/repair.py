@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.project.project import Project
 from core.project.records import ExampleFilter, Step, rationale_text
 from core.questions.checks import normalise, token_f1
+from core.rationales.findings import refresh
 from core.rationales.running import by_id
 from core.worker import Worker
 
@@ -102,7 +103,9 @@ def apply(project: Project, proposals: Sequence[Proposal], label: str = "Repair 
             f"The rationale of question {', '.join(stale)} was changed since this was proposed. Propose it anew."
         )
     changed = {one.example_id: (one.after, one.draft_id) for one in proposals}
-    return project.set_rationales(changed, label) if changed else 0
+    count = project.set_rationales(changed, label) if changed else 0
+    refresh(project, list(changed))
+    return count
 
 
 def similar(

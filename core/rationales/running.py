@@ -10,10 +10,9 @@ from core.errors import Cancelled, UserError
 from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
-from core.project.records import Evidence, Example, ExampleFilter, Rationale, Run, ScoreRow
+from core.project.records import Example, ExampleFilter, Rationale, Run
 from core.questions.prompts import RATIONALE, Prompts, load_prompts
-from core.rationales import checking
-from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject, Verdict
+from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject
 from core.retrying import Restarted, Retries
 from core.runs import CRASHED, Filling, run_settings, same_model
 from core.worker import Worker
@@ -132,39 +131,6 @@ def same(subject: Subject, example: Example) -> bool:
     return (subject.question, subject.answer, subject.present) == (*prompt_and_answer(example), present)
 
 
-def misplaced(project: Project, example: Example) -> list[int]:
-    """The steps, counted from 1, whose citation does not stand at its place in the document."""
-    return [
-        number
-        for number, step in enumerate(example.rationale, 1)
-        if step.cited and not _stands(project, example, step.cited)
-    ]
-
-
-def _stands(project: Project, example: Example, cited: Evidence) -> bool:
-    if example.document_id is None:
-        return False
-    try:
-        text = project.page_text(example.document_id, cited.page)
-    except UserError:
-        return False
-    return bool(cited.text) and text[cited.start : cited.end] == cited.text
-
-
-def keep_verdict(project: Project, run_id: int, example: Example, verdict: Verdict | None) -> tuple[ScoreRow, ...]:
-    """Commits what the checks of an example's steps show; without a verdict, those that need no model."""
-    texts = [step.text for step in example.rationale]
-    cited = sum(step.cited is not None for step in example.rationale)
-    checks = [checking.last_step(texts, example.answer)]
-    checks.append(checking.citations(misplaced(project, example), cited, len(texts)))
-    scores = checking.scores(example.id, verdict) if verdict else ()
-    if verdict:
-        checks.append(checking.leads(verdict))
-        project.add_scores(run_id, scores)
-    project.set_checks({example.id: checks})
-    return scores
-
-
 class RationaleRun(Filling[int]):
     """One run being filled; its keys are the examples' ids."""
 
@@ -196,15 +162,24 @@ class RationaleRun(Filling[int]):
         """Works on what is open, and closes the run with how it ended."""
         return self.fill(self.settings["examples"])
 
+    def begin(self) -> Iterator[RationaleItem]:
+        yield self._progress()
+
     def open(self, key: int) -> bool:
         return key not in self.finished
+
+    def lacks(self, example: Example) -> str:
+        """What an example no longer has and is needed, as a sentence; empty where it has all."""
+        return "" if example.answer.strip() else "It has no answer."
 
     def ask(self, keys: list[int]) -> Iterator[RationaleItem]:
         found = {one.id: one for one in self.project.examples_by_id(keys)}
         for key in keys:
             if key not in found:
                 yield self._give_up(key, "It is no longer in the project.")
-        subjects = [subject_of(self.project, found[key]) for key in keys if key in found]
+            elif why := self.lacks(found[key]):
+                yield self._give_up(key, why)
+        subjects = [subject_of(self.project, found[key]) for key in keys if self.open(key)]
         asked = {one.example_id: one for one in subjects}
         for item in self._from_child(subjects) if subjects else ():
             if isinstance(item, Drafted | Judged):

@@ -237,7 +237,7 @@ def test_each_bad_row_is_told_with_its_line(project: Project, tmp_path: Path) ->
     dataset = freeze(project, str(path), skip_bad=True)
     assert dataset.rows == 2
     assert describe(select(project, dataset.name))[1:] == [
-        "1 were there twice and count once.",
+        "Left out as there already: 1.",
         "9 could not be used and were left out.",
     ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.curation.quality import Quality, Weights, mean_of_parts, quality
 from core.project.project import Project
-from core.project.records import Check, ScoreRow
+from core.project.records import OF_WORDING, Check, ScoreRow, Step, wording
 from tests.core.project.project_material import make_document, make_draft, make_passages, make_settings
 
 NAN = math.nan
@@ -60,6 +60,19 @@ def test_all_that_is_known_of_an_example_is_in_its_reason(project: Project) -> N
         "rationale makes 50% of the answer's surprise go"
     )
     assert found.reason(0) == "model's score 5.0 of 5"
+
+
+def test_what_steps_gained_that_were_edited_since_does_not_count(project: Project) -> None:
+    example = project.add_example(project.start_run(make_settings()), make_draft(0))
+    project.set_rationales({example: ((Step("So."),), 0)})
+    rows = [
+        ScoreRow(example, "rationale_gain", math.log(2)),
+        ScoreRow(example, OF_WORDING, 1, wording(project.example(example))),
+    ]
+    project.add_scores(project.start_run(make_settings("rationale_check")), rows)
+    assert quality(project, [example]).parts["rationale_gain"].tolist() == pytest.approx([0.5])
+    project.set_rationales({example: ((Step("Otherwise."),), 0)})
+    assert np.isnan(quality(project, [example]).parts["rationale_gain"]).all()
 
 
 def test_what_is_not_known_is_said() -> None:

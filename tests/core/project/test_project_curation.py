@@ -72,6 +72,16 @@ def test_a_review_of_steps_tells_their_words_and_not_who_accepted_them(project: 
     assert reviews == [("", "Because.\nSo 1902."), ("Because.\nSo 1902.", "Because.\nSo 1902.")]
 
 
+def test_redone_steps_come_from_what_they_came_from_though_a_run_gave_others_meanwhile(project: Project) -> None:
+    project.set_rationales({1: ((Step("Mine."),), 0)})
+    project.undo()
+    drafted = project.add_rationale(project.start_run(make_settings("rationales")), 1, 0, make_steps(), adopt=True)
+    assert project.example(1).rationale_draft == drafted.id
+    project.redo()
+    example = project.example(1)
+    assert (example.rationale, example.rationale_draft) == ((Step("Mine."),), 0)
+
+
 def test_steps_are_searched(project: Project) -> None:
     project.set_rationales({2: ((Step("IŞIK means light."),), 0)})
     assert project.example_ids(ExampleFilter(text="ışık means")) == [2]

@@ -66,7 +66,7 @@ def test_a_verdict_is_kept_as_figures_and_as_a_check() -> None:
     }
     assert {row.example_id for row in kept.values()} == {7}
     assert kept["rationale_gain"].detail == "+1.500 of it by the steps before the last"
-    check = leads(found)
+    check = leads(found.leads, found.likeness, found.answered, found.answered_alone)
     assert (check.passed, check.score) == (True, 1.0)
     assert "In 1902." in check.detail
     assert "I do not know." in check.detail

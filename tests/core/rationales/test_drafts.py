@@ -18,6 +18,7 @@ from core.questions.prompts import RATIONALE, load_prompts
 from core.rationales import checks, drafts, repair
 from core.rationales.checks import CheckOptions, check_rationales, resume_checks
 from core.rationales.drafts import RationaleOptions, draft_rationales, resume_rationales
+from core.rationales.findings import is_stale, misplaced, refresh
 from core.rationales.records import (
     Candidate,
     Checked,
@@ -30,7 +31,7 @@ from core.rationales.records import (
     Verdict,
 )
 from core.rationales.repair import Repair
-from core.rationales.running import how_far, misplaced
+from core.rationales.running import how_far
 from core.retrying import Restarted
 from core.runs import CRASHED
 from core.worker import Worker
@@ -114,7 +115,12 @@ def test_equal_seeds_give_equal_rationales_and_the_checks_agree_with_those_made_
     assert {item.example_id for item in checked} == set(asked)
     for item in checked:
         assert item.gain == pytest.approx(drafted[item.example_id].value, abs=1e-3)
-        assert {row.name for row in item.scores} == {"rationale_gain", "rationale_leads", "question_alone"}
+        assert {row.name for row in item.scores} == {
+            "rationale_gain",
+            "rationale_leads",
+            "question_alone",
+            "rationale_of",
+        }
 
 
 def test_the_best_becomes_the_questions_own_and_no_action_of_the_users(
@@ -273,6 +279,72 @@ def test_what_was_found_of_steps_that_were_edited_meanwhile_is_not_kept(
     project.set_rationales({asked[0]: ((Step("Other."),), 0)})
     assert [item.example_id for item in job if isinstance(item, Checked)] == asked[1:]
     assert checks_of(project, asked[0]) == {}
+
+
+def test_what_was_found_of_steps_goes_with_their_words_and_comes_back_with_them(
+    project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "check_job", judging_job)
+    project.set_rationales(dict.fromkeys(asked, ((Step("Look."), Step("So 1902.")), 0)))
+    list(check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine)))
+    found = {check.name: check for check in project.example(asked[0]).checks}
+    assert found.keys() == {"leads", "citations", "last_step"}
+    project.set_rationales({asked[0]: ((Step("It was 1902."), Step("So 1902.")), 0)})
+    assert checks_of(project, asked[0]) == {}
+    assert is_stale(project, project.example(asked[0]))
+    refresh(project, asked)
+    assert checks_of(project, asked[0]) == {"citations": True, "last_step": False}
+    project.undo()
+    refresh(project, asked)
+    assert {check.name: check for check in project.example(asked[0]).checks} == found
+    assert not is_stale(project, project.example(asked[0]))
+    told: list[str] = []
+    project.changed.append(lambda table, _: told.append(table))
+    refresh(project, asked)  # so that it may follow each change without end
+    assert told == []
+
+
+@pytest.mark.parametrize("change", [{"question": "When?"}, {"answer": "1903"}, {"choices": ("1903", "1904")}])
+def test_a_verdict_is_of_the_question_and_the_answer_too(
+    project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(checks, "check_job", judging_job)
+    project.set_rationales({asked[0]: ((Step("So 1902."),), 0)})
+    list(check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine)))
+    project.rate(asked[0], 3)
+    project.set_rationales({asked[0]: ((Step("So 1902.", accepted=True),), 0)})
+    assert not is_stale(project, project.example(asked[0]))  # who accepts a step or rates changes no word
+    project.edit_example(asked[0], **change)
+    assert is_stale(project, project.example(asked[0]))
+    assert "leads" not in checks_of(project, asked[0])
+
+
+def test_an_answer_or_steps_that_went_away_cost_no_other_its_check(
+    project: Project, worker: Worker, asked: list[int]
+) -> None:
+    project.set_rationales(dict.fromkeys(asked, ((Step("It says so."),), 0)))
+    job = check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine))
+    next(job)
+    project.edit_example(asked[1], answer=" ")
+    project.set_rationales({asked[2]: ((), 0)})
+    items = list(job)
+    assert [item.example_id for item in items if isinstance(item, Checked)] == asked[:1]
+    assert [item for item in items if isinstance(item, NothingDrafted)] == [
+        NothingDrafted(asked[1], "It has no answer."),
+        NothingDrafted(asked[2], "It has no steps."),
+    ]
+    assert checks_of(project, asked[2]) == {}
+
+
+def test_a_run_that_is_cancelled_while_the_model_loads_says_which_it_is(
+    project: Project, worker: Worker, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "draft_job", fake_job)
+    items = draft_rationales(project, worker, STARTER)
+    first = next(items)
+    assert isinstance(first, Progress)
+    assert (first.run_id, first.done, first.total) == (project.runs()[-1].id, 0, len(asked))
+    items.close()
 
 
 def test_a_citation_that_no_longer_stands_is_found(project: Project, asked: list[int]) -> None:
