@@ -6,6 +6,8 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -27,14 +29,15 @@ _BATCH = 500  # rows of a Parquet file
 _LARGEST_GROUP = 4_000_000_000  # bytes of a Parquet file's row group, unpacked: a small file may unpack to anything
 _DELIMITERS = (",", "\t", ";")
 _NESTED = 2  # objects in objects that become columns; what lies deeper is no text
+_PLAIN = str | int | float | Decimal | date | time  # what a cell is that can be written as text
 _ADVICE = "Save it as UTF-8, in CSV, TSV, JSON or JSON lines, and try again."
 
 
 @dataclass(frozen=True)
 class Row:
     """One row. `number` is the line of the file on which it begins, or its place in a JSON array or a Parquet file,
-    counted from 1. A cell is text, a number, a truth value, None, or a list, as its format knows them; an object in
-    an object gives columns like “base.question”.
+    counted from 1. A cell is text, a number, a date, a truth value, None, or a list, as its format knows them; an
+    object in an object gives columns like “base.question”.
     """
 
     number: int
@@ -94,9 +97,7 @@ class TableFile:
         for row in self._from_parquet() if self.format == "parquet" else self._from_text():
             found |= dict.fromkeys(row.cells)
             if len(found) > MOST_COLUMNS:
-                raise UserError(
-                    f"{self.path.name} has more than {MOST_COLUMNS:,} columns. Leave out those that are not needed."
-                )
+                raise _too_wide(self.path)
             yield row
         self.done = 1.0
 
@@ -275,10 +276,12 @@ def cell_text(value: Any) -> str:
 
 
 def cell_verbatim(value: Any) -> str:
-    """A cell as text, as it stands there; empty for a list, an object or nothing."""
+    """A cell as text, as it stands there; empty for a list, an object or nothing, which not-a-number stands for."""
     if isinstance(value, bool):
         return str(value).lower()
-    return storable(str(value)) if isinstance(value, str | int | float) else ""
+    if isinstance(value, bytes):  # some programs do not write into a Parquet file that their texts are texts
+        return value.decode("utf-8", "replace")
+    return storable(str(value)) if isinstance(value, _PLAIN) and value == value else ""
 
 
 class _Array:
@@ -374,7 +377,13 @@ def _flat(entry: dict[str, Any], prefix: str, depth: int) -> Iterator[tuple[str,
             yield name, value
 
 
+def _too_wide(path: Path) -> UserError:
+    return UserError(f"{path.name} has more than {MOST_COLUMNS:,} columns. Leave out those that are not needed.")
+
+
 def _header(path: Path, cells: Sequence[str]) -> list[str]:
+    if len(cells) > MOST_COLUMNS:
+        raise _too_wide(path)
     names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
     for name in names:
         if names.count(name) > 1:

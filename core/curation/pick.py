@@ -73,7 +73,7 @@ class Made:
     """From the child: the places that were chosen and of the baseline, with all that is to be said of them."""
 
     places: tuple[int, ...]
-    gains: tuple[float, ...]  # see _gain
+    gains: tuple[float, ...]  # see _gain; for k-centre the distance to those before
     topics: tuple[int, ...]  # of every candidate
     names: tuple[str, ...]
     random: tuple[int, ...]
@@ -146,7 +146,7 @@ def pick_job(
     gains: list[float] = []
     for one in _choose(rows, values, options, limits, clients, cancelled):
         chosen.append(one)
-        gains.append(_gain(one, labels, labels[clients]))
+        gains.append(one.gain if options.method == "k-centre" else _gain(one, labels, labels[clients]))
         yield Reckoned("picking", len(chosen), options.size)
     if cancelled():
         return
@@ -177,9 +177,7 @@ def _choose(
 
 
 def _gain(one: Chosen, labels: NDArray[np.int64], of_clients: NDArray[np.int64]) -> float:
-    """What one adds to the coverage of its own topic, 0..1; for k-centre its distance to those before."""
-    if not len(one.nearer):
-        return one.gain
+    """What one adds to the coverage of its own topic, 0..1."""
     own = labels[one.place]
     return float(one.by[of_clients[one.nearer] == own].sum()) / max(1, np.count_nonzero(of_clients == own))
 
@@ -218,7 +216,7 @@ def _said(gain: float, topic: str, method: str, first: bool) -> str:
     if method == "facility":
         return f"adds {100 * gain:.1f} % to the coverage of topic “{topic}”"
     if first:
-        return f"lies in the middle of all, in topic “{topic}”"
+        return f"the choice begins with it, in topic “{topic}”"
     return f"no example picked before it is nearer than {gain:.2f}, in topic “{topic}”"
 
 

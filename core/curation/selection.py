@@ -114,8 +114,9 @@ def k_centre(
     """Chooses up to `size` vectors, each time the one that is farthest from all chosen, so that none is far from them.
 
     Without a weight the largest distance left is at most twice the least there could be (T. F. Gonzalez, Theoretical
-    Computer Science 38 (1985) 293-306). A distance counts 1 − weight + weight × value of it. The first is the one in
-    the middle. Ends early once `cancelled`, or when the limits allow no more.
+    Computer Science 38 (1985) 293-306). A distance counts 1 − weight + weight × value of it, and for the
+    first, from which there is none, how near it is to the middle. Ends early once `cancelled`, or when the limits
+    allow no more.
     """
     counts = 1 - weight + weight * values
     left = _Left(limits, len(vectors))

@@ -26,7 +26,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Divided:
-    """Rows with their sides, and what was not parted: "source", "passage", "row", or "" where nothing was divided."""
+    """Rows with their sides, and what was not parted: "source", "passage", or "" where nothing was divided."""
 
     rows: list[DatasetRow]
     by: str
@@ -38,14 +38,14 @@ def divide(
     """Divides about these shares of the rows from the rest, by chance, the same by the same seed.
 
     `links` join what is near: joined rows, and those that ask the same, are always on one side. No document or stem is
-    on two sides, unless there is but one, or none that is small enough: then no passage is, and no evidence.
+    on two sides, unless there is but one, or none that is small enough: then no passage is, and no evidence. Where all
+    of it belongs together, nothing is divided.
     """
     wanted = {side: max(1, round(share * len(found))) for side, share in shares.items() if share > 0}
     joined = [*links, *_alike(found, lambda one: one.asked)]
     levels: tuple[tuple[str, Callable[[], list[tuple[int, int]]]], ...] = (
         ("source", lambda: _alike(found, lambda one: one.source)),
         ("passage", lambda: [*_alike(found, lambda one: one.passage), *_overlapping(found)]),
-        ("row", list),
     )
     best: tuple[dict[int, str], str] = ({}, "")
     for way, also in levels if wanted else ():

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from core.datasets.dividing import Candidate, divide, joined_with
+from core.datasets.dividing import Candidate, Divided, divide, joined_with
 from core.datasets.pairs import paired, worse_rated
 from core.errors import UserError
 from core.exchange.export import mixture, picked
@@ -108,7 +108,7 @@ def select(
         facts["probed_kept" if allow_probed else "probed"] = len(probed)
         links = links if allow_probed else _links(project, kept, bool(held_out or test))
     _refuse_too_little(project, what, kept, facts)
-    divided = divide(kept, {"validation": held_out, "test": test}, seed, links.pairs)
+    divided = _divided(kept, {"validation": held_out, "test": test}, seed, links.pairs)
     recipe = {"what": what, "share": held_out, "test": test, "seed": seed, "divided_by": divided.by} | facts
     return Selection(name or _name(found.name, what, divided.rows, pairs), divided.rows, recipe)
 
@@ -123,7 +123,7 @@ def describe(chosen: Selection) -> list[str]:
     ways = {
         "source": "so that no document, no stem and no question, nor what is near to one, is on two sides",
         "passage": "by passage, for no document is small enough to be held out whole",
-        "row": "row by row, for nothing tells which belong together",
+        "row": "row by row",  # as datasets were that were frozen by older versions
     }
     said[0] += f", {ways[way]}." if (way := recipe.get("divided_by")) in ways else "."
     for side, key, count in (("held out", "share", held_out), ("left for a test", "test", test)):
@@ -205,6 +205,20 @@ def _links(project: Project, found: Sequence[Candidate], divides: bool) -> _Link
     pairs = [(places[one], places[other]) for one, other, _ in near]
     probed = direct | {max(pair) for pair in pairs if min(pair) < 0 <= max(pair)}
     return _Links([pair for pair in pairs if min(pair) >= 0], probed)
+
+
+def _divided(found: Sequence[Candidate], shares: dict[str, float], seed: int, links: list[tuple[int, int]]) -> Divided:
+    """Divides until nothing near is on two sides: what is near is found with luck at first, and then for sure."""
+    from core.curation.near import parted
+
+    places = [place for place, one in enumerate(found) if not one.templated]
+    asked = [found[place].asked for place in places]
+    while True:
+        divided = divide(found, shares, seed, links)
+        missed = list(parted(asked, [divided.rows[place].split for place in places])) if divided.by else []
+        if not missed:
+            return divided
+        links = [*links, *((places[one], places[other]) for one, other in missed)]
 
 
 def _probed(found: Sequence[Candidate], links: _Links) -> set[int]:

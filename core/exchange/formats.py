@@ -31,7 +31,8 @@ CSV_ORIGIN = (
     "run", "model_sha256", "prompt_version", "seed", KEY,
 )  # fmt: skip
 GUARDED = "guarded"  # the column that says that formulas of a CSV file were made harmless
-_FORMULA = re.compile("'*[=+\\-@\t\r]")
+# A Chinese or Japanese spreadsheet takes the wide signs for formulas too.
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 _Turns = tuple[tuple[str, str], ...]
 
@@ -81,12 +82,17 @@ def row_of(example: Example, split: str = "train") -> DatasetRow:
 
 
 def rejected_answer(example: Example) -> str:
-    """The answer that is worse: the one kept for that, or the model's, where a person thought of a better one."""
+    """The answer that is worse: the one kept for that, or the model's, where a person thought of a better one.
+
+    Empty where it says the same: who edits an answer may make it what was worse.
+    """
     worse = example.rejected
     same_question = (example.draft_question, example.draft_choices) == (example.question, example.choices)
     if not worse and same_question and example.draft_answer != example.answer:
         worse = example.draft_answer
-    return prompt_and_answer(replace(example, answer=worse))[1] if worse else ""
+    if worse.split() in ([], example.answer.split()):
+        return ""
+    return prompt_and_answer(replace(example, answer=worse))[1]
 
 
 def _conversation(row: DatasetRow) -> _Turns:

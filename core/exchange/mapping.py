@@ -151,7 +151,12 @@ def read(row: Row, mapping: Mapping) -> Read:
     if row.fault:
         raise Unusable(row.fault)
     cells = _Cells(row, mapping)
-    needed = _NEEDED if isinstance(cells["answer"], list) else (*_NEEDED, "question")
+    pairs = "chosen" in mapping.fields.values() and "rejected" in mapping.fields
+    needed = {
+        *_NEEDED,
+        *(("rejected",) if pairs else ()),
+        *(() if isinstance(cells["answer"], list) else ("question",)),
+    }
     if lacking := [column for name, column in mapping.fields.items() if name in needed and column not in row.cells]:
         raise Unusable(f"it lacks {' and '.join(f'“{column}”' for column in sorted(lacking))}")
     origin = _origin(row)
@@ -167,11 +172,11 @@ def read(row: Row, mapping: Mapping) -> Read:
         (*_said_before(cells), *messages), answer, rejected, steps, tuple(_list_of_texts(cells["choices"])),
         cell_text(cells["kind"]), _stars(cells["rating"]), origin,
     )  # fmt: skip
-    _check(made, pairs="chosen" in mapping.fields.values() and "rejected" in mapping.fields)
+    _check(made, pairs)
     return made
 
 
-_NEEDED = ("answer", "conversation", "worked", "rejected")
+_NEEDED = ("answer", "conversation", "worked")
 
 
 class _Cells:
@@ -198,7 +203,7 @@ def _origin(row: Row) -> dict[str, Any]:
         return {}
     try:
         json.dumps(found, allow_nan=False)
-    except ValueError:
+    except (ValueError, TypeError):  # Parquet has dates too
         return {}  # it could not be written again as others read it
     return found
 

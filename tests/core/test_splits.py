@@ -172,6 +172,32 @@ def test_where_all_is_near_nothing_is_parted(project: Project) -> None:
     ]
 
 
+@pytest.mark.parametrize(("documented", "pages"), [(1, 1), (1, 2), (2, 1)])
+def test_passages_that_are_too_large_to_be_held_out_are_not_parted(
+    project: Project, documented: int, pages: int
+) -> None:
+    run, passages = project.start_run(make_settings()), documents(project, documented, pages)
+    add(project, run, [asked(f"What is number {n} of {p}, and why?", p) for p in passages for n in range(10)])
+    dataset = freeze(project, "accepted", 0.1, test=0.1)
+    assert shared(project, dataset) == set()
+    assert (dataset.held_out, dataset.test) == (0, 0)
+    assert "Nothing could be held out: too much of it belongs together." in describe(select(project, "accepted", 0.1))
+
+
+def test_what_is_near_to_one_of_very_many_alike_stays_with_it(project: Project) -> None:
+    """A text that is like a hundred others is looked up no more, and what is near to it alone would be parted."""
+    words = [f"w{n}" for n in range(40)]
+    bridge, end = " ".join([*words, "x1 x2 x3 x4"]), " ".join([*words, "x1 x2 x3 x4 x5 x6 x7 x8 x9 y1 y2"])
+    fillers = [f"Filler {n} of all kinds, is it {n}?" for n in range(700)]
+    alike = [asked(" ".join(words), answer=f"{n}.") for n in range(150)]
+    drafts = [*alike, *map(asked, fillers), asked(bridge), *(asked(f"{text} so") for text in fillers), asked(end)]
+    add(project, project.start_run(make_settings("import")), drafts)
+    assert pairs_near([bridge, end])
+    for seed in (5, 7):  # which would part them
+        rows = select(project, "accepted", 0.3, seed).rows
+        assert len({row.split for row in rows if row.messages[-1][1] in (bridge, end)}) == 1
+
+
 def test_shares_that_leave_nothing_are_refused(project: Project) -> None:
     for shares in ((0.5, 0.5), (-0.1, 0.0), (0.0, 1.0)):
         with pytest.raises(UserError, match="0 or more, and below 1 together"):

@@ -130,3 +130,10 @@ def test_what_lies_far_behind_is_told_when_it_is_reached(tmp_path: Path) -> None
     assert next(rows).cells == {"a": 1}
     with pytest.raises(UserError, match="is not text in UTF-8: line 20001 cannot be read"):
         list(rows)
+
+
+def test_a_head_of_a_million_columns_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{n}" for n in range(1_000_000)) + "\n")
+    with pytest.raises(UserError, match="more than 1,000 columns"):
+        TableFile(path).sample()

@@ -8,7 +8,7 @@ import pytest
 
 from core.curation.duplicates import pairs_near
 from core.curation.links import Linked, Links
-from core.curation.near import ENOUGH, near_blocks, shingles
+from core.curation.near import ENOUGH, near_blocks, parted, shingles
 
 WORDS = [f"word{number}" for number in range(3_000)]
 
@@ -35,12 +35,12 @@ def found(texts: list[str], apart: int = 0) -> dict[tuple[int, int], float]:
     return pairs
 
 
-def by_force(texts: list[str]) -> dict[tuple[int, int], float]:
+def by_force(texts: list[str], least: float = 0.8) -> dict[tuple[int, int], float]:
     """The near pairs of all pairs, with words counted by Python's own sets."""
     sets = [{tuple(words[place : place + 3]) for place in range(len(words) - 2)} for words in map(str.split, texts)]
     similar = {}
     for (one, a), (other, b) in combinations(enumerate(sets), 2):
-        if a & b and 5 * len(a & b) >= 4 * len(a | b):
+        if a & b and len(a & b) / len(a | b) >= least - 1e-9:
             similar[one, other] = len(a & b) / len(a | b)
     return similar
 
@@ -70,6 +70,17 @@ def test_what_is_apart_is_compared_with_the_other_side_alone() -> None:
     across = {pair: similar for pair, similar in found(texts).items() if pair[0] < 300 <= pair[1]}
     assert across
     assert found(texts, apart=300) == across
+
+
+@pytest.mark.parametrize("least", [0.5, 0.8, 1.0])
+def test_no_pair_on_two_sides_is_missed(least: float) -> None:
+    texts = copied(600, seed=3)
+    sides = [("train", "validation", "test")[place % 3] for place in range(len(texts))]
+    wanted = [pair for pair in by_force(texts, least) if sides[pair[0]] != sides[pair[1]]]
+    assert sorted(parted(texts, sides, least)) == sorted(wanted)
+    assert len(wanted) > 20 or least == 1.0
+    assert list(parted(["", "Why?", "", "why", "Why not?"], ["train", "train", "test", "test", "test"])) == [(1, 3)]
+    assert list(parted([], [])) == []
 
 
 def test_case_punctuation_and_short_or_empty_texts() -> None:

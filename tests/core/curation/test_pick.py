@@ -85,8 +85,17 @@ def test_each_reason_says_what_it_adds_how_good_it_is_and_from_where(
     assert all("quality" not in row.reason for row in coverage_alone.rows)
     far = result(pick(project, worker, PickOptions(3, model, method="k-centre")))
     said = [row.reason for row in far.rows if not row.baseline]
-    assert said[0].startswith("lies in the middle of all, in topic “")
+    assert said[0].startswith("the choice begins with it, in topic “")
     assert said[1].startswith("no example picked before it is nearer than 1.")
+
+
+def test_what_covers_nothing_is_not_said_to(project: Project, worker: Worker, model: Path) -> None:
+    ids = add_rows(project, [("Why?", f"Since {n}.") for n in range(4)])
+    give_vectors(project, model, ids, np.ones((4, 64), "f4"))  # none of which differs from their mean
+    project.rate_all(ids, 5)
+    picked = result(pick(project, worker, PickOptions(2, model)))
+    assert picked.coverage.coverage == 0
+    assert all(row.reason.startswith("adds 0.0 % ") for row in picked.rows if not row.baseline)
 
 
 def test_equal_options_pick_the_same_and_another_seed_another_baseline(

@@ -115,3 +115,12 @@ def test_json_has_the_promised_keys() -> None:
         "page": 3, "start": 10, "end": 18, "rectangles": [[1, 2, 3, 4]],
     }  # fmt: skip
     assert shown["run"] == {"id": 1, "model_sha256": "cd" * 32, "prompt_version": "chat-1", "seed": 5}
+
+
+def test_a_worse_answer_is_another_than_the_answer() -> None:
+    kept = replace(EXAMPLE, rejected="Nobody.")
+    assert formats.rejected_answer(kept) == "Nobody."
+    assert formats.rejected_answer(replace(kept, answer=" Nobody. ")) == ""  # it was edited to what was worse
+    assert formats.rejected_answer(replace(EXAMPLE, draft_question=EXAMPLE.question, answer="Mira  Sol")) == ""
+    chosen = replace(kept, kind="multiple_choice", choices=("Nobody.", "Mira Sol"))
+    assert formats.rejected_answer(chosen) == "A) Nobody."

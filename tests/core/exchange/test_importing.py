@@ -3,6 +3,8 @@
 import csv
 import json
 from collections.abc import Generator, Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -300,3 +302,16 @@ def test_a_step_cites_only_what_stands_in_the_document(project: Project, tmp_pat
     assert [(step.text, step.cited) for step in second.rationale] == [("2.", None), ("3.", None)]
     assert third.rationale == ()  # what is told there is no place
     assert {one.state for one in (first, second, third)} == {"draft"}
+
+
+def test_cells_of_parquet_that_json_does_not_know(project: Project, tmp_path: Path) -> None:
+    answers = [Decimal("42.50"), date(2020, 1, 2), datetime(2020, 1, 2, 3), b"Text.", 0.5]
+    path = tmp_path / "rows.parquet"
+    for answer in answers:
+        columns = {"question": ["Why?"], "answer": [answer], "elenchus": [{"at": datetime(2020, 1, 2), "of": b"x"}]}
+        parquet.write_table(pyarrow.table(columns), path)
+        result(bring_in(project, path))
+    assert [one.answer for one in examples(project)] == ["42.50", "2020-01-02", "2020-01-02 03:00:00", "Text.", "0.5"]
+    parquet.write_table(pyarrow.table({"question": ["Why?"], "answer": [float("nan")]}), path)
+    with pytest.raises(UserError, match="its answer is empty"):
+        result(bring_in(project, path))

@@ -204,7 +204,7 @@ def test_a_formula_is_harmless_in_csv_and_comes_back(
     projects: tuple[Project, Project, Project], tmp_path: Path, guard: bool
 ) -> None:
     one, _, three = projects
-    texts = ["=1+1", "'=1+1", "''=1+1", "'", "+", "-5", "@x", "\tx", "\rx", "'x", "x=1"]
+    texts = ["=1+1", "'=1+1", "''=1+1", "'", "+", "-5", "@x", "\tx", "\rx", "\n=1", "＝1+1", "'＠x", "'x", "x=1"]
     run = kept(one, [ExampleDraft(None, 0, "neutral", text, text, None) for text in texts])
     out = exported(one, tmp_path, "csv", run, plain=True, guard=guard)
     assert (b"\r\nneutral,,=1+1" in out.read_bytes()) == (not guard)
