@@ -55,9 +55,9 @@ def topics(vectors: Vectors, count: int, seed: int = 0) -> Labels:
 def names(texts: Sequence[str], labels: Labels) -> list[str]:
     """The name of each topic: the words of which it has most more than the rest has.
 
-    Words such as “which” and “was” name nothing, unless a topic has no others. A word weighs the share of the topic's texts that have it, times the logarithm of that share over the share in all
+    A word weighs the share of the topic's texts that have it, times the logarithm of that share over the share in all
     texts: tf-idf with topics as documents (G. Salton and C. Buckley, 1988), in which what all have in common weighs
-    nothing.
+    nothing. Words such as “which” and “was” name a topic only where it has no others.
     """
     common = common_words()
     everywhere: Counter[str] = Counter()

@@ -49,9 +49,8 @@ def load_dataset(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("HF_HOME", str(tmp_path_factory.mktemp("hub")))
         patch.setenv("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-        from datasets import load_dataset
-
-        yield load_dataset
+        from datasets import load_dataset  # which looks at them once
+    return load_dataset
 
 
 def loaded(load_dataset: Any, folder: Path, *args: str, **how: Any) -> Any:

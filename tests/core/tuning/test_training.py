@@ -290,7 +290,7 @@ def test_before_the_first_step_nothing_can_be_kept(worker: Worker, tiny: Path, t
 
 def test_what_does_not_fit_is_said_with_what_to_change(tiny: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("core.tuning.estimate.free", lambda _: 1_000_000)
-    with pytest.raises(UserError, match=r"MB of memory, and [0-9]+ MB are free.*context than 256.*rank than 4"):
+    with pytest.raises(UserError, match=r"[MG]B of memory, and [0-9.]+ [MG]B are free.*context than 256.*rank than 4"):
         list(train_job(tiny, ENGINE, job(tmp_path)))
 
 
