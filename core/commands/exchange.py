@@ -35,6 +35,8 @@ def export(options: argparse.Namespace) -> None:
             return
         mixed = f", {done.mixed} of which the run mixes in," if done.mixed else ""
         progress.end(f"Wrote {done.rows} examples{mixed} to {done.path} and a dataset card to {done.card}.")
+        if done.together:
+            say(f"Rows of all sides are in this one file: {done.together}. --split train writes one side alone.")
         for path in done.configs:
             say(f"Wrote {path}.")
         if options.json:
