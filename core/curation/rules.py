@@ -9,7 +9,7 @@ from functools import cache
 from core import language as languages
 from core import paths
 from core.project.project import CHUNK, Project
-from core.project.records import GENERATED_KINDS, KINDS, Check, Example, ExampleFilter
+from core.project.records import GENERATED_KINDS, KINDS, Check, Example, ExampleFilter, rationale_text
 from core.questions import checks
 
 RULES = ("length", "repetition", "language", "profanity", "personal_data", "voice")
@@ -112,7 +112,7 @@ def _length(example: Example) -> Check:
 def _repetition(example: Example) -> Check:
     if _plain(example.question) == _plain(example.answer):
         return _failed("repetition", "The answer is the question over again.")
-    for name, text in (("question", example.question), ("answer", example.answer)):
+    for name, text in _said(example):
         if why := _repeated(text):
             return _failed("repetition", f"In the {name}, {why}")
     return _failed("repetition", "")
@@ -158,12 +158,19 @@ def _plain(text: str) -> list[str]:
 
 
 def _language(example: Example, expected: str) -> Check:
-    found = {"question": languages.guess(example.question), "answer": languages.guess(example.answer)}
+    found = {name: languages.guess(text) for name, text in _said(example)}
     expected = expected or found["question"]
     for name, spoken in found.items():
         if spoken and expected and spoken != expected:
             return _failed("language", f"The {name} seems to be in {spoken} and not in {expected}.")
     return _failed("language", "")
+
+
+def _said(example: Example) -> Iterator[tuple[str, str]]:
+    """The running texts of the example, its steps as one, each with what it is called."""
+    yield "question", example.question
+    yield "answer", example.answer
+    yield "rationale", rationale_text(example.rationale)
 
 
 def _texts(example: Example) -> Iterator[tuple[str, str]]:
@@ -204,10 +211,11 @@ def _voice(example: Example) -> Check:
     """LIMA left out answers in the first person, and those that refer to others: an assistant speaks otherwise."""
     if example.kind in GENERATED_KINDS:
         return _failed("voice", "")
-    if match := _patterns()["first_person"].search(example.answer):
-        return _failed("voice", f"The answer is in the first person: “{match[0].strip()}”.")
-    if match := _patterns()["other_answers"].search(example.answer):
-        return _failed("voice", f"The answer refers to what the reader does not have: “{match[0].strip()}”.")
+    for name, text in (("answer", example.answer), ("rationale", rationale_text(example.rationale))):
+        if match := _patterns()["first_person"].search(text):
+            return _failed("voice", f"The {name} is in the first person: “{match[0].strip()}”.")
+        if match := _patterns()["other_answers"].search(text):
+            return _failed("voice", f"The {name} refers to what the reader does not have: “{match[0].strip()}”.")
     return _failed("voice", "")
 
 

@@ -1,7 +1,7 @@
 """The rules: what each finds, and that ordinary texts in several languages pass; in a project, kept and replaced."""
 
-import json
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,11 @@ import pytest
 
 from core.curation.personal import personal_data
 from core.curation.rules import RULES, Progress, apply_rules, check_rules
+from core.exchange.importing import draft_of, open_table
+from core.exchange.mapping import guessed
 from core.project.project import Project
 from core.project.records import Check, Example, ExampleDraft, Step
+from core.tables import TableFile
 from tests.core.project.project_material import fill, make_draft, make_settings
 
 BARE = Example(
@@ -76,6 +79,19 @@ LOOP = "the river that rises behind the old mill of the village "
 )
 def test_repetition_is_found(answer: str, why: str) -> None:
     assert why in failed(example(answer))["repetition"]
+
+
+def test_steps_are_read_as_answers_are() -> None:
+    """A worked solution is all in its steps."""
+    for step, rule, why in (
+        ("It is very very very very cold.", "repetition", "In the rationale, “very” comes 4 times"),
+        ("I think that it is cold.", "voice", "The rationale is in the first person"),
+        (TURKISH, "language", "The rationale seems to be in Turkish and not in English."),
+    ):
+        assert why in failed(example("Four.", rationale=(Step("Two and two."), Step(step))), "English")[rule]
+    twice = (Step("The mill stands by a river."), Step("The mill stands by a river."))
+    assert "a sentence stands 2 times" in failed(example("Four.", rationale=twice))["repetition"]
+    assert failed(example("Four.", rationale=(Step("Two and two give four."),)), "English") == {}
 
 
 def test_numbers_and_lists_are_no_repetition() -> None:
@@ -177,9 +193,14 @@ def test_other_numbers_are_not_personal(text: str) -> None:
 
 
 def test_worked_solutions_pass(shared: Path) -> None:
-    """GSM8K, every tenth row: nothing personal or obscene in them, all English, few that repeat themselves."""
-    lines = (shared / "gsm8k" / "train.jsonl").read_text(encoding="utf-8").splitlines()[::10]
-    rows = [example(row["answer"], row["question"]) for row in map(json.loads, lines)]
+    """GSM8K as it is imported, every tenth row: nothing personal or obscene in them, all English, few that fail."""
+    table = open_table(shared / "gsm8k" / "train.jsonl")
+    mapping, file = guessed(table), TableFile(table.path)
+    drafts = [draft_of(row, mapping, "train.jsonl") for row in islice(file.rows(), 0, None, 10)]
+    rows = [
+        example(one.answer, one.question, rationale=one.rationale) for one in drafts if isinstance(one, ExampleDraft)
+    ]
+    assert all(row.rationale for row in rows)
     names = [name for row in rows for name in failed(row)]
     assert len(rows) > 700
     assert not {"profanity", "personal_data", "language", "length"} & set(names)
