@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from core.project.project import Project
     from core.tables import Table
 
+_SKIP = "--skip-bad leaves it out, and --map says which column is what."
+
 
 def export(options: argparse.Namespace) -> None:
     from core.exchange.export import export
@@ -99,7 +101,7 @@ def _import(project: "Project", options: argparse.Namespace, mapping: "Mapping",
     try:
         done: Imported = _followed(steps)
     except UnusableRows as error:
-        raise UserError(f"{error} --skip-bad leaves it out, and --map says which column is what.") from error
+        raise UserError(f"{error} {_SKIP}") from error
     except Cancelled as cancelled:
         raise Stopped(str(cancelled)) from cancelled
     if options.json:
@@ -115,6 +117,7 @@ def _import(project: "Project", options: argparse.Namespace, mapping: "Mapping",
 def _try(project: "Project", options: argparse.Namespace, mapping: "Mapping", table: Any, stopped: Any) -> None:
     """Shows the first rows as they would be, and says how many can be used."""
     from core.exchange.importing import Fault, look_through, preview
+    from core.tables import UnusableRows
 
     for made in preview(table, mapping, 3, project):
         if isinstance(made, Fault):
@@ -130,6 +133,9 @@ def _try(project: "Project", options: argparse.Namespace, mapping: "Mapping", ta
         f"{found.rows} rows can be used, {found.restored} with evidence in a document of the project. "
         "Nothing was imported."
     )
+    if found.bad and not options.skip_bad:
+        refused = UnusableRows(options.file.name, found.rows + found.bad, found.faults, found.bad)
+        raise UserError(f"The import would be refused: {refused} {_SKIP}")
     _say_left_out(found.bad, found.faults)
 
 

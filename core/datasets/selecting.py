@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.exchange.export import mixture, picked
 from core.exchange.formats import prompt_and_answer, rejected_answer
 from core.exchange.importing import draft_of
-from core.exchange.mapping import guessed
+from core.exchange.mapping import Mapping, guessed
 from core.project.project import Project
 from core.project.records import (
     FRESH,
@@ -320,7 +320,8 @@ def _told_source(example: Example | ExampleDraft) -> str:
 
 
 def _of_file(path: Path, skip_bad: bool) -> _Found:
-    mapping = guessed(TableFile(path).sample())
+    fields = guessed(TableFile(path).sample()).fields
+    mapping = Mapping({name: column for name, column in fields.items() if name != "rating"})  # which is not frozen
     file, found, faults, rows, bad = TableFile(path), [], [], 0, 0
     for row in file.rows():
         rows += 1

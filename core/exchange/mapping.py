@@ -171,7 +171,7 @@ def read(row: Row, mapping: Mapping, answered: bool = True) -> Read:
         steps, answer = found or (steps, answer)
     made = Read(
         (*_said_before(cells), *messages), answer, rejected, steps, tuple(_list_of_texts(cells["choices"])),
-        cell_text(cells["kind"]), _stars(cells["rating"]), origin,
+        cell_text(cells["kind"]), _stars(cells["rating"]) if answered else None, origin,
     )  # fmt: skip
     if answered:
         _check(made, pairs)
@@ -296,8 +296,10 @@ def _lines(text: str) -> list[str]:
 
 
 def _stars(cell: Any) -> int | None:
-    text = cell_text(cell)
-    return int(text) if text in ("1", "2", "3", "4", "5") else None
+    text = cell_text(cell).removesuffix(".0")  # where some are empty, programs write the others as fractions
+    if text not in ("", "1", "2", "3", "4", "5"):
+        raise Unusable(f"its rating “{text[:40]}” is not 1 to 5 stars")
+    return int(text) if text else None
 
 
 def _check(made: Read, pairs: bool) -> None:

@@ -43,10 +43,13 @@ def test_what_the_command_line_offers_is_what_there_is() -> None:
 
 def test_from_a_file_to_a_dataset_and_out_again(project: Path, quiz: Path, tmp_path: Path, elenchus: Command) -> None:
     assert "not of a known shape" in elenchus("import", project, quiz, code=1).stderr
-    tried = elenchus("import", project, quiz, *MAP, "--dry-run")
+    tried = elenchus("import", project, quiz, *MAP, "--dry-run", code=1)
     assert "1  imported\n    What is 0?\n    → It is 0.\n" in tried.stdout
     assert "29 rows can be used" in tried.stderr
     assert "Row 8: its answer is empty." in tried.stderr
+    assert "The import would be refused: 1 of 30 rows of quiz.jsonl cannot be used" in tried.stderr
+    assert "--skip-bad leaves it out" in tried.stderr
+    assert "Left out: 1." in elenchus("import", project, quiz, *MAP, "--dry-run", "--skip-bad").stderr
     refused = elenchus("import", project, quiz, *MAP, code=1).stderr
     assert "1 of 30 rows of quiz.jsonl cannot be used, so nothing was imported." in refused
     assert "--skip-bad leaves it out" in refused

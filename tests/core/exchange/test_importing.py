@@ -155,6 +155,17 @@ def test_a_preview_shows_drafts_and_faults_and_keeps_nothing(tmp_path: Path) -> 
     assert len(preview(table, guessed(table), limit=1)) == 1
 
 
+def test_a_rating_is_one_to_five_stars_or_none(tmp_path: Path) -> None:
+    stars = ("", "5", "4.0", "0", "6", "4.5", "good")
+    rows = ({"question": "Who?", "answer": "I.", "rating": one} for one in (*stars, 3.0, None))
+    table = open_table(written(tmp_path / "rows.jsonl", *rows))
+    made = preview(table, guessed(table))
+    assert [one.rating for one in made if isinstance(one, ExampleDraft)] == [None, 5, 4, 3, None]
+    assert [str(one) for one in made if isinstance(one, Fault)] == [
+        f"Row {4 + place}: its rating “{text}” is not 1 to 5 stars." for place, text in enumerate(stars[3:])
+    ]
+
+
 def test_one_bad_row_keeps_all_out_unless_it_is_left_out(project: Project, tmp_path: Path) -> None:
     rows = [{"question": f"{n}?", "answer": "" if n % 10 == 3 else "So."} for n in range(300)]
     path = written(tmp_path / "rows.jsonl", *rows)
