@@ -1,12 +1,14 @@
 """Finds texts that share most of their words, whatever else differs: MinHash for candidates, then exactly."""
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.project.folding import fold
 from core.questions.checks import normalise
 
 SHINGLE = 3  # words in a row; a character is a word where words are not parted
@@ -21,6 +23,17 @@ CHUNK = 500  # texts that are looked up at once
 # A text with so many likes is not compared with later ones, which find those instead: thousands of texts that are all
 # alike would else be compared each with each.
 ENOUGH = 100
+
+# Signs that are written in several ways, each as one of them.
+_SAME = str.maketrans(
+    {"‐": "-", "‒": "-", "–": "-", "−": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "⁄": "/", "∕": "/"}
+)
+_SIGNS = "-+±‐‒–−"
+_OPERATOR = re.compile(
+    rf"((?<=[\d)%]) ?[{_SIGNS}*×·⋅/÷⁄∕](?= ?\(*[{_SIGNS}]?\.?\d)"  # 12 - 4
+    rf"|(?<![\w)])[{_SIGNS}](?=\.?\d)"  # -5
+    r"|(?<=\d) ?[%‰])"  # 10 %
+)
 
 _WORD = 1 << 21  # numbers of words; the few beyond share those of others
 _OVERLAP = 1e-9  # 4/5 is no sum of powers of two
@@ -85,7 +98,20 @@ def shingles(texts: Sequence[str]) -> list[Numbers]:
     A text of fewer words than a shingle has is one shingle.
     """
     vocabulary: dict[str, int] = {}
-    return [_numbered([_number(vocabulary, word) for word in normalise(text)]) for text in texts]
+    return [_numbered([_number(vocabulary, word) for word in _words(text)]) for text in texts]
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, and the operators, signs and % by its numbers: 12 − 4 is not 12 / 4, nor −5 the same as 5.
+
+    Other punctuation does not count.
+    """
+    parts = _OPERATOR.split(fold(text))
+    return [
+        word
+        for place, part in enumerate(parts)
+        for word in ([part.strip().translate(_SAME)] if place % 2 else normalise(part))
+    ]
 
 
 def _number(vocabulary: dict[str, int], word: str) -> int:

@@ -101,6 +101,36 @@ def test_case_punctuation_and_short_or_empty_texts() -> None:
     assert sizes == [0, 0, 1, 1, 1, 1, 1, 0, 10, 10]  # a character is a word there
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("What is 12 - 4?", "What is 12 / 4?", "What is 12 * 4?", "What is 12 + 4?", "What is 12, 4?"),
+        ("12 - 4?", "12 / 4?", "12 4?"),
+        ("5", "-5", "5%", "-5 %"),
+        ("How much is (1 + 2) - 3?", "How much is (1 + 2) / 3?"),
+        ("What is 3 - -4?", "What is 3 - 4?"),
+    ],
+)
+def test_what_reckons_otherwise_is_not_near(texts: tuple[str, ...]) -> None:
+    assert found(list(texts)) == {}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("What is 12 - 4?", "What is 12-4", "What is 12 − 4?", "What is 12 –4 …"),
+        ("What is 12 / 4?", "What is 12÷4?"),
+        ("Is it 5 %?", "Is it 5%."),
+        ("Was it in 2020 - or not?", "Was it in 2020, or not"),
+        ("What did COVID-19 do?", "What did COVID 19 do?"),
+        ("Who (of the 5-year-olds) said so?", "Who, of the 5 year olds, said so"),
+        ("- How far is it to km/h?", "How far is it to km h"),
+    ],
+)
+def test_punctuation_that_reckons_nothing_does_not_count(texts: tuple[str, ...]) -> None:
+    assert found(list(texts)) == dict.fromkeys(combinations(range(len(texts)), 2), 1.0)
+
+
 def test_thousands_that_are_all_alike_are_one_group_and_cost_little() -> None:
     body = " ".join(WORDS[:40])
     texts = [f"{body} end{number}" for number in range(2_000)]
