@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from core.curation.plane import Plane, lay_out
-from core.curation.scoring import RUBRIC
+from core.curation.scoring import standing
 from core.project.project import Project
 from gui import style
 from gui.charts.chart import percent
@@ -292,5 +292,5 @@ def _groups(project: Project, by: str | int, plane: Plane, facts: dict[int, RowF
     """In a thread of its own."""
     if isinstance(by, int):
         return plane, pick_groups(plane, project.pick_rows(by))
-    scores = {id: row.value for id, row in project.scores(RUBRIC).items()} if by == "score" else {}
+    scores = {id: row.value for id, row in standing(project, plane.ids).items()} if by == "score" else {}
     return plane, groups(by, plane, facts, scores)

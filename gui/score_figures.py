@@ -13,7 +13,7 @@ from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from core.curation.calibration import Calibration, calibrate
-from core.curation.scoring import KEEP, RUBRIC, Compared, compare_scores
+from core.curation.scoring import KEEP, Compared, compare_scores, standing
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Run, ScoreRow
@@ -195,7 +195,7 @@ def compared_words(found: Compared) -> str:
 
 def figures_of(project: Project, facts: dict[int, RowFact]) -> Figures:
     """In a thread of its own."""
-    scores = {id: row for id, row in project.scores(RUBRIC).items() if id in facts}
+    scores = standing(project, list(facts))
     bands = Counter(min(5, max(1, int(row.value + 0.5))) for row in scores.values())
     ratings = Counter(row.rating for row in facts.values() if row.rating)
     passed, failed = Counter[str](), Counter[str]()

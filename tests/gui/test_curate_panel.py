@@ -13,8 +13,9 @@ from core import datasets
 from core.curation.duplicates import Group
 from core.curation.leaks import Leak
 from core.curation.plane import Plane
+from core.curation.scoring import CERTAINTY
 from core.project.project import Project
-from core.project.records import PassageMark, PickRow
+from core.project.records import PassageMark, PickRow, ScoreRow, wording
 from gui.answer_pairs import Text
 from gui.curate_dialogs import DuplicatesDialog, ScoreDialog
 from gui.freeze_dialog import FreezeDialog
@@ -152,6 +153,27 @@ def test_a_score_that_follows_nothing_is_not_trusted(panel: CuratePanel, session
     settle(panel, qtbot)
     assert page.charts.trust.text().startswith("! ")
     assert "Do not pick by them" in page.charts.trust.text()
+
+
+def test_a_score_of_other_words_no_longer_counts(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
+    project, run = session.project, add_scores(session.project)
+    examples = project.examples_by_id(project.example_ids())
+    project.add_scores(run, [ScoreRow(one.id, CERTAINTY, 1.0, wording(one, steps=False)) for one in examples])
+    rate(project)
+    panel.map.show_plane(plane(session))
+    panel.map.by.setCurrentIndex(panel.map.by.findData("score"))
+    panel.tabs.setCurrentWidget(panel.map)
+    settle(panel, qtbot)
+    assert "Not scored" not in {group.name for group in panel.map.chart.groups}
+    project.edit_example(1, answer="Something else altogether.")
+    for page in (panel.map, panel.scores):
+        panel.tabs.setCurrentWidget(page)
+        settle(panel, qtbot)
+    found = panel.scores.figures
+    assert found is not None
+    assert set(found.scores) == set(range(2, 35))
+    assert found.calibration.n == 33
+    assert {group.name: len(group.rows) for group in panel.map.chart.groups}["Not scored"] == 1
 
 
 def test_a_threshold_says_what_it_keeps_before_it_does_and_is_undone(
