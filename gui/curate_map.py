@@ -28,6 +28,7 @@ from core.project.project import Project
 from gui import style
 from gui.charts.chart import percent
 from gui.charts.cloud import ZOOM, CloudChart, Group
+from gui.choice_box import ChoiceBox
 from gui.curate_dialogs import VectorsDialog
 from gui.curate_page import CuratePage
 from gui.curating import Curating
@@ -59,7 +60,7 @@ class MapPage(CuratePage):
         self.draw_button = QPushButton(self.tr("Draw the map…"))
         style.set_icon(self.draw_button, "run")
         self.draw_button.clicked.connect(lambda: self.ask())
-        self.by = QComboBox()
+        self.by = ChoiceBox()
         self.by.setAccessibleName(self.tr("Coloured by"))
         self.by.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for name, key in columns():

@@ -21,6 +21,7 @@ from gui import style
 from gui.charts.chart import Line, Rate, percent
 from gui.charts.matrix import MatrixChart
 from gui.charts.plots import BarChart, LineChart
+from gui.choice_box import ChoiceBox
 from gui.labels import plain, quiet, strong
 from gui.row_facts import RowFact
 from gui.session import Session
@@ -99,7 +100,7 @@ class ScoreFigures(QScrollArea):
         self.difference.setText(words)
 
     def _build_comparison(self) -> QWidget:
-        self.first, self.second, self.difference = QComboBox(), QComboBox(), plain(selectable=True)
+        self.first, self.second, self.difference = ChoiceBox(), ChoiceBox(), plain(selectable=True)
         self.versus, row = QWidget(), QHBoxLayout()
         for combo, name in ((self.first, self.tr("Run")), (self.second, self.tr("Beside run"))):
             combo.setAccessibleName(name)

@@ -214,6 +214,22 @@ def test_keys_rate_and_the_next_comes_up(panel: CuratePanel, session: Session, q
     assert states(session, best[1]) != ["rejected"]
 
 
+def test_letters_and_digits_choose_an_entry_of_a_box_and_judge_nothing(
+    panel: CuratePanel, session: Session, qtbot: QtBot
+) -> None:
+    add_scores(session.project)
+    settle(panel, qtbot)
+    before = session.project.examples_by_id(session.project.example_ids())
+    assert panel.scores.rows is not None
+    panel.scores.rows.view.selectRow(0)
+    assert panel.scores.selected_ids()
+    panel.scores.order.setFocus()
+    for key in (Qt.Key.Key_N, Qt.Key.Key_R, Qt.Key.Key_D, Qt.Key.Key_3):
+        qtbot.keyClick(panel.scores.order, key)
+    assert session.project.examples_by_id(session.project.example_ids()) == before
+    assert panel.scores.order.currentText() == "Not rated yet"
+
+
 def test_two_runs_are_compared_pair_by_pair(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
     add_scores(session.project)
     settle(panel, qtbot)
