@@ -147,7 +147,8 @@ class ScoresPage(CuratePage):
         self.fill(bool(figures.scores) or not unrated or bool(figures.checks))
         self._say_empty()
         self.charts.show_figures(figures)
-        self.foot.setVisible(bool(figures.scores))
+        for widget in (self.order, self.foot):
+            widget.setVisible(bool(figures.scores))
         self._show_rows()
         self._show_kept()
         number, latest = QLocale().toString, figures.runs[0] if figures.runs else None

@@ -51,7 +51,7 @@ class ScoreFigures(QScrollArea):
         self.spread = BarChart(session, self.tr("How the scores are spread"))
         self.spread.say_empty(self.tr("Nothing is scored or rated yet."))
         self.checks = BarChart(session, self.tr("Questions that pass each check"))
-        self.hint = quiet(self.tr("No model has scored these questions yet, and you have rated none."))
+        self.hint = quiet()
         self.trusted = strong(self.tr("Can the score be trusted?"))
         self.trust, self.figures_line = plain(selectable=True), quiet(selectable=True)
         self.matrix = MatrixChart(
@@ -123,11 +123,20 @@ class ScoreFigures(QScrollArea):
                 rates = [Rate(str(band), counts[band] / total, note=_of(counts[band], total)) for band in BANDS]
                 series.append((name, rates))
         self.spread.show_rates(series)
+        rated = any(figures.bands[1].values())
+        self.spread.entitle(
+            self.tr("How the scores are spread") if figures.scores else self.tr("How your ratings are spread")
+        )
+        self.hint.setText(
+            self.tr("No model has scored these questions yet: the stars are your own.")
+            if rated
+            else self.tr("No model has scored these questions yet, and you have rated none.")
+        )
 
     def _show_calibration(self, found: Calibration, scored: bool) -> None:
         for widget in (self.trusted, self.trust):
             widget.setVisible(scored)
-        self.hint.setVisible(self.spread.is_empty)
+        self.hint.setVisible(not scored)
         self.spread.setVisible(not self.spread.is_empty)
         self.matrix.setVisible(found.n > 0)
         self.curve.setVisible(found.good.count > 0)

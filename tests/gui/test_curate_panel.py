@@ -155,6 +155,21 @@ def test_a_score_that_follows_nothing_is_not_trusted(panel: CuratePanel, session
     assert "Do not pick by them" in page.charts.trust.text()
 
 
+def test_stars_are_not_taken_for_scores(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
+    rate(session.project)
+    settle(panel, qtbot)
+    page = panel.scores
+    assert page.charts.spread.title == "How your ratings are spread"
+    assert page.charts.hint.text() == "No model has scored these questions yet: the stars are your own."
+    assert page.charts.hint.isVisible()
+    assert not page.order.isVisible()
+    add_scores(session.project)
+    settle(panel, qtbot)
+    assert page.charts.spread.title == "How the scores are spread"
+    assert not page.charts.hint.isVisible()
+    assert page.order.isVisible()
+
+
 def test_a_score_of_other_words_no_longer_counts(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
     project, run = session.project, add_scores(session.project)
     examples = project.examples_by_id(project.example_ids())
@@ -289,12 +304,15 @@ def test_groups_show_what_differs_and_the_best_is_kept(panel: CuratePanel, sessi
     panel.undo()
     settle(panel, qtbot)
     assert page.about.text().startswith("2 groups")
-    page.all_button.click()
+    with qtbot.waitSignal(session.offer_made) as offer:
+        page.all_button.click()
     assert states(session, *SAME, *NEAR) == ["draft", "rejected", "draft", "rejected"]
     assert "duplicate of question 31" in session.project.example(SAME[1]).reason
     settle(panel, qtbot)
     assert not page.is_filled
-    panel.undo()
+    assert offer.args is not None
+    assert offer.args[:2] == ["2 duplicates were rejected.", "Undo"]
+    offer.args[2]()
     assert session.project.counts()["rejected"] == 0
 
 
