@@ -209,10 +209,10 @@ def keep_scored(project: Project, threshold: float = KEEP, ids: Sequence[int] | 
 def standing(project: Project, ids: Sequence[int]) -> dict[int, ScoreRow]:
     """The newest scores of these examples, but for those whose question or answer was edited since."""
     scores, judged = project.scores(RUBRIC, ids), project.scores(CERTAINTY, ids)
-    found: dict[int, ScoreRow] = {}
-    for start in range(0, len(ids), CHUNK):
-        for example in project.examples_by_id(ids[start : start + CHUNK]):
-            if example.id in scores and is_of(judged.get(example.id), example):
+    scored, found = [id for id in ids if id in scores], dict[int, ScoreRow]()
+    for start in range(0, len(scored), CHUNK):
+        for example in project.examples_by_id(scored[start : start + CHUNK]):
+            if is_of(judged.get(example.id), example):
                 found[example.id] = scores[example.id]
     return found
 
