@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.commands.console import ProgressLine, counted, followed, interruptible, opened, print_json, say, typed
+from core.commands.exchange import mapping_of
 
 if TYPE_CHECKING:
     from core.curation.coverage import Coverage
@@ -86,6 +87,8 @@ def duplicates(options: argparse.Namespace) -> None:
 
     if options.against and options.keep_best:
         raise UserError("--keep-best goes without --against: what is held out is not changed. Reject with review.")
+    if options.map and not options.against:
+        raise UserError("--map says which column of a held-out file is what: name the file with --against.")
     wanted = Duplicates(options.near, options.semantic, options.model)
     writes = options.keep_best or options.model is not None  # vectors are kept
     with (
@@ -95,7 +98,7 @@ def duplicates(options: argparse.Namespace) -> None:
     ):
         progress = ProgressLine("Comparing")
         if options.against:
-            rows = _held_out(project, options.against)
+            rows = _held_out(project, options.against, options.map)
             _print_leaks(project, followed(leaks(project, worker, rows, wanted, stopped), progress), options.json)
             return
         groups = followed(find(project, worker, wanted, stopped), progress)
@@ -117,13 +120,19 @@ def _quota(text: str) -> Any:
         raise UserError(f"“{text}” is no quota. Write it like document=0.3, topic=0.1 or kind=0.5.") from error
 
 
-def _held_out(project: "Project", what: str) -> "list[HeldOut]":
+def _held_out(project: "Project", what: str, columns: str | None) -> "list[HeldOut]":
     """The rows of a file, or those of a dataset that are not trained on."""
     from core.curation.leaks import of_dataset, of_file
     from core.errors import UserError
+    from core.tables import TableFile
 
-    if Path(what).exists():
-        return of_file(Path(what))
+    path = Path(what)
+    if path.exists():
+        mapping = mapping_of(TableFile(path).sample(), columns, answered=False)
+        say(f"Taken from {path.name}: {mapping.to_text()}.")
+        return of_file(path, mapping)
+    if columns:
+        raise UserError(f"--map says which column of a file is what, and there is no file “{what}”.")
     if all(dataset.name != what for dataset in project.datasets()):
         raise UserError(f"There is no file “{what}”, and no dataset of this name in {project.path.name}.")
     return of_dataset(project, what)
