@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.commands.console import ProgressLine, followed, interruptible, opened, print_json, say, typed
+from core.commands.console import ProgressLine, counted, followed, interruptible, opened, print_json, say, typed
 from core.commands.exchange import mapping_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def duplicates(options: argparse.Namespace) -> None:
         groups = followed(find(project, worker, wanted, stopped), progress)
         _print_groups(project, groups, options.json)
         if options.keep_best:
-            say(f"Rejected {keep_best(project, groups):,} duplicates. Undo in the window takes all of it back.")
+            say(
+                f"Rejected {counted(keep_best(project, groups), 'duplicate')}. Undo in the window takes all of it back."
+            )
 
 
 def _quota(text: str) -> Any:
@@ -181,7 +183,9 @@ def _print_groups(project: "Project", groups: "Sequence[Group]", json: bool) -> 
         for id, question in zip(group.ids, _questions(project, group.ids), strict=True):
             print(f"  {'*' if id == group.best else ' '} {id}  {question}")
     rows = sum(len(group.ids) for group in groups)
-    say(f"{len(groups):,} groups of {rows:,} examples." if groups else "No two examples ask the same.")
+    say(
+        f"{counted(len(groups), 'group')} of {counted(rows, 'example')}." if groups else "No two examples ask the same."
+    )
 
 
 def _print_leaks(project: "Project", found: "Sequence[Leak]", json: bool) -> None:

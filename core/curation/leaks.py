@@ -119,7 +119,8 @@ def leaks_job(
 
     found: dict[tuple[int, int], tuple[str, float]] = dict.fromkeys(_equal_across(texts, apart), ("exact", 1.0))
     yield Reckoned("exact", len(texts), len(texts))
-    near_ones = near_blocks(texts, near, apart, cancelled) if apart else iter(())
+    sides = [place < apart for place in range(len(texts))]
+    near_ones = near_blocks(texts, near, sides, cancelled) if apart else iter(())
     in_meaning = semantic_blocks(received(vectors), semantic, cancelled, apart) if vectors and apart else iter(())
     for kind, blocks in (("near", near_ones), ("semantic", in_meaning)):
         for done, (first, second, similar) in blocks:

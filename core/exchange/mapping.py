@@ -196,7 +196,7 @@ class _Cells:
 
 
 def _origin(row: Row) -> dict[str, Any]:
-    """The object under formats.KEY; in CSV and Parquet it is written out as a text."""
+    """The object under formats.KEY, whether it stands there as one or written out as a text."""
     found: Any = row.entry.get(formats.KEY)
     if isinstance(found, str):
         try:
