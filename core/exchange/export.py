@@ -81,6 +81,11 @@ def export(
     shape = _shape(format, shape)
     if configs:
         trainers.check_tools(tuple(configs), shape)
+        if split not in (None, "train"):
+            raise UserError(
+                f"A configuration has a tool train on the rows, and those of {split} are not to be learned. "
+                "Leave the configuration out, or export the split train."
+            )
     folder = format == "folder"
     done = Exported(out, out / "README.md" if folder else out.parent / f"{out.name}.card.md", run=run, shape=shape)
     _refuse_to_overwrite(project, done, folder)
@@ -172,7 +177,7 @@ def _writer(partial: Path, format: str, shape: str, plain: bool, guard: bool) ->
 
 
 def _write_configs(done: Exported, tools: tuple[str, ...], shape: str, folder: bool) -> list[Path]:
-    sides = [side for side in SPLITS if done.splits[side]] if folder else ["train"]
+    sides = [side for side in SPLITS if side != "test" and done.splits[side]] if folder else ["train"]
     parts = {side: done.path / files.part_of(side) if folder else done.path for side in sides}
     try:
         return trainers.write_configs(tools, done.path, done.path.stem, shape, parts)

@@ -80,7 +80,7 @@ def check_tools(tools: tuple[str, ...], shape: str) -> None:
 
 
 def write_configs(tools: tuple[str, ...], out: Path, name: str, shape: str, parts: Mapping[str, Path]) -> list[Path]:
-    """Writes the files beside an export and returns them. `parts`: a file of rows for each side, train first.
+    """Writes the files beside an export and returns them. `parts`: a file of rows to train on, and to look at.
 
     Raises UserError where a dataset_info.json is there that cannot be added to, and OSError.
     """
@@ -99,7 +99,7 @@ def write_configs(tools: tuple[str, ...], out: Path, name: str, shape: str, part
 
 
 def _entries(folder: Path, name: str, shape: str, parts: Mapping[str, Path]) -> dict[str, Any]:
-    names = {"train": name, "validation": f"{name}_validation", "test": f"{name}_test"}
+    names = {"train": name, "validation": f"{name}_validation"}
     return {names[side]: {"file_name": _within(folder, path), **_FACTORY[shape]} for side, path in parts.items()}
 
 
@@ -148,7 +148,7 @@ def _factory(folder: Path, name: str, shape: str, looks: bool) -> dict[str, Any]
 
 def _axolotl(folder: Path, name: str, shape: str, parts: Mapping[str, Path]) -> dict[str, Any]:
     pairs = shape in PAIRS
-    sides = {side: [_axolotl_data(folder, shape, path)] for side, path in parts.items() if side != "test"}
+    sides = {side: [_axolotl_data(folder, shape, path)] for side, path in parts.items()}
     return {
         "base_model": MODEL,
         **({"rl": "dpo", "rl_beta": 0.1} if pairs else {}),

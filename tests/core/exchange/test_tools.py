@@ -181,14 +181,16 @@ def test_a_folders_validation_is_looked_at_and_its_test_left_alone(project: Proj
     (tmp_path / "dataset_info.json").write_text('{"theirs": {"file_name": "x.json"}}', encoding="utf-8")
     done = finish(export(project, tmp_path / "mine", "folder", dataset="all", configs=("llama-factory", "axolotl")))
     info = json.loads((tmp_path / "dataset_info.json").read_text(encoding="utf-8"))
-    assert list(info) == ["theirs", "mine", "mine_validation", "mine_test"]
+    assert list(info) == ["theirs", "mine", "mine_validation"]
     factory, axolotl = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in done.configs[1:])
     assert (factory["dataset"], factory["eval_dataset"]) == ("mine", "mine_validation")
     told = json.dumps(axolotl)
     assert axolotl["test_datasets"][0]["path"] == "mine/data/validation-00000-of-00001.parquet"
     assert "data/test" not in told
-    for name in ("mine", "mine_validation", "mine_test"):
+    for name in ("mine", "mine_validation"):
         assert (tmp_path / info[name]["file_name"]).is_file()
+    with pytest.raises(UserError, match="those of test are not to be learned"):
+        finish(export(project, tmp_path / "t", "folder", dataset="all", split="test", configs=("axolotl",)))
     (tmp_path / "dataset_info.json").write_text("[]", encoding="utf-8")
     with pytest.raises(UserError, match="is not as LLaMA-Factory has it"):
         finish(export(project, tmp_path / "mine", "folder", configs=("llama-factory",)))
