@@ -90,6 +90,8 @@ def part_of(split: str) -> Path:
 @contextmanager
 def whole(path: Path, folder: bool = False) -> Iterator[Path]:
     """A temporary name to write to, which takes the path's in the end. Raises UserError where it cannot be written."""
+    if not path.parent.exists():
+        raise UserError(f"There is no folder {path.parent}. Make it, or choose another one, and export again.")
     try:
         with _finished_folder(path) if folder else finished_file(path) as partial:
             yield partial

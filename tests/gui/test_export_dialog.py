@@ -312,7 +312,7 @@ def test_a_failed_export_says_why_and_can_be_tried_again(
     with qtbot.waitSignal(jobs.job_failed) as failed:
         dialog.accept()
     job = failed.args[0]  # pyright: ignore[reportOptionalSubscript]
-    assert "could not be written" in str(job.error)
+    assert "There is no folder" in str(job.error)
     out.parent.mkdir()
     with qtbot.waitSignal(filled.offer_made):
         job.retry()

@@ -213,8 +213,12 @@ def test_what_cannot_be_exported_says_why(project: Project, tmp_path: Path) -> N
         with pytest.raises(UserError, match=r"not an export|is a folder"):
             finish(export(project, wrong, "alpaca"))
         assert project.path.read_bytes() == before
+    for format in ("alpaca", "parquet", "folder"):
+        with pytest.raises(UserError, match=r"^There is no folder .*nowhere\. Make it, or choose another one"):
+            finish(export(project, tmp_path / "nowhere" / "out", format))
+    (tmp_path / "file").touch()
     with pytest.raises(UserError, match="could not be written"):
-        finish(export(project, tmp_path / "nowhere" / "out", "alpaca"))
+        finish(export(project, tmp_path / "file" / "out", "alpaca"))
 
 
 def test_a_cancelled_export_leaves_what_was_there(project: Project, tmp_path: Path) -> None:
