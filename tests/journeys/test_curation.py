@@ -64,6 +64,11 @@ def test_duplicates_are_shown_rejected_and_compared_with_a_file(elenchus: Comman
     assert "No example stands in it" not in refused.stderr
     (leak,) = lines(elenchus("duplicates", path, "--against", theirs, "--map", "question=Item", "--json").stdout)
     assert (leak["example_id"], leak["row"], leak["kind"]) == (ids[2], 2, "exact")
+    with Project.open(path) as project:
+        rows = [DatasetRow((("user", "Who?"),), "Ada.", split="test", example_id=ids[2])]
+        project.add_dataset("same", {}, rows)
+    same = elenchus("duplicates", path, "--against", "same").stderr
+    assert "1 of 1 held-out rows are examples here, and none is compared with itself." in same
     done = elenchus("duplicates", path, "--keep-best")
     assert f"keep {ids[1]}: its answer is the longest" in done.stdout
     assert "Rejected 1 duplicate." in done.stderr
