@@ -101,9 +101,7 @@ def duplicates(options: argparse.Namespace) -> None:
             rows = _held_out(project, options.against, options.map)
             _print_leaks(project, followed(leaks(project, worker, rows, wanted, stopped), progress), options.json)
             if own := sum(row.example_id is not None for row in rows):
-                say(
-                    f"{own:,} of {len(rows):,} held-out rows are examples here, and none is compared with itself."
-                )
+                say(f"{own:,} of {len(rows):,} held-out rows are examples here, and none is compared with itself.")
             return
         groups = followed(find(project, worker, wanted, stopped), progress)
         _print_groups(project, groups, options.json)
