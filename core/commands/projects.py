@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core import paths
-from core.commands.console import ProgressLine, followed, interruptible, opened, print_json, say
+from core.commands.console import ProgressLine, counted, followed, interruptible, opened, print_json, say
 from core.errors import Cancelled, UserError
 
 
@@ -165,7 +165,7 @@ def review(options: argparse.Namespace) -> None:
 
     with opened(Project, options.project) as project:
         project.set_state(options.ids, options.state)
-    say(f"{len(options.ids)} examples are {options.state}.")
+    say(f"{counted(len(options.ids), 'example is', 'examples are')} {options.state}.")
 
 
 def similar(options: argparse.Namespace) -> None:

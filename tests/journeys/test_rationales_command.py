@@ -64,7 +64,7 @@ def test_drafting_is_killed_stopped_and_gone_on_with(elenchus: Command, tmp_path
 def test_rationales_are_drafted_shown_and_checked(elenchus: Command, tmp_path: Path) -> None:
     project = asked(tmp_path / "p.elenchus", 4)
     drafted = elenchus("rationales", project, "--limit", 3, "--candidates", 1).stderr
-    assert "3 drafts of rationales, of 3 questions, are kept." in drafted
+    assert "Kept 3 drafts of rationales, of 3 questions." in drafted
     assert "nats a token" in drafted
     shown = elenchus("show", project).stdout
     assert shown.count('      1. The passage says: "') == 3
