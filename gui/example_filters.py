@@ -144,10 +144,10 @@ class ExampleFilters(QWidget):
         for row in rows:
             style.spaced(row, 0)
             column.addLayout(row)
-        rows[0].addWidget(button)
         rows[0].addWidget(self.queues, 1)
         self._found = caption("")
         self._found.setAccessibleName(self.tr("How many were found"))
+        rows[1].addWidget(button)
         rows[1].addWidget(self.search, 3)
         rows[1].addWidget(self._found)
         rows[1].addWidget(self.sort, 1)

@@ -430,6 +430,14 @@ def test_the_list_says_how_many_steps_cite_and_where_they_lead(panel: Rationales
     assert panel.current_id() == 4
 
 
+def test_all_queues_are_seen_in_a_narrow_list(panel: RationalesPanel, qtbot: QtBot) -> None:
+    queues = panel.filters.queues
+    needed = queues.sizeHint().width() + 30  # and no room for a button beside them
+    panel.splitter.setSizes([needed, panel.splitter.width() - needed])
+    qtbot.waitUntil(lambda: panel.filters.width() <= needed)
+    assert queues.tabRect(queues.count() - 1).right() < queues.width()
+
+
 def test_checks_that_need_no_model_follow_each_edit(panel: RationalesPanel, qtbot: QtBot) -> None:
     project, detail = panel.session.project, panel.detail
 
