@@ -101,7 +101,8 @@ def duplicates(options: argparse.Namespace) -> None:
         groups = followed(find(project, worker, wanted, stopped), progress)
         _print_groups(project, groups, options.json)
         if options.keep_best:
-            say(f"Rejected {keep_best(project, groups):,} duplicates. Undo in the window takes all of it back.")
+            undo = typed("elenchus", "undo", project.path)
+            say(f"Rejected {keep_best(project, groups):,} duplicates. {undo} takes all of it back.")
 
 
 def _quota(text: str) -> Any:

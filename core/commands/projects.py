@@ -164,8 +164,26 @@ def review(options: argparse.Namespace) -> None:
     from core.project.project import Project
 
     with opened(Project, options.project) as project:
-        project.set_state(options.ids, options.state)
-    say(f"{len(options.ids)} examples are {options.state}.")
+        if options.rate is None:
+            project.set_state(options.ids, options.state)
+        else:
+            project.rate_all(options.ids, options.rate or None)
+    count = len(set(options.ids))
+    which = "1 example is" if count == 1 else f"{count:,} examples are"
+    now = options.state or (f"rated {options.rate} of 5" if options.rate else "without stars")
+    say(f"{which} {now}.")
+
+
+def undo(options: argparse.Namespace) -> None:
+    """`elenchus undo`: takes the last action back, in the window or here, or does it again; says what that was."""
+    from core.project.project import Project
+
+    with opened(Project, options.project) as project:
+        label = project.redo() if options.redo else project.undo()
+    if label is None:
+        say(f"There is nothing to {'redo' if options.redo else 'undo'}.")
+    else:
+        say(f"{'Done again' if options.redo else 'Undone'}: {label}.")
 
 
 def similar(options: argparse.Namespace) -> None:
