@@ -102,7 +102,7 @@ def passages(options: argparse.Namespace) -> None:
             say(f"Labelled: {counts[0]:,} passages worth asking about, {counts[1]:,} not.")
         if options.fit:
             steps = educational.value_passages(project, worker, model, stopped)
-            _print_fitted(followed(steps, ProgressLine("Reading passages")), options.json)
+            _print_fitted(project, followed(steps, ProgressLine("Reading passages")), options.json)
         if options.restore:
             say(f"Restored {educational.restore(project):,} passages.")
         if options.set_aside is not None:
@@ -237,12 +237,15 @@ def _bounds(interval: "Interval", form: str = ".2f") -> str:
     return f"[{interval[0]:{form}}, {interval[1]:{form}}]"
 
 
-def _print_fitted(found: "Fitted", as_json: bool) -> None:
+def _print_fitted(project: "Project", found: "Fitted", as_json: bool) -> None:
+    from core.curation.educational import keeps
+
     for point in found.curve:
         if as_json:
             print_json(asdict(point))
     if as_json:
         return
+    marks = [mark for id, mark in project.passage_marks().items() if id in found.values]
     print(
         f"Learned from {found.worth:,} passages worth asking about and {found.not_worth:,} not. {found.note}".rstrip()
     )
@@ -253,7 +256,7 @@ def _print_fitted(found: "Fitted", as_json: bool) -> None:
             if point.precision_interval is None
             else f"{point.precision:.0%} {_bounds(point.precision_interval, '.0%')}"
         )
-        kept = sum(value >= point.threshold for value in found.values.values())
+        kept = sum(keeps(mark, point.threshold) is True for mark in marks)
         print(
             f"{point.threshold:>9.2f}   {precise:<25} {point.recall:.0%} {_bounds(point.recall_interval, '.0%')}"
             f"   keeps {kept:,} of all {len(found.values):,}"

@@ -150,6 +150,16 @@ def test_passages_are_labelled_valued_and_set_aside(path: Path, capsys: pytest.C
     listed = {row["id"]: row for row in rows(capsys.readouterr().out)}
     assert {id for id, row in listed.items() if row["set_aside"]} == set(range(13, 25))
     assert (listed[1]["label"], listed[13]["label"], listed[24]["label"]) == (1, 0, None)
+    # A label that the filter would not give stands above its value, in the table as in what is set aside.
+    assert main(["passages", lab, "--not-worth", "1", "2", "--worth", "11", "12", "24"]) == 0
+    assert main(["passages", lab, "--fit"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("0.50 "))
+    assert main(["passages", lab, "--set-aside", "0.5"]) == 0
+    aside = int(capsys.readouterr().err.split(" passages are set aside")[0].split()[-1])
+    assert f"keeps {24 - aside} of all 24" in line
+    assert main(["passages", lab, "--worth", "1", "2", "--unlabel", "11", "12", "24"]) == 0
+    assert main(["passages", lab, "--set-aside", "0.5"]) == 0
+    capsys.readouterr()
     assert main(["passages", lab, "--restore", "--unlabel", "1"]) == 0
     assert "Restored 12 passages" in capsys.readouterr().err
     assert main(["passages", lab]) == 0
