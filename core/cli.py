@@ -249,6 +249,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--keep-best", action="store_true", help="reject all but the best of each group")
     held_out = "say which examples stand in this held-out file, or in a dataset's rows that are not trained on"
     sub.add_argument("--against", metavar="FILE|DATASET", help=held_out)
+    what = "which column of that file is what, as for import; the question is enough"
+    sub.add_argument("--map", metavar="FIELD=COLUMN,…", help=what)
     sub.add_argument("--json", action="store_true", help="a JSON object a group, or a match")
 
     sub = command("curate", picking.curate, "pick the N examples that are good and stand for all the others")

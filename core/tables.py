@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from core.errors import UserError
 from core.storable import storable
+from core.worker import Worker, WorkerDied
 
 MOST_BYTES = 100_000_000  # of a file that is held as a whole, as MOST_ROWS is
 MOST_ROWS = 100_000
@@ -26,6 +27,8 @@ _HEAD = 1 << 16  # bytes by which the format of a file is told
 _CHUNK = 1 << 18  # characters of a JSON array read at a time
 _PARQUET = b"PAR1"
 _BATCH = 500  # rows of a Parquet file
+_MESSAGE = 8_000_000  # bytes of such a batch, beyond which each row is a message of its own
+_SILENT = 300.0  # seconds that a batch may take
 _LARGEST_GROUP = 4_000_000_000  # bytes of a Parquet file's row group, unpacked: a small file may unpack to anything
 _DELIMITERS = (",", "\t", ";")
 _NESTED = 2  # objects in objects that become columns; what lies deeper is no text
@@ -246,23 +249,38 @@ class TableFile:
             ) from error
 
     def _from_parquet(self) -> Iterator[Row]:
-        import pyarrow
-        from pyarrow import parquet
-
         number = 0
         try:
-            with parquet.ParquetFile(self.path) as file:
-                groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
-                if any(group.total_byte_size > _LARGEST_GROUP for group in groups):
-                    raise UserError(f"{self.path.name} holds more in one piece than can be read. Split it.")
-                for batch in file.iter_batches(_BATCH, use_threads=False):
-                    for entry in batch.to_pylist():
+            with Worker() as worker:  # native code reads a stranger's bytes: let it crash elsewhere
+                for total, entries in worker.run(parquet_job, self.path, hang_timeout=_SILENT):
+                    for entry in entries:
                         number += 1
-                        self.done = number / file.metadata.num_rows
+                        self.done = number / total
                         yield _from_object(number, entry)
-        except (pyarrow.ArrowException, OSError, OverflowError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"{self.path.name} could not be read as Parquet: {reason}. Make the file anew.") from error
+        except WorkerDied as error:
+            raise UserError(
+                f"{self.path.name} could not be read as Parquet: it crashed what reads it. {error} "
+                "Make the file anew, or save it as CSV or JSON lines."
+            ) from error
+
+
+def parquet_job(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """The child's part: how many rows a Parquet file has, with some of them. Raises UserError where it is at fault."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+            if any(group.total_byte_size > _LARGEST_GROUP for group in groups):
+                raise UserError(f"{path.name} holds more in one piece than can be read. Split it.")
+            for batch in file.iter_batches(_BATCH, use_threads=False):
+                at_once = _BATCH if batch.nbytes < _MESSAGE else 1
+                for start in range(0, len(batch), at_once):
+                    yield file.metadata.num_rows, batch.slice(start, at_once).to_pylist()
+    except (pyarrow.ArrowException, OSError, OverflowError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path.name} could not be read as Parquet: {reason}. Make the file anew.") from error
 
 
 def read_table(path: Path) -> Table:

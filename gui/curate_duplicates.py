@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QLocale
+from PySide6.QtCore import QCoreApplication, QLocale, Signal
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from core.project.project import CHUNK, Project
@@ -30,6 +30,8 @@ KINDS_OF_TABLES = "*.jsonl *.json *.csv *.tsv *.parquet"
 
 class DuplicatesPage(CuratePage):
     """What was found is kept while the project is open; who undoes a rejection finds its group here again."""
+
+    undo_wanted = Signal()  # of the last change
 
     def __init__(self, session: Session, curating: Curating) -> None:
         super().__init__(session, curating)
@@ -226,8 +228,8 @@ class DuplicatesPage(CuratePage):
                 self.curating.change(lambda: keep_best(project, wanted))
                 return
             rejected = keep_best(project, wanted)
-            words = self.tr("{} duplicates were rejected. Undo brings them back.").format(QLocale().toString(rejected))
-            self.session.notify(words)
+            words = self.tr("{} duplicates were rejected.").format(QLocale().toString(rejected))
+            self.session.notify(words, self.tr("Undo"), self.undo_wanted.emit)
         self.touch()
 
     def compare(self) -> None:

@@ -23,11 +23,13 @@ from PySide6.QtWidgets import (
 )
 
 from core.curation.plane import Plane, lay_out
-from core.curation.scoring import RUBRIC
+from core.curation.scoring import standing
 from core.project.project import Project
+from core.project.records import ExampleFilter
 from gui import style
 from gui.charts.chart import percent
 from gui.charts.cloud import ZOOM, CloudChart, Group
+from gui.choice_box import ChoiceBox
 from gui.curate_dialogs import VectorsDialog
 from gui.curate_page import CuratePage
 from gui.curating import Curating
@@ -37,7 +39,7 @@ from gui.row_facts import RowFact, RowFacts
 from gui.rows_pane import RowsPane
 from gui.session import Session
 
-DRAWN = ("draft", "accepted", "rejected", "quarantined")
+MAPPED = ("draft", "accepted")  # in these states; what was judged out teaches nobody
 
 
 class MapPage(CuratePage):
@@ -59,7 +61,7 @@ class MapPage(CuratePage):
         self.draw_button = QPushButton(self.tr("Draw the map…"))
         style.set_icon(self.draw_button, "run")
         self.draw_button.clicked.connect(lambda: self.ask())
-        self.by = QComboBox()
+        self.by = ChoiceBox()
         self.by.setAccessibleName(self.tr("Coloured by"))
         self.by.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for name, key in columns():
@@ -164,25 +166,32 @@ class MapPage(CuratePage):
         self._show_chosen()
 
     def _show_plane_words(self) -> None:
-        plane, some = self.plane, bool(self._facts.rows)
+        plane = self.plane
         self.fill(plane is not None and len(plane.ids) > 0)
         words = ""
         if plane is not None:
             words = self.tr("{} questions; the two directions show {} of how they differ.").format(
                 QLocale().toString(len(plane.ids)), percent(plane.shown, 0)
             )
-            missing = len(set(self._facts.rows) - set(plane.ids))
+            missing = len(set(self._facts.ids(*MAPPED)) - set(plane.ids))
             if missing and self._facts.ready:
                 words += " " + self.tr("{} are newer than the map: draw it again.").format(QLocale().toString(missing))
         self.about.setText(words)
+        self.show_actions()
+
+    def _say_empty(self) -> None:
+        """What the map is for, and how to have one, unless something is being made already."""
+        some = bool(self._facts.rows) or not self._facts.ready
+        if self.curating.active:
+            self.empty.say("curate", self.tr("Working…"), self.tr("How far it is can be seen below."))
+            return
         self.empty.say(
             "curate",
-            self.tr("No map yet") if some or not self._facts.ready else self.tr("No questions yet"),
+            self.tr("No map yet") if some else self.tr("No questions yet"),
             self.tr("A model places questions that mean the same near to each other, and gaps and crowds can be seen."),
             self.tr("Draw the map…"),
-            (lambda: self.ask()) if some or not self._facts.ready else None,
+            (lambda: self.ask()) if some else None,
         )
-        self.show_actions()
 
     def _colour(self) -> None:
         """Colours the points by the column that is chosen."""
@@ -208,6 +217,7 @@ class MapPage(CuratePage):
         return ""
 
     def show_actions(self) -> None:
+        self._say_empty()
         self.draw_button.setEnabled(self.session.is_open and not self.curating.active)
         self.draw_button.setText(self.tr("Draw the map…") if self.plane is None else self.tr("Draw it again…"))
 
@@ -276,7 +286,7 @@ class MapPage(CuratePage):
         project = self.session.project
         self.curating.start(
             self.tr("Drawing the map"),
-            lambda worker, cancelled: lay_out(project, worker, model, project.example_ids(), cancelled),
+            lambda worker, cancelled: lay_out(project, worker, model, _mapped(project), cancelled),
             self.show_plane,
             self.ask,
         )
@@ -288,9 +298,13 @@ class MapPage(CuratePage):
         self.touch()
 
 
+def _mapped(project: Project) -> list[int]:
+    return sorted(id for state in MAPPED for id in project.example_ids(ExampleFilter(state=state)))
+
+
 def _groups(project: Project, by: str | int, plane: Plane, facts: dict[int, RowFact]) -> tuple[Plane, list[Group]]:
     """In a thread of its own."""
     if isinstance(by, int):
         return plane, pick_groups(plane, project.pick_rows(by))
-    scores = {id: row.value for id, row in project.scores(RUBRIC).items()} if by == "score" else {}
+    scores = {id: row.value for id, row in standing(project, plane.ids).items()} if by == "score" else {}
     return plane, groups(by, plane, facts, scores)

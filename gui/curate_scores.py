@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QLocale
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from core.curation.scoring import KEEP, ScoreOptions, keep_scored, resume_scores, score
 from core.engine.requests import Adapter
@@ -19,6 +19,7 @@ from core.project.records import Run, ScoreRow
 from core.worker import Worker
 from gui import style
 from gui.adapters import file_of
+from gui.choice_box import ChoiceBox
 from gui.curate_dialogs import ScoreDialog
 from gui.curate_page import CuratePage
 from gui.curating import MANY, Curating
@@ -74,7 +75,7 @@ class ScoresPage(CuratePage):
         column.addWidget(splitter)
 
     def _build_rows(self) -> QWidget:
-        self.order = QComboBox()
+        self.order = ChoiceBox()
         self.order.setAccessibleName(self.tr("Order"))
         for text, key in (
             (self.tr("Best score first"), "high"),
@@ -90,7 +91,7 @@ class ScoresPage(CuratePage):
         self.threshold.setValue(KEEP)
         self.threshold.setAccessibleName(self.tr("Least score that is kept"))
         self.threshold.valueChanged.connect(lambda _: self._show_kept())
-        self.whom = QComboBox()
+        self.whom = ChoiceBox()
         self.whom.setAccessibleName(self.tr("Of which questions"))
         self.whom.addItem(self.tr("of the drafts"), ("draft",))
         self.whom.addItem(self.tr("of drafts and accepted ones"), SCORED)
@@ -146,7 +147,8 @@ class ScoresPage(CuratePage):
         self.fill(bool(figures.scores) or not unrated or bool(figures.checks))
         self._say_empty()
         self.charts.show_figures(figures)
-        self.foot.setVisible(bool(figures.scores))
+        for widget in (self.order, self.foot):
+            widget.setVisible(bool(figures.scores))
         self._show_rows()
         self._show_kept()
         number, latest = QLocale().toString, figures.runs[0] if figures.runs else None

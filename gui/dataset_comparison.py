@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSplitter, QVBoxLayout, QW
 from core.datasets import Difference
 from core.project.tuning import DatasetRow
 from gui import style
+from gui.choice_box import ChoiceBox
 from gui.dataset_words import asked, sizes, sizes_words, split_name, texts_of
 from gui.labels import plain, quiet, strong
 from gui.plain_table import Column, PlainTable, table_view
@@ -73,7 +74,7 @@ class DifferencePage(QWidget):
     def _build(self) -> None:
         self.title, self.counts = strong(size=1.15, selectable=True), plain()
         self.recipe, self.same = quiet(), quiet()
-        self.kind = QComboBox()
+        self.kind = ChoiceBox()
         self.kind.setAccessibleName(self.tr("Which differences"))
         self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for what in ("", *SIGNS):

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QSplitter, QVBo
 from core.project.folding import fold
 from core.project.tuning import SPLITS, DatasetRow
 from gui import style
+from gui.choice_box import ChoiceBox
 from gui.dataset_words import asked, split_name, texts_of
 from gui.labels import quiet
 from gui.plain_table import Column, PlainTable, table_view
@@ -62,7 +63,7 @@ class RowsPage(QWidget):
     # Building
 
     def _build(self) -> None:
-        self.split = QComboBox()
+        self.split = ChoiceBox()
         self.split.setAccessibleName(self.tr("Which rows"))
         self.split.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         for split in ("", *SPLITS):

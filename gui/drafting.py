@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core.rationales.running import CHECKS, DRAFTS, how_far
 from gui.jobs import Jobs
+from gui.rationale_findings import finding
 from gui.rationale_run import Options, RationaleRun
 from gui.rationale_words import verdict_words
 from gui.running import Running
@@ -111,7 +112,7 @@ class Drafting(Running):
     def _checks_words(self, run: RationaleRun) -> str:
         if len(run.checked) == 1:
             (one,) = run.checked
-            return verdict_words(one.leads, one.alone, one.gain)
+            return verdict_words(finding({row.name: row for row in one.scores}))
         leading = sum(one.leads for one in run.checked)
         needed = sum(one.leads and not one.alone for one in run.checked)
         words = self.tr("{:,} of {:,} rationales lead to the answer; {:,} where the question alone does not.")

@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 from core.project.records import Example
 from gui import style
 from gui.answer_pairs import Text, changed
+from gui.choice_box import ChoiceBox
 from gui.labels import caption, plain, quiet, strong
 from gui.run_list import LINES, Line, RunDelegate, whole
 from gui.words import kind_name, state_name, state_sign, tooltip
@@ -140,7 +141,7 @@ class GroupView(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._head, self._why, self.choice = strong(size=1.1), quiet(), QComboBox()
+        self._head, self._why, self.choice = strong(size=1.1), quiet(), ChoiceBox()
         self.choice.setAccessibleName(self.tr("Which one is kept"))
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(16)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
 
 from core.project.records import (
@@ -19,6 +19,7 @@ from core.project.records import (
     Run,
 )
 from gui import style
+from gui.choice_box import ChoiceBox
 from gui.labels import caption
 from gui.words import fault_name, file_of, kind_name, local_time, run_words, state_name
 
@@ -155,14 +156,12 @@ class ExampleFilters(QWidget):
             combo.setHidden(name not in self._shown)
 
     def _combo(self, name: str) -> QComboBox:
-        combo = QComboBox()
+        combo = ChoiceBox()
         combo.setAccessibleName(name)
         combo.setToolTip(name)
         combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         combo.setMinimumContentsLength(6)
         combo.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        for typed_into in (combo, combo.view()):
-            typed_into.installEventFilter(self)
         return combo
 
     def _fill_orders(self) -> None:
@@ -205,16 +204,6 @@ class ExampleFilters(QWidget):
     def _finish(self) -> None:
         self._change()
         self.done.emit()
-
-    # Qt's own
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            commands = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
-            if event.text().strip() and event.text().isprintable() and not event.modifiers() & commands:
-                event.accept()  # chooses an entry by its first letters, and is no command
-                return True
-        return super().eventFilter(watched, event)
 
 
 def fill(combo: QComboBox, name: str, entries: Sequence[tuple[str, object]]) -> None:

@@ -186,6 +186,7 @@ class ExportDialog(QDialog):
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self._later.timeout.connect(self._look)
+        self._session.project_closing.connect(self.reject)
         self._reckoner.reckoned.connect(self._take)
         self._choose_button.clicked.connect(self._choose)
         self.path.textEdited.connect(self._name_given)

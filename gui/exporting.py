@@ -73,6 +73,8 @@ class _Writing(QObject):
         if self._wish.format == "folder":
             words = self.tr("Rows written to {}: {}, with a card that describes them.")
         parts = [words.format(done.path.name, number(done.rows))]
+        if done.together:
+            parts.append(self.tr("All sides of the dataset are in this one file: {}.").format(done.together))
         if done.lacking:
             parts.append(self.tr("Left out, for want of a worse answer: {}.").format(number(done.lacking)))
         if done.quarantined:

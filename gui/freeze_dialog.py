@@ -152,6 +152,7 @@ class FreezeDialog(QDialog):
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         self._later.timeout.connect(self._reckon)
+        self._session.project_closing.connect(self.reject)
         self._reckoner.reckoned.connect(self._take)
         self.name.textEdited.connect(self._name_given)
         self.source.currentIndexChanged.connect(self._change)

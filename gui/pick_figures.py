@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import QCoreApplication, QLocale, Qt
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from core.curation.coverage import Coverage, Part, from_json
 from core.project.records import Pick
 from gui import style
 from gui.charts.chart import Rate, percent
 from gui.charts.plots import BarChart
+from gui.choice_box import ChoiceBox
 from gui.labels import plain, quiet, strong
 from gui.probe_overview import Figures
 from gui.session import Session
@@ -34,7 +35,7 @@ class PickFigures(QScrollArea):
         self.figures = Figures(
             (self.tr("How well they stand for all"), self.tr("Picked"), self.tr("At random")), self.tr("Coverage")
         )
-        self.by = QComboBox()
+        self.by = ChoiceBox()
         self.by.setAccessibleName(self.tr("Parts"))
         for text, by in (
             (self.tr("By document"), "document"),

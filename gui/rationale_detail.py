@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from core.project.records import Evidence, Example, Step
+from core.rationales.findings import is_stale
 from gui import style
 from gui.detail import Detail
 from gui.example_source import ExampleSource
@@ -22,7 +23,7 @@ from gui.rationale_words import verdict_words
 from gui.session import Session
 from gui.step_list import StepList
 from gui.word_diff import changed_lines
-from gui.words import check_words, kind_name, state_name, state_sign, tooltip
+from gui.words import check_words, kind_name, state_name, state_sign
 
 SIDE_BY_SIDE = 540  # pixels of width from which on a draft stands beside the steps, and not under them
 FAULTS = ("citations", "last_step")  # checks that are shown where they failed; “leads” is told as a sentence
@@ -70,7 +71,7 @@ class RationaleDetail(Detail):
             self.draft.show_drafts(drafts, example.rationale, self._label, chosen, keep=not newest)
             self._mark()
             self._findings.read(project, [example.id])
-            self._show_verdict(example, self._findings.is_stale(project, example))
+            self._show_verdict(example, is_stale(project, example))
 
     def show_draft(self, shown: bool) -> None:
         """Whether the draft stands beside the steps."""
@@ -184,11 +185,10 @@ class RationaleDetail(Detail):
 
     def _show_verdict(self, example: Example, stale: bool) -> None:
         found = self._findings.of(example.id)
-        words = verdict_words(found.leads, found.alone, found.gain) or self.tr("Not checked yet.")
+        words = verdict_words(found) or self.tr("Not checked yet.")
         if stale:
             words += " " + self.tr("That was before the last change: check it again.")
         self.verdict.setText(words)
-        self.verdict.setToolTip(tooltip(found.note))
         told = stale or found.leads is None
         tint(self.verdict, "quiet" if told else "good" if found.leads and not found.alone else "warning")
         faults = [check for check in example.checks if check.name in FAULTS and not check.passed]

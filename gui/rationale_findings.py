@@ -1,13 +1,15 @@
-"""What runs found out about rationales: where the steps lead, what they add, and whether that is out of date."""
+"""What runs found out about rationales: where the steps lead, and what they add."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.project.project import Project
-from core.project.records import Example
-from core.rationales.running import CHECKS, DRAFTS
+from core.project.records import ScoreRow
+from core.rationales.checking import gain_before
+
+NAMES = ("rationale_leads", "question_alone", "rationale_gain")
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,10 @@ class Finding:
     leads: bool | None = None  # None: nobody looked
     alone: bool | None = None
     gain: float | None = None
-    note: str = ""  # what of the gain the steps before the last bring
+    before: float | None = None  # of the gain, what the steps before the last bring; None where there is one step
 
 
 NOTHING = Finding()
-CHECKED = ("question", "answer", "choices", "rationale")  # what a check is about: who accepts a step changes none of it
 
 
 class Findings:
@@ -29,39 +30,28 @@ class Findings:
 
     def __init__(self) -> None:
         self._found: dict[int, Finding] = {}
-        self._runs: list[tuple[str, set[int]]] | None = None  # when each run ended that checked, and what; newest first
 
     def read(self, project: Project, ids: Sequence[int]) -> None:
         """Reads what was found out about some examples. Raises UserError."""
-        names = ("rationale_leads", "question_alone", "rationale_gain")
-        leads, alone, gain = (project.scores(name, ids) for name in names)
+        scores = {name: project.scores(name, ids) for name in NAMES}
         for id in ids:
-            found = Finding(
-                bool(leads[id].value) if id in leads else None,
-                bool(alone[id].value) if id in alone else None,
-                gain[id].value if id in gain else None,
-                gain[id].detail if id in gain else "",
-            )
-            self._found[id] = found
+            self._found[id] = finding({name: rows[id] for name, rows in scores.items() if id in rows})
 
     def of(self, example_id: int) -> Finding:
         """What is known of an example that was read."""
         return self._found.get(example_id, NOTHING)
 
-    def is_stale(self, project: Project, example: Example) -> bool:
-        """Whether a word of the example was changed since it was checked. Raises UserError."""
-        if example.edited_at is None or self.of(example.id) == NOTHING:
-            return False
-        if self._runs is None:
-            checking = [run for run in reversed(project.runs()) if run.request.kind in (DRAFTS, CHECKS)]
-            self._runs = [(run.ended_at or "", project.scored(run.id)) for run in checking]
-        ended = next((ended for ended, ids in self._runs if example.id in ids), "")
-        if not ended or example.edited_at <= ended:
-            return False
-        later = [review for review in project.reviews(example.id) if review.at > ended and not review.undone]
-        return any(review.field in CHECKED and review.before != review.after for review in later)
-
     def forget(self) -> None:
         """Another project, or more was found out."""
         self._found.clear()
-        self._runs = None
+
+
+def finding(rows: Mapping[str, ScoreRow]) -> Finding:
+    """What the figures of one example say, by their names."""
+    leads, alone, gain = map(rows.get, NAMES)
+    return Finding(
+        bool(leads.value) if leads else None,
+        bool(alone.value) if alone else None,
+        gain.value if gain else None,
+        gain_before(gain) if gain else None,
+    )

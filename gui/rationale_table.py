@@ -68,8 +68,7 @@ class RationaleTable(ExampleTable):
         if column in (STEPS, CITES):
             return self._steps_words(example)
         if column in (LEADS, GAIN):
-            found = self._finding(example)
-            return verdict_words(found.leads, found.alone, found.gain) or self.tr("Not checked")
+            return verdict_words(self._finding(example)) or self.tr("Not checked")
         return super()._whole(example, column)
 
     def _ink(self, example: Example, column: int) -> Any:

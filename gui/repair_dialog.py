@@ -141,7 +141,8 @@ class RepairDialog(QDialog):
         words = [self.tr("“{}” becomes “{}”").format(old, new) for old, new in changes.replaced if new]
         words += [self.tr("“{}” is left out").format(old) for old, new in changes.replaced if not new]
         words += [self.tr("The step “{}” is dropped").format(text) for text in changes.dropped]
-        return words or [self.tr("No words of the draft were changed or dropped here.")]
+        none = self.tr("No words of the draft were changed or dropped here, and what a step cites stands in one place.")
+        return words or [none + " " + self.tr("Change the words of a step first, or let a model do it.")]
 
     # Looking
 

@@ -13,7 +13,7 @@ from PySide6.QtCore import QCoreApplication, QLocale, QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from core.curation.calibration import Calibration, calibrate
-from core.curation.scoring import KEEP, RUBRIC, Compared, compare_scores
+from core.curation.scoring import KEEP, Compared, compare_scores, standing
 from core.errors import UserError
 from core.project.project import Project
 from core.project.records import Run, ScoreRow
@@ -21,6 +21,7 @@ from gui import style
 from gui.charts.chart import Line, Rate, percent
 from gui.charts.matrix import MatrixChart
 from gui.charts.plots import BarChart, LineChart
+from gui.choice_box import ChoiceBox
 from gui.labels import plain, quiet, strong
 from gui.row_facts import RowFact
 from gui.session import Session
@@ -50,7 +51,7 @@ class ScoreFigures(QScrollArea):
         self.spread = BarChart(session, self.tr("How the scores are spread"))
         self.spread.say_empty(self.tr("Nothing is scored or rated yet."))
         self.checks = BarChart(session, self.tr("Questions that pass each check"))
-        self.hint = quiet(self.tr("No model has scored these questions yet, and you have rated none."))
+        self.hint = quiet()
         self.trusted = strong(self.tr("Can the score be trusted?"))
         self.trust, self.figures_line = plain(selectable=True), quiet(selectable=True)
         self.matrix = MatrixChart(
@@ -99,7 +100,7 @@ class ScoreFigures(QScrollArea):
         self.difference.setText(words)
 
     def _build_comparison(self) -> QWidget:
-        self.first, self.second, self.difference = QComboBox(), QComboBox(), plain(selectable=True)
+        self.first, self.second, self.difference = ChoiceBox(), ChoiceBox(), plain(selectable=True)
         self.versus, row = QWidget(), QHBoxLayout()
         for combo, name in ((self.first, self.tr("Run")), (self.second, self.tr("Beside run"))):
             combo.setAccessibleName(name)
@@ -122,11 +123,20 @@ class ScoreFigures(QScrollArea):
                 rates = [Rate(str(band), counts[band] / total, note=_of(counts[band], total)) for band in BANDS]
                 series.append((name, rates))
         self.spread.show_rates(series)
+        rated = any(figures.bands[1].values())
+        self.spread.entitle(
+            self.tr("How the scores are spread") if figures.scores else self.tr("How your ratings are spread")
+        )
+        self.hint.setText(
+            self.tr("No model has scored these questions yet: the stars are your own.")
+            if rated
+            else self.tr("No model has scored these questions yet, and you have rated none.")
+        )
 
     def _show_calibration(self, found: Calibration, scored: bool) -> None:
         for widget in (self.trusted, self.trust):
             widget.setVisible(scored)
-        self.hint.setVisible(self.spread.is_empty)
+        self.hint.setVisible(not scored)
         self.spread.setVisible(not self.spread.is_empty)
         self.matrix.setVisible(found.n > 0)
         self.curve.setVisible(found.good.count > 0)
@@ -195,7 +205,7 @@ def compared_words(found: Compared) -> str:
 
 def figures_of(project: Project, facts: dict[int, RowFact]) -> Figures:
     """In a thread of its own."""
-    scores = {id: row for id, row in project.scores(RUBRIC).items() if id in facts}
+    scores = standing(project, list(facts))
     bands = Counter(min(5, max(1, int(row.value + 0.5))) for row in scores.values())
     ratings = Counter(row.rating for row in facts.values() if row.rating)
     passed, failed = Counter[str](), Counter[str]()

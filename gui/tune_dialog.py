@@ -208,6 +208,7 @@ class TuneDialog(QDialog):
             button.clicked.connect(lambda _=False, name=name: self._choose(name))
         self.objective.chosen.connect(self._choose_objective)
         self._later.timeout.connect(self._reckon)
+        self._session.project_closing.connect(self.reject)
         self._estimating.changed.connect(self._show_estimate)
         self._estimating.prompts_found.connect(self._fill_prompts)
 
@@ -298,7 +299,7 @@ class TuneDialog(QDialog):
         super().accept()
 
     def done(self, result: int) -> None:
-        self._later.stop()
+        self._later.blockSignals(True)  # what changes from now on is reckoned no more
         self.model.stop()
         self.model.blockSignals(True)  # what it found just now is still on its way
         self._estimating.forget()

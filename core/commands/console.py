@@ -145,3 +145,8 @@ def print_json(value: dict[str, Any]) -> None:
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+def counted(count: int, what: str, many: str = "") -> str:
+    """So many of something: “1 row”, “2,000 rows”; `many` where it is not `what` with an s."""
+    return f"{count:,} {what if count == 1 else many or what + 's'}"

@@ -9,6 +9,7 @@ from core import paths
 from core.commands.console import (
     ProgressLine,
     Stopped,
+    counted,
     followed,
     interruptible,
     opened,
@@ -58,7 +59,8 @@ def score(options: argparse.Namespace) -> None:
             _check(project, options, stopped)
         if options.keep is not None and not stopped():
             changed = keep_scored(project, options.keep, options.examples)
-            say(f"Kept what scored {options.keep:g} or more: {changed:,} drafts were accepted or rejected.")
+            were = counted(changed, "example was", "examples were")
+            say(f"Kept what scored {options.keep:g} or more: {were} accepted or rejected.")
 
 
 def calibration(options: argparse.Namespace) -> None:
@@ -99,15 +101,15 @@ def passages(options: argparse.Namespace) -> None:
             educational.label(project, labels)
             marks = project.passage_marks().values()
             counts = [sum(mark.label == said for mark in marks) for said in (1, 0)]
-            say(f"Labelled: {counts[0]:,} passages worth asking about, {counts[1]:,} not.")
+            say(f"Labelled: {counted(counts[0], 'passage')} worth asking about, {counts[1]:,} not.")
         if options.fit:
             steps = educational.value_passages(project, worker, model, stopped)
             _print_fitted(project, followed(steps, ProgressLine("Reading passages")), options.json)
         if options.restore:
-            say(f"Restored {educational.restore(project):,} passages.")
+            say(f"Restored {counted(educational.restore(project), 'passage')}.")
         if options.set_aside is not None:
             count = educational.set_aside(project, options.set_aside)
-            say(f"{count:,} passages are set aside: nothing is asked of them until --restore.")
+            say(f"{counted(count, 'passage is', 'passages are')} set aside: nothing is asked of any until --restore.")
         if options.suggest:
             steps = educational.suggest_passages(project, worker, model, options.suggest, stopped)
             _print_passages(project, followed(steps, ProgressLine("Reading passages")), options.json)
@@ -247,7 +249,8 @@ def _print_fitted(project: "Project", found: "Fitted", as_json: bool) -> None:
         return
     marks = [mark for id, mark in project.passage_marks().items() if id in found.values]
     print(
-        f"Learned from {found.worth:,} passages worth asking about and {found.not_worth:,} not. {found.note}".rstrip()
+        f"Learned from {counted(found.worth, 'passage')} worth asking about and {found.not_worth:,} not. "
+        f"{found.note}".rstrip()
     )
     print("Of passages that it had not seen:\n\nkeep from   of these are worth it     of the worthy are kept")
     for point in found.curve:

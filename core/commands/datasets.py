@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from core.commands.console import opened, print_json, say
+from core.commands.console import counted, opened, print_json, say
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _show(dataset: "Dataset", as_json: bool) -> None:
         print_json({**told, "rows": dataset.rows, "splits": counts, "recipe": dataset.recipe})
         return
     print(
-        f"{dataset.name}  {dataset.rows:,} rows: {train:,} train, {dataset.held_out:,} validation, "
+        f"{dataset.name}  {counted(dataset.rows, 'row')}: {train:,} train, {dataset.held_out:,} validation, "
         f"{dataset.test:,} test  {dataset.created_at[:10]}  {dataset.sha256[:16]}"
     )
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.exchange.importing import Imported, Looked
     from core.exchange.mapping import Mapping
     from core.project.project import Project
+    from core.tables import Table
 
 
 def export(options: argparse.Namespace) -> None:
@@ -34,6 +35,8 @@ def export(options: argparse.Namespace) -> None:
             return
         mixed = f", {done.mixed} of which the run mixes in," if done.mixed else ""
         progress.end(f"Wrote {done.rows} examples{mixed} to {done.path} and a dataset card to {done.card}.")
+        if done.together:
+            say(f"Rows of all sides are in this one file: {done.together}. --split train writes one side alone.")
         for path in done.configs:
             say(f"Wrote {path}.")
         if options.json:
@@ -62,7 +65,7 @@ def bring_in(options: argparse.Namespace) -> None:
             say(f"{take_back(project, options.take_back)} examples of run {options.take_back} are rejected.")
             return
         table = open_table(options.file)
-        mapping = _mapping(options, table)
+        mapping = mapping_of(table, options.map)
         say(f"Taken from {options.file.name}: {mapping.to_text()}.")
         if options.dry_run:
             _try(project, options, mapping, table, stopped)
@@ -70,14 +73,14 @@ def bring_in(options: argparse.Namespace) -> None:
             _import(project, options, mapping, stopped)
 
 
-def _mapping(options: argparse.Namespace, table: Any) -> "Mapping":
-    """What the file seems to be, with what was said laid over it."""
+def mapping_of(table: "Table", given: str | None, answered: bool = True) -> "Mapping":
+    """What the file seems to be, with what `--map` says laid over it; unless `answered`, questions are enough."""
     from core.exchange.mapping import Mapping, guess, guessed
 
-    if not options.map:
-        return guessed(table)
-    said = Mapping.from_text(options.map)
-    found = guess(table)
+    if not given:
+        return guessed(table, answered)
+    said = Mapping.from_text(given)
+    found = guess(table, answered)
     if found is None or {"question", "conversation"} & said.fields.keys():
         return said
     return Mapping(found.fields | said.fields)

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.commands.console import ProgressLine, followed, interruptible, opened, print_json, say, typed
+from core.commands.console import ProgressLine, counted, followed, interruptible, opened, print_json, say, typed
+from core.commands.exchange import mapping_of
 
 if TYPE_CHECKING:
     from core.curation.coverage import Coverage
@@ -86,6 +87,8 @@ def duplicates(options: argparse.Namespace) -> None:
 
     if options.against and options.keep_best:
         raise UserError("--keep-best goes without --against: what is held out is not changed. Reject with review.")
+    if options.map and not options.against:
+        raise UserError("--map says which column of a held-out file is what: name the file with --against.")
     wanted = Duplicates(options.near, options.semantic, options.model)
     writes = options.keep_best or options.model is not None  # vectors are kept
     with (
@@ -95,14 +98,14 @@ def duplicates(options: argparse.Namespace) -> None:
     ):
         progress = ProgressLine("Comparing")
         if options.against:
-            rows = _held_out(project, options.against)
+            rows = _held_out(project, options.against, options.map)
             _print_leaks(project, followed(leaks(project, worker, rows, wanted, stopped), progress), options.json)
             return
         groups = followed(find(project, worker, wanted, stopped), progress)
         _print_groups(project, groups, options.json)
         if options.keep_best:
             undo = typed("elenchus", "undo", project.path)
-            say(f"Rejected {keep_best(project, groups):,} duplicates. {undo} takes all of it back.")
+            say(f"Rejected {counted(keep_best(project, groups), 'duplicate')}. {undo} takes all of it back.")
 
 
 def _quota(text: str) -> Any:
@@ -116,13 +119,19 @@ def _quota(text: str) -> Any:
         raise UserError(f"“{text}” is no quota. Write it like document=0.3, topic=0.1 or kind=0.5.") from error
 
 
-def _held_out(project: "Project", what: str) -> "list[HeldOut]":
+def _held_out(project: "Project", what: str, columns: str | None) -> "list[HeldOut]":
     """The rows of a file, or those of a dataset that are not trained on."""
     from core.curation.leaks import of_dataset, of_file
     from core.errors import UserError
+    from core.tables import TableFile
 
-    if Path(what).exists():
-        return of_file(Path(what))
+    path = Path(what)
+    if path.exists():
+        mapping = mapping_of(TableFile(path).sample(), columns, answered=False)
+        say(f"Taken from {path.name}: {mapping.to_text()}.")
+        return of_file(path, mapping)
+    if columns:
+        raise UserError(f"--map says which column of a file is what, and there is no file “{what}”.")
     if all(dataset.name != what for dataset in project.datasets()):
         raise UserError(f"There is no file “{what}”, and no dataset of this name in {project.path.name}.")
     return of_dataset(project, what)
@@ -173,7 +182,9 @@ def _print_groups(project: "Project", groups: "Sequence[Group]", json: bool) -> 
         for id, question in zip(group.ids, _questions(project, group.ids), strict=True):
             print(f"  {'*' if id == group.best else ' '} {id}  {question}")
     rows = sum(len(group.ids) for group in groups)
-    say(f"{len(groups):,} groups of {rows:,} examples." if groups else "No two examples ask the same.")
+    say(
+        f"{counted(len(groups), 'group')} of {counted(rows, 'example')}." if groups else "No two examples ask the same."
+    )
 
 
 def _print_leaks(project: "Project", found: "Sequence[Leak]", json: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core import paths
-from core.commands.console import ProgressLine, followed, interruptible, opened, print_json, say
+from core.commands.console import ProgressLine, counted, followed, interruptible, opened, print_json, say
 from core.errors import Cancelled, UserError
 
 
@@ -168,10 +168,8 @@ def review(options: argparse.Namespace) -> None:
             project.set_state(options.ids, options.state)
         else:
             project.rate_all(options.ids, options.rate or None)
-    count = len(set(options.ids))
-    which = "1 example is" if count == 1 else f"{count:,} examples are"
     now = options.state or (f"rated {options.rate} of 5" if options.rate else "without stars")
-    say(f"{which} {now}.")
+    say(f"{counted(len(set(options.ids)), 'example is', 'examples are')} {now}.")
 
 
 def undo(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from core import paths
-from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
+from core.commands.console import ProgressLine, Stopped, counted, interruptible, opened, print_json, say, typed
 
 if TYPE_CHECKING:
     from core.project.project import Project
@@ -127,7 +127,7 @@ def _sum_up(project: "Project", run_id: int) -> None:
         found.setdefault(score.name, []).append(score.value)
     if drafts := project.rationales_of_run(run_id):
         of = _questions(len({draft.example_id for draft in drafts}))
-        say(f"Run {run_id}: {len(drafts)} drafts of rationales, of {of}, are kept.")
+        say(f"Run {run_id} kept {counted(len(drafts), 'draft of a rationale', 'drafts of rationales')}, of {of}.")
     if waiting := repair.drafted(project, run_id):
         take = typed("elenchus", "rationales", project.path, "--take", run_id)
         say(f"The steps of {_questions(len(waiting))} stay as they were: {take} gives them those drafted now.")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from core.commands.console import opened, print_json, say
+from core.commands.console import counted, opened, print_json, say
 from core.errors import UserError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _import(project: "Project", options: argparse.Namespace) -> None:
     known = f" The file is known: {guess.name}." if guess and guess.name else ""
     say(f"Imported “{suite.name}”: {_questions(len(suite.questions))}, asked as {protocol}.{known}")
     if made.faults:
-        say(f"Left out: {len(made.faults):,} of {len(table.rows):,} rows.")
+        say(f"Left out: {len(made.faults):,} of {counted(len(table.rows), 'row')}.")
     for fault in made.faults[:TOLD]:
         say(f"  {fault}")
     if options.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import paths
-from core.commands.console import ProgressLine, Stopped, interruptible, opened, print_json, say, typed
+from core.commands.console import ProgressLine, Stopped, counted, interruptible, opened, print_json, say, typed
 
 if TYPE_CHECKING:
     from core.engine.requests import Adapter
@@ -285,7 +285,8 @@ def _prepared(item: "Prepared") -> str:
         left = _time(took.seconds * (item.steps - item.done) / item.steps)
         return f"Going on after step {item.done:,} of {item.steps:,}, about {left} left."
     parts = [
-        f"{item.examples:,} examples of {item.tokens:,} tokens, of which {item.answer_tokens:,} are learned",
+        f"{counted(item.examples, 'example')} of {counted(item.tokens, 'token')}, "
+        f"of which {item.answer_tokens:,} are learned",
         f"{item.held_out:,} held out",
         f"{item.dropped:,} dropped as too long" if item.dropped else "",
         f"{item.cut:,} cut" if item.cut else "",

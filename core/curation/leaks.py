@@ -1,7 +1,6 @@
 """Finds examples that stand in a held-out set too, word for word, nearly so or in meaning: what must not be learned."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from core.curation.reckoning import Reckoned, answer, handed_over, received
 from core.curation.vectors import asked, each_example, meaning
 from core.engine.requests import Loading
 from core.errors import UserError
-from core.exchange.mapping import Mapping, Unusable, guess, read
+from core.exchange.mapping import Mapping, Unusable, guessed, read
 from core.project.embedding import Progress, embed
 from core.project.folding import fold
 from core.project.project import Project
-from core.tables import Row, TableFile, cell_text
+from core.tables import Fault, TableFile
 from core.worker import Worker
 
 
@@ -86,30 +85,30 @@ def of_dataset(project: Project, name: str) -> list[HeldOut]:
     ]
 
 
-def of_file(path: Path) -> list[HeldOut]:
-    """The rows of a file: what seems to be the question and the answer, or else all that is text in it.
+def of_file(path: Path, mapping: Mapping | None = None) -> list[HeldOut]:
+    """The questions of a file, with their answers where it has any; without a mapping, as it is guessed.
 
-    Raises UserError where any of it cannot be read: nobody could say that nothing of that has leaked.
+    Raises UserError where it is not known which column is the question, or any row cannot be read: nobody could say
+    that nothing of that has leaked.
     """
     file = TableFile(path)
-    mapping = guess(file.sample())
-    rows = list(file.rows())
-    if fault := next((row for row in rows if row.fault), None):
-        bad = sum(bool(row.fault) for row in rows)
+    table = file.sample()
+    mapping = mapping or guessed(table, answered=False)
+    mapping.check(table, answered=False)
+    found: list[HeldOut] = []
+    faults: list[Fault] = []
+    for row in file.rows():
+        try:
+            made = read(row, mapping, answered=False)
+            found.append(_held_out(row.number, made.messages, made.answer))
+        except Unusable as reason:
+            faults.append(Fault(row.number, str(reason)))
+    if faults:
         raise UserError(
-            f"{bad:,} of {len(rows):,} rows of {path.name} cannot be read, the first on line {fault.number}: "
-            f"{fault.fault}. Correct the file, so that all of it can be compared."
+            f"{len(faults):,} of {len(found) + len(faults):,} rows of {path.name} cannot be read, the first on line "
+            f"{faults[0].row}: {faults[0].reason}. Correct the file, so that all of it can be compared."
         )
-    return [_of_row(row, mapping) for row in rows]
-
-
-def _of_row(row: Row, mapping: Mapping | None) -> HeldOut:
-    if mapping is not None:
-        with suppress(Unusable):
-            made = read(row, mapping)
-            return _held_out(row.number, made.messages, made.answer)
-    texts = [text for cell in row.cells.values() if (text := cell_text(cell))]
-    return HeldOut(row.number, "\n".join(texts))
+    return found
 
 
 def leaks_job(
@@ -120,7 +119,8 @@ def leaks_job(
 
     found: dict[tuple[int, int], tuple[str, float]] = dict.fromkeys(_equal_across(texts, apart), ("exact", 1.0))
     yield Reckoned("exact", len(texts), len(texts))
-    near_ones = near_blocks(texts, near, apart, cancelled) if apart else iter(())
+    sides = [place < apart for place in range(len(texts))]
+    near_ones = near_blocks(texts, near, sides, cancelled) if apart else iter(())
     in_meaning = semantic_blocks(received(vectors), semantic, cancelled, apart) if vectors and apart else iter(())
     for kind, blocks in (("near", near_ones), ("semantic", in_meaning)):
         for done, (first, second, similar) in blocks:

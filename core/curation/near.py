@@ -1,26 +1,34 @@
-"""Finds texts that share most of their words, whatever else differs: MinHash for candidates, then exactly."""
+"""Finds texts that share most of their words, whatever else differs, and misses none."""
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.project.folding import fold
 from core.questions.checks import normalise
 
 SHINGLE = 3  # words in a row; a character is a word where words are not parted
 NEAR = 0.8  # Jaccard similarity from which on texts are near duplicates
 
-# Two texts of similarity s agree in one of the bands with probability 1 − (1 − s⁶)²¹: 0.998 at 0.8, 0.28 at 0.5, 0.02
-# at 0.3 (A. Broder, “On the resemblance and containment of documents” (1997); Leskovec, Rajaraman and Ullman, “Mining
-# of Massive Datasets”, ch. 3).
-BANDS, ROWS = 21, 6
-SEED = 1
 CHUNK = 500  # texts that are looked up at once
-# A text with so many likes is not compared with later ones, which find those instead: thousands of texts that are all
-# alike would else be compared each with each.
+# A text that is like so many is compared only with what it is not joined to yet: thousands of texts that are all alike
+# would else be compared each with each.
 ENOUGH = 100
+RAREST = 3  # of their rarest shingles that two near texts have in common, where they have so many
+
+# Signs that are written in several ways, each as one of them.
+_SAME = str.maketrans(
+    {"‐": "-", "‒": "-", "–": "-", "−": "-", "×": "*", "·": "*", "⋅": "*", "÷": "/", "⁄": "/", "∕": "/"}
+)
+_SIGNS = "-+±‐‒–−"
+_OPERATOR = re.compile(
+    rf"((?<=[\d)%]) ?[{_SIGNS}*×·⋅/÷⁄∕](?= ?\(*[{_SIGNS}]?\.?\d)"  # 12 - 4
+    rf"|(?<![\w)])[{_SIGNS}](?=\.?\d)"  # -5
+    r"|(?<=\d) ?[%‰])"  # 10 %
+)
 
 _WORD = 1 << 21  # numbers of words; the few beyond share those of others
 _OVERLAP = 1e-9  # 4/5 is no sum of powers of two
@@ -30,53 +38,98 @@ Numbers = NDArray[np.int64]
 
 
 def near_blocks(
-    texts: Sequence[str], least: float = NEAR, apart: int = 0, cancelled: Callable[[], bool] = bool
+    texts: Sequence[str],
+    least: float = NEAR,
+    sides: Sequence[Hashable] | None = None,
+    cancelled: Callable[[], bool] = bool,
 ) -> Iterator[tuple[int, Block]]:
     """Yields how many texts were looked at, and pairs of them that are near: (first, second, Jaccard similarity).
 
-    Each pair comes once, its first place before its second. With `apart`, so many texts are compared only with those
-    behind them, and those not among themselves. Texts of no words are near to nothing. Ends early once `cancelled`.
+    Each pair comes once, its first place before its second, and none is missed; but a text that is near to ENOUGH
+    others is compared only with those that no pairs join it to. With `sides`, texts of one side are not compared, and
+    every pair on two sides comes. Texts of no words are near to nothing. Ends early once `cancelled`.
     """
-    from rensa import RMinHash, RMinHashLSH  # pyright: ignore[reportAttributeAccessIssue]
-
     rows, most = _dense(shingles(texts))
-    lookup, mark = RMinHashLSH(least, BANDS * ROWS, BANDS), np.zeros(most, bool)
+    index = _Index(rows, most, least)
+    codes = {side: code for code, side in enumerate(dict.fromkeys(sides or ()))}
+    side = None if sides is None else np.array([codes[one] for one in sides], np.int64)
+    joined, mark = _Joined(len(rows)), np.zeros(most, bool)
     for start in range(0, len(rows), CHUNK):
         if cancelled():
             return
-        some = [place for place in range(start, min(start + CHUNK, len(rows))) if len(rows[place])]
-        sketches = RMinHash.from_token_sets([_tokens(rows[place]) for place in some], BANDS * ROWS, SEED)
-        known = bisect_left(some, apart) if apart else len(some)
-        lookup.insert_pairs(list(zip(some[:known], sketches[:known], strict=True)))
-        asked = known if apart else 0
-        found: list[Block] = []
-        for place, others in zip(some[asked:], lookup.query_all(sketches[asked:]), strict=True):
-            pairs = _verified(place, sorted(other for other in others if other < place), rows, mark, least)
-            found.append(pairs)
-            if not apart and len(pairs[0]) >= ENOUGH:
-                lookup.remove(place)
-        first, second, similar = (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else _NONE
+        found: list[Block] = [_NONE]
+        for place in range(start, min(start + CHUNK, len(rows))):
+            others = index.before(place)
+            if side is not None:
+                others = others[side[others] != side[place]]
+            elif len(others) > ENOUGH:
+                found.append(_verified(place, others[:ENOUGH], rows, mark, least))
+                joined.join(place, found[-1][0])
+                others = others[ENOUGH:]
+                others = others[joined.names[others] != joined.names[place]]
+            found.append(_verified(place, others, rows, mark, least))
+            joined.join(place, found[-1][0])
+        first, second, similar = (np.concatenate(parts) for parts in zip(*found, strict=True))
         yield min(start + CHUNK, len(rows)), (first, second, similar)
 
 
-def parted(texts: Sequence[str], sides: Sequence[str], least: float = NEAR) -> Iterator[tuple[int, int]]:
-    """Every pair of near texts that are on two sides; unlike `near_blocks`, it misses none.
+def parted(texts: Sequence[str], sides: Sequence[Hashable], least: float = NEAR) -> Iterator[tuple[int, int]]:
+    """Every pair of near texts that are on two sides."""
+    for _, (first, second, _) in near_blocks(texts, least, sides):
+        yield from zip(first.tolist(), second.tolist(), strict=True)
 
-    Two sets that share so much share one of their rarest members, so that only those are looked up (R. Bayardo, Y. Ma
-    and R. Srikant, “Scaling up all pairs similarity search”, WWW 2007).
+
+class _Index:
+    """Which texts have the rarest members of each in common.
+
+    Two sets of a similarity share so much that they share some of their rarest members, so that only those are looked
+    up and nothing is missed (R. Bayardo, Y. Ma and R. Srikant, “Scaling up all pairs similarity search”, WWW 2007; with
+    more members than one: J. Wang, G. Li and J. Feng, “Can we beat the prefix filtering?”, SIGMOD 2012).
     """
-    rows, most = _dense(shingles(texts))
-    counts = np.bincount(np.concatenate([*rows, np.zeros(0, np.int32)]), minlength=most)
-    holders: dict[tuple[str, int], list[int]] = {}
-    mark, all_sides = np.zeros(most, bool), set(sides)
-    for place, row in enumerate(rows):
-        shared = math.ceil(least * len(row) - _OVERLAP)
-        rare = row[np.argsort(counts[row], kind="stable")][: len(row) - shared + 1].tolist()
-        across = [(side, number) for side in all_sides - {sides[place]} for number in rare]
-        others = sorted({other for key in across for other in holders.get(key, ())})
-        yield from ((other, place) for other in _verified(place, others, rows, mark, least)[0].tolist())
-        for number in rare:
-            holders.setdefault((sides[place], number), []).append(place)
+
+    def __init__(self, rows: list[NDArray[np.int32]], most: int, least: float) -> None:
+        self._least, self._sizes = least, np.array([len(row) for row in rows], np.int64)
+        counts = np.bincount(np.concatenate([*rows, np.zeros(0, np.int32)]), minlength=most)
+        rarest = [self._rarest(row, counts) for row in rows]
+        self._ends = np.cumsum([0, *map(len, rarest)])
+        numbers = np.concatenate([*rarest, np.zeros(0, np.int32)])
+        order = np.argsort(numbers, kind="stable")  # of equal numbers those of earlier texts first
+        self._holders = np.repeat(np.arange(len(rows)), np.diff(self._ends))[order]
+        self._upto = np.empty(len(order), np.int64)
+        self._upto[order] = np.arange(len(order))
+        self._since = np.searchsorted(numbers[order], numbers)
+        self._held = np.zeros(len(rows), np.int8)
+
+    def before(self, place: int) -> Numbers:
+        """The earlier texts that may be near to the one at this place."""
+        mine = slice(self._ends[place], self._ends[place + 1])
+        since, upto = self._since[mine], self._upto[mine]
+        some = np.flatnonzero(since < upto)
+        for one in some.tolist():
+            self._held[self._holders[since[one] : upto[one]]] += 1
+        others = np.flatnonzero(self._held[:place]) if len(some) else _NONE[0]
+        held, most = self._held[others], np.maximum(self._sizes[place], self._sizes[others])
+        self._held[others] = 0
+        return others[held >= np.minimum(RAREST, np.ceil(self._least * most - _OVERLAP))]
+
+    def _rarest(self, row: NDArray[np.int32], counts: Numbers) -> NDArray[np.int32]:
+        shared = math.ceil(self._least * len(row) - _OVERLAP)
+        return row[np.argsort(counts[row], kind="stable")][: len(row) - shared + RAREST]
+
+
+class _Joined:
+    """Which texts the pairs so far join: those have one name."""
+
+    def __init__(self, count: int) -> None:
+        self.names = np.arange(count)
+
+    def join(self, place: int, others: Numbers) -> None:
+        """Joins a text with others. One alone takes their name, so that only where groups meet all are looked at."""
+        for name in np.unique(self.names[others]).tolist():
+            if self.names[place] == place:
+                self.names[place] = name
+            elif self.names[place] != name:
+                self.names[self.names == name] = self.names[place]
 
 
 def shingles(texts: Sequence[str]) -> list[Numbers]:
@@ -85,7 +138,20 @@ def shingles(texts: Sequence[str]) -> list[Numbers]:
     A text of fewer words than a shingle has is one shingle.
     """
     vocabulary: dict[str, int] = {}
-    return [_numbered([_number(vocabulary, word) for word in normalise(text)]) for text in texts]
+    return [_numbered([_number(vocabulary, word) for word in _words(text)]) for text in texts]
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, and the operators, signs and % by its numbers: 12 − 4 is not 12 / 4, nor −5 the same as 5.
+
+    Other punctuation does not count.
+    """
+    parts = _OPERATOR.split(fold(text))
+    return [
+        word
+        for place, part in enumerate(parts)
+        for word in ([part.strip().translate(_SAME)] if place % 2 else normalise(part))
+    ]
 
 
 def _number(vocabulary: dict[str, int], word: str) -> int:
@@ -108,27 +174,21 @@ def _dense(rows: list[Numbers]) -> tuple[list[NDArray[np.int32]], int]:
     return np.split(places.astype(np.int32), ends[:-1]), len(numbers)
 
 
-def _tokens(row: NDArray[np.int32]) -> list[bytes]:
-    data = row.tobytes()
-    return [data[place : place + 4] for place in range(0, len(data), 4)]
-
-
 def _verified(
-    place: int, others: list[int], rows: list[NDArray[np.int32]], mark: NDArray[np.bool_], least: float
+    place: int, others: Numbers, rows: list[NDArray[np.int32]], mark: NDArray[np.bool_], least: float
 ) -> Block:
     """Those of the others that are near to the text at this place."""
-    if not others:
+    if not len(others):
         return _NONE
     row = rows[place]
-    sizes = np.array([len(rows[other]) for other in others])
+    found = [rows[other] for other in others.tolist()]
+    sizes = np.array([len(one) for one in found])
     mark[row] = True
-    shared = np.add.reduceat(
-        mark[np.concatenate([rows[other] for other in others])], np.cumsum(sizes) - sizes, dtype=int
-    )
+    shared = np.add.reduceat(mark[np.concatenate(found)], np.cumsum(sizes) - sizes, dtype=int)
     mark[row] = False
     similar = shared / (len(row) + sizes - shared)
     near = similar >= least - _OVERLAP
-    first = np.array(others, np.int64)[near]
+    first = others[near]
     return first, np.full(len(first), place, np.int64), similar[near]
 
 

@@ -31,6 +31,7 @@ from core.project.records import Example, ExampleFilter, Pick, PickRow
 from core.worker import Worker
 
 METHODS = ("facility", "k-centre")
+_PICKED_AT_ONCE = 64  # vectors whose cosines with all are held
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Made:
     """From the child: the places that were chosen and of the baseline, with all that is to be said of them."""
 
     places: tuple[int, ...]
-    gains: tuple[float, ...]  # see _gain; for k-centre the distance to those before
+    gains: tuple[float, ...]  # see _gains; for k-centre the distance to those before
     topics: tuple[int, ...]  # of every candidate
     names: tuple[str, ...]
     random: tuple[int, ...]
@@ -143,14 +144,14 @@ def pick_job(
     limits = [Limit(by[quota.by][1], most_of(quota, options.size)) for quota in options.quotas]
     clients = clients_of(len(rows), options.size, options.seed)
     chosen: list[Chosen] = []
-    gains: list[float] = []
     for one in _choose(rows, values, options, limits, clients, cancelled):
         chosen.append(one)
-        gains.append(one.gain if options.method == "k-centre" else _gain(one, labels, labels[clients]))
         yield Reckoned("picking", len(chosen), options.size)
     if cancelled():
         return
     places = [one.place for one in chosen]
+    k_centre = options.method == "k-centre"
+    gains = [one.gain for one in chosen] if k_centre else _gains(rows, places, labels, clients)
     random = sorted(Random(options.seed).sample(range(len(rows)), len(places)))
     coverage, baseline = (cover(nearest_chosen(rows, some), some, values, by) for some in (places, random))
     told = tuple(int(label) for label in labels)
@@ -176,10 +177,18 @@ def _choose(
     return facility_location(rows, size, values, weight, limits, clients, cancelled)
 
 
-def _gain(one: Chosen, labels: NDArray[np.int64], of_clients: NDArray[np.int64]) -> float:
-    """What one adds to the coverage of its own topic, 0..1."""
-    own = labels[one.place]
-    return float(one.by[of_clients[one.nearer] == own].sum()) / max(1, np.count_nonzero(of_clients == own))
+def _gains(rows: Vectors, places: Sequence[int], labels: NDArray[np.int64], clients: NDArray[np.int64]) -> list[float]:
+    """What each adds to the coverage of its own topic after those before it, 0..1; by every cosine, however small."""
+    around, of_clients, gains = rows[clients], labels[clients], []
+    covered = np.zeros(len(clients), np.float32)
+    for start in range(0, len(places), _PICKED_AT_ONCE):
+        some = list(places[start : start + _PICKED_AT_ONCE])
+        for place, cosines in zip(some, rows[some] @ around.T, strict=True):
+            by = np.maximum(cosines - covered, 0)
+            covered += by
+            own = by[of_clients == labels[place]]
+            gains.append(float(own.sum()) / max(1, len(own)))
+    return gains
 
 
 # In the parent

@@ -195,9 +195,12 @@ def keep_scored(project: Project, threshold: float = KEEP, ids: Sequence[int] | 
     """Accepts what scored at least `threshold` and rejects the rest, as one action that can be undone.
 
     Of these examples, or of all drafts: without being named, none that a person has decided on is touched. Those
-    without a score of their present words stay as they are. Returns how many changed.
+    without a score of their present words stay as they are, and so do quarantined ones, whose evidence is not where it
+    was. Returns how many changed.
     """
-    among = project.example_ids(ExampleFilter(state="draft")) if ids is None else list(ids)
+    quarantined = set(project.example_ids(ExampleFilter(state="quarantined")))
+    named = project.example_ids(ExampleFilter(state="draft")) if ids is None else ids
+    among = [id for id in named if id not in quarantined]
     scores = standing(project, among)
     states = {id: "accepted" if scores[id].value >= threshold else "rejected" for id in among if id in scores}
     return project.set_states(states, f"Keep what scored {threshold:g} or more of {{}}")
@@ -206,10 +209,10 @@ def keep_scored(project: Project, threshold: float = KEEP, ids: Sequence[int] | 
 def standing(project: Project, ids: Sequence[int]) -> dict[int, ScoreRow]:
     """The newest scores of these examples, but for those whose question or answer was edited since."""
     scores, judged = project.scores(RUBRIC, ids), project.scores(CERTAINTY, ids)
-    found: dict[int, ScoreRow] = {}
-    for start in range(0, len(ids), CHUNK):
-        for example in project.examples_by_id(ids[start : start + CHUNK]):
-            if example.id in scores and is_of(judged.get(example.id), example):
+    scored, found = [id for id in ids if id in scores], dict[int, ScoreRow]()
+    for start in range(0, len(scored), CHUNK):
+        for example in project.examples_by_id(scored[start : start + CHUNK]):
+            if is_of(judged.get(example.id), example):
                 found[example.id] = scores[example.id]
     return found
 

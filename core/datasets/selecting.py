@@ -208,7 +208,7 @@ def _links(project: Project, found: Sequence[Candidate], divides: bool) -> _Link
 
 
 def _divided(found: Sequence[Candidate], shares: dict[str, float], seed: int, links: list[tuple[int, int]]) -> Divided:
-    """Divides until nothing near is on two sides: what is near is found with luck at first, and then for sure."""
+    """Divides until nothing near is on two sides: two that only a probe's question joined have no link of their own."""
     from core.curation.near import parted
 
     places = [place for place, one in enumerate(found) if not one.templated]

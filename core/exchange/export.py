@@ -42,6 +42,16 @@ class Exported:
     shape: str = ""  # what a row looks like, where the format leaves it open
     configs: tuple[Path, ...] = ()  # written beside it, for other tools
 
+    @property
+    def together(self) -> str:
+        """The sides of a dataset that lie in one file, such as “23 train, 3 test”; empty where there are not several.
+
+        A folder has a file for each.
+        """
+        if self.card.parent == self.path or len(self.splits) < 2:
+            return ""
+        return ", ".join(f"{self.splits[side]:,} {side}" for side in SPLITS if self.splits[side])
+
 
 def export(
     project: Project,
@@ -265,11 +275,11 @@ class _Lines:
         """A row of a dataset, which stays as it is whatever becomes of its example."""
         said: dict[str, Any] = {"dataset": dataset.name, "split": row.split}
         if example is None:
-            return Line(row, None, None if self._plain else said)
+            return Line(row, None, None if self._plain else said, row.split)
         now = formats.row_of(example)
         if (now.messages, now.answer, now.rationale) != (row.messages, row.answer, row.rationale):
-            return Line(row, None, None if self._plain else {"id": example.id, "changed": True} | said)
-        return Line(row, example, None if self._plain else self._provenance(example) | said)
+            return Line(row, None, None if self._plain else {"id": example.id, "changed": True} | said, row.split)
+        return Line(row, example, None if self._plain else self._provenance(example) | said, row.split)
 
     def _provenance(self, example: Example) -> dict[str, Any]:
         said = formats.provenance(example)

@@ -27,9 +27,13 @@ def text_writer(file: IO[str], shape: str, plain: bool, guard: bool) -> Write:
 
 
 def as_object(line: Line, shape: str) -> dict[str, Any]:
-    """A line as one object."""
+    """A line as one object.
+
+    What stands under KEY is written out as a text: who reads a long file in blocks, as the datasets library does, takes
+    the types of the first for those of all, and an object has nulls where a later one has something.
+    """
     made = SHAPES[shape](line.row)
-    return made if line.said is None else made | {KEY: line.said}
+    return made if line.said is None else made | {KEY: json.dumps(line.said, ensure_ascii=False)}
 
 
 @contextmanager
@@ -41,7 +45,7 @@ def text_file(path: Path, shape: str, plain: bool, guard: bool) -> Iterator[Writ
 
 @contextmanager
 def parquet_file(path: Path, shape: str, plain: bool) -> Iterator[Write]:
-    """A Parquet file with the columns of a shape; the object under KEY is written out as a text."""
+    """A Parquet file with the columns of a shape."""
     import pyarrow
     from pyarrow.parquet import ParquetWriter
 
@@ -49,8 +53,7 @@ def parquet_file(path: Path, shape: str, plain: bool) -> Iterator[Write]:
     rows: list[dict[str, Any]] = []
 
     def write(line: Line) -> None:
-        made = SHAPES[shape](line.row)
-        rows.append(made if line.said is None else made | {KEY: json.dumps(line.said, ensure_ascii=False)})
+        rows.append(as_object(line, shape))
         if len(rows) == _BATCH:
             flush()
 

@@ -25,7 +25,7 @@ LABEL, RATIONALE = "[label] ", "[rationale] "  # before the question, by the tas
 LABEL_WEIGHT = RATIONALE_WEIGHT = 0.5  # of the two tasks, as the paper's code has them
 
 CSV_PLACE = ("id", "state")
-CSV_TEXTS = ("kind", "context", "question", "choices", "answer", "rationale", "rejected", "rating")
+CSV_TEXTS = ("kind", "context", "question", "choices", "answer", "rationale", "rejected", "rating", "split")
 CSV_ORIGIN = (
     "evidence", "document", "document_sha256", "page", "start", "end",
     "run", "model_sha256", "prompt_version", "seed", KEY,
@@ -40,12 +40,13 @@ _Turns = tuple[tuple[str, str], ...]
 @dataclass(frozen=True)
 class Line:
     """What is written of one row: its texts, the example that they are of, if it is still the same, and what stands
-    under KEY; None where that is left out.
+    under KEY; None where that is left out. `split` is its side of a dataset, if it is of one.
     """
 
     row: DatasetRow
     example: Example | None = None
     said: dict[str, Any] | None = None
+    split: str = ""
 
 
 def kind_of(example: Example | ExampleDraft) -> str:
@@ -312,14 +313,15 @@ def csv_row(line: Line, guard: bool = True) -> list[str]:
 
 def _csv_texts(line: Line) -> tuple[Any, ...]:
     row, example = line.row, line.example
+    split = line.split or (line.said or {}).get("split")
     if example is None:
         steps = [text for text in row.rationale.split("\n") if text]
         context, question = row.messages[:-1], row.messages[-1][1]
-        return "", _list(as_messages(context)), question, "", row.answer, _list(steps), row.rejected, None
+        return "", _list(as_messages(context)), question, "", row.answer, _list(steps), row.rejected, None, split
     steps = [step.text for step in example.rationale]
     return (
         kind_of(example), _list(as_messages(example.context)), example.question, _list(example.choices),
-        example.answer, _list(steps), row.rejected, example.rating,
+        example.answer, _list(steps), row.rejected, example.rating, split,
     )  # fmt: skip
 
 

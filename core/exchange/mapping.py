@@ -91,14 +91,14 @@ class Mapping:
             found[name.strip()] = column
         return cls(found)
 
-    def check(self, table: Table) -> None:
-        """Raises UserError where a column is not there, or none is for the question or the answer."""
+    def check(self, table: Table, answered: bool = True) -> None:
+        """Raises UserError where a column is not there, or none is for the question or, if `answered`, the answer."""
         for name, column in self.fields.items():
             if name not in FIELDS:
                 raise UserError(f"A column cannot be the “{name}” of an example. It can be: {', '.join(FIELDS)}.")
             if column not in table.columns:
                 raise UserError(f"{table.path.name} has no column “{column}”. {_there(table)}")
-        for needed, what in ((_ASKED, "what is asked"), (_ANSWERED, "what is answered")):
+        for needed, what in ((_ASKED, "what is asked"), (_ANSWERED, "what is answered"))[: 1 + answered]:
             if not any(name in self.fields for name in needed):
                 raise UserError(
                     f"It is not said which column of {table.path.name} is {what}: name one for {' or '.join(needed)}. "
@@ -120,8 +120,8 @@ class Read:
     origin: dict[str, Any] = field(default_factory=dict)  # what stood under formats.KEY
 
 
-def guess(table: Table) -> Mapping | None:
-    """What the columns of a file seem to be; None when that cannot be told."""
+def guess(table: Table, answered: bool = True) -> Mapping | None:
+    """What the columns of a file seem to be; None when that cannot be told. Unless `answered`, questions are enough."""
     for needed, fields in _SHAPES:
         if set(needed) <= set(table.columns):
             return Mapping({name: column for name, column in fields.items() if column in table.columns})
@@ -129,32 +129,33 @@ def guess(table: Table) -> Mapping | None:
     found = {name: by_name[known] for name, names in _USUAL.items() if (known := _first(names, by_name))}
     if "answer" in found and is_worked([cell_text(row.cells.get(found["answer"])) for row in table.rows]):
         found["worked"] = found.pop("answer")
-    if "question" in found and any(name in found for name in _ANSWERED):
+    if "question" in found and (not answered or any(name in found for name in _ANSWERED)):
         return Mapping(found)
     return None
 
 
-def guessed(table: Table) -> Mapping:
+def guessed(table: Table, answered: bool = True) -> Mapping:
     """As `guess`. Raises UserError when it cannot be told."""
-    found = guess(table)
+    found = guess(table, answered)
     if found is None:
         known = "; ".join(", ".join(sorted(needed)) for needed, _ in _SHAPES)
+        told, lacking = ("question, answer", " and which the answer") if answered else ("question", "")
         raise UserError(
             f"{table.path.name} is not of a known shape: its columns are {_there(table, short=True)}. "
-            f"Known are: {known}; question, answer. Say which column is the question and which the answer."
+            f"Known are: {known}; {told}. Say which column is the question{lacking}."
         )
     return found
 
 
-def read(row: Row, mapping: Mapping) -> Read:
-    """What a row says. Raises Unusable."""
+def read(row: Row, mapping: Mapping, answered: bool = True) -> Read:
+    """What a row says; unless `answered`, it may say no more than what is asked. Raises Unusable."""
     if row.fault:
         raise Unusable(row.fault)
     cells = _Cells(row, mapping)
     pairs = "chosen" in mapping.fields.values() and "rejected" in mapping.fields
     needed = {
-        *_NEEDED,
-        *(("rejected",) if pairs else ()),
+        *(_NEEDED if answered else ("conversation",)),
+        *(("rejected",) if pairs and answered else ()),
         *(() if isinstance(cells["answer"], list) else ("question",)),
     }
     if lacking := [column for name, column in mapping.fields.items() if name in needed and column not in row.cells]:
@@ -165,14 +166,17 @@ def read(row: Row, mapping: Mapping) -> Read:
     steps = tuple(_list_of_texts(cells["rationale"]) or _lines(cell_verbatim(cells["rationale"])))
     if "worked" in mapping.fields:
         found = worked(cell_text(cells["worked"]))
-        if found is None:
+        if found is None and answered:
             raise Unusable("its worked solution marks no answer with ####")
-        steps, answer = found
+        steps, answer = found or (steps, answer)
     made = Read(
         (*_said_before(cells), *messages), answer, rejected, steps, tuple(_list_of_texts(cells["choices"])),
         cell_text(cells["kind"]), _stars(cells["rating"]), origin,
     )  # fmt: skip
-    _check(made, pairs)
+    if answered:
+        _check(made, pairs)
+    elif not any(text.strip() for role, text in made.messages if role != "system"):
+        raise Unusable("its question is empty")
     return made
 
 
@@ -192,7 +196,7 @@ class _Cells:
 
 
 def _origin(row: Row) -> dict[str, Any]:
-    """The object under formats.KEY; in CSV and Parquet it is written out as a text."""
+    """The object under formats.KEY, whether it stands there as one or written out as a text."""
     found: Any = row.entry.get(formats.KEY)
     if isinstance(found, str):
         try:

@@ -13,6 +13,7 @@ from core.rationales.records import Judged, Said, Subject, Verdict
 LINE = r"root ::= [^\n<] [^\n]*"  # one line that no tag begins: a model cannot think aloud
 ANSWER_TOKENS = 96  # and more where the right answer is long
 MANY_WORDS = 5  # of an answer, from which on it may be told in other words
+BEFORE = " of it by the steps before the last"  # what is said of a gain, behind a number
 MOST_WORDS = 0.8  # share of an answer's words by which it is then told
 
 Asking = Generator[Any, Any, "Answer"]
@@ -103,9 +104,15 @@ def scores(example_id: int, verdict: Verdict) -> tuple[ScoreRow, ...]:
     ]
     if verdict.gain is not None:
         before = verdict.gain_before
-        detail = "" if before is None else f"{before:+.3f} of it by the steps before the last"
+        detail = "" if before is None else f"{before:+.3f}{BEFORE}"
         rows.append(ScoreRow(example_id, "rationale_gain", verdict.gain, detail))
     return tuple(rows)
+
+
+def gain_before(gain: ScoreRow) -> float | None:
+    """What of a kept gain the steps before the last bring, in nats a token; None where that was not reckoned."""
+    number, found, _ = gain.detail.partition(BEFORE)
+    return float(number) if found else None
 
 
 def said_of(steps: Sequence[Said]) -> list[str]:

@@ -107,17 +107,15 @@ class Chart(QWidget):
 
     def __init__(self, session: Session, title: str, canvas: QWidget) -> None:
         super().__init__()
-        self._session, self.title, self._canvas = session, title, canvas
+        self._session, self._canvas = session, canvas
         self.is_empty = True  # whether there is nothing to see in it
-        self.setAccessibleName(title)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         canvas.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)  # this widget's own is shown
         canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._head, self._empty, self._legend = strong(title), quiet(), Legend()
+        self._head, self._empty, self._legend = strong(), quiet(), Legend()
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._button = QToolButton(autoRaise=True)
         self._button.setText(self.tr("Export"))
-        self._button.setAccessibleName(self.tr("Export: {}").format(title))
         self._button.setToolTip(self.tr("Keep this chart as a picture or its numbers as a table"))
         self._button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._button.setMenu(self._menu())
@@ -134,7 +132,15 @@ class Chart(QWidget):
         column.addLayout(head)
         column.addWidget(self._legend)
         column.addWidget(self._pages, 1)
+        self.entitle(title)
         self.say_empty("")
+
+    def entitle(self, title: str) -> None:
+        """What it shows, in a few words."""
+        self.title = title
+        self.setAccessibleName(title)
+        self._head.setText(title)
+        self._button.setAccessibleName(self.tr("Export: {}").format(title))
 
     def table(self) -> list[Row]:
         """Its data, the head first."""

@@ -156,6 +156,7 @@ class CuratePanel(Panel):
             if state and page.splitter is not None:
                 page.splitter.restoreState(state)  # pyright: ignore[reportArgumentType]
         self.tabs.addTab(self.datasets, self.tr("Da&tasets"))
+        self.duplicates.undo_wanted.connect(self.undo)
         self.pick.frozen.connect(self._show_frozen)
         kept = str(self.session.settings.value("curate/page", 0))
         self.tabs.setCurrentIndex(min(int(kept), self.tabs.count() - 1) if kept.isdecimal() else 0)

@@ -11,11 +11,12 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QPushButton, QToolButton
 
 from core.project.records import Example, ExampleFilter, Rationale
+from core.rationales.findings import refresh
 from gui import style
 from gui.drafting import Drafting
 from gui.example_filters import OF_RATIONALES, ExampleFilters
 from gui.jobs import Jobs
-from gui.panels.example_panel import ExamplePanel
+from gui.panels.example_panel import FEW, ExamplePanel
 from gui.pictures import Pictures
 from gui.rationale_detail import RationaleDetail
 from gui.rationale_dialogs import CheckDialog, DraftDialog, RewriteDialog
@@ -121,6 +122,17 @@ class RationalesPanel(ExamplePanel):
             with self.session.reporting():
                 self._findings.read(self.session.project, ids)
         return found
+
+    def _take_in(self, ids: Sequence[int]) -> None:
+        """The checks of steps that need no model follow the words; those are only written that say something else."""
+        if self.session.is_open and not self.session.project.read_only:
+            project = self.session.project
+            with self.session.reporting():
+                if len(ids) > FEW:
+                    self._in_background(partial(refresh, project, ids))
+                else:
+                    refresh(project, ids)
+        super()._take_in(ids)
 
     def _matching(self, ids: Sequence[int]) -> set[int]:
         """Those that pass the filter, and the one that is shown: who writes its first step goes on with it."""

@@ -3,9 +3,13 @@
 import csv
 import io
 import json
+import os
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pyarrow
 import pytest
 from hypothesis import given, settings
@@ -76,6 +80,38 @@ def test_a_harmed_parquet_file_is_a_sentence(tmp_path: Path) -> None:
         (tmp_path / "p.parquet").write_bytes(data[:cut])
         with pytest.raises(UserError, match=r"p.parquet could not be read as Parquet: "):
             list(TableFile(tmp_path / "p.parquet").rows())
+
+
+def dying(path: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    yield 2, [{"q": path.name}]
+    os.abort()
+
+
+def test_a_parquet_file_that_crashes_its_reader_costs_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist([{"q": "x"}] * 2), tmp_path / "p.parquet")
+    monkeypatch.setattr(tables, "parquet_job", dying)
+    rows = TableFile(tmp_path / "p.parquet").rows()
+    assert next(rows).cells == {"q": "p.parquet"}
+    with pytest.raises(
+        UserError, match=r"p.parquet could not be read as Parquet: it crashed what reads it\. The worker"
+    ):
+        next(rows)
+
+
+def test_who_has_seen_enough_of_a_parquet_file_leaves_no_child(tmp_path: Path) -> None:
+    parquet.write_table(pyarrow.Table.from_pylist([{"q": "x"}] * 100_000), tmp_path / "p.parquet")
+    before = set(psutil.Process().children())
+    assert len(TableFile(tmp_path / "p.parquet").sample(3).rows) == 3
+    assert set(psutil.Process().children()) == before
+
+
+def test_rows_of_megabytes_come_one_by_one(tmp_path: Path) -> None:
+    rows = [{"q": f"{n}" * 3_000_000} for n in range(4)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "p.parquet")
+    assert [len(entries) for _, entries in tables.parquet_job(tmp_path / "p.parquet")] == [1, 1, 1, 1]
+    assert [row.entry for row in TableFile(tmp_path / "p.parquet").rows()] == rows
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv"])

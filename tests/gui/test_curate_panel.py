@@ -13,8 +13,9 @@ from core import datasets
 from core.curation.duplicates import Group
 from core.curation.leaks import Leak
 from core.curation.plane import Plane
+from core.curation.scoring import CERTAINTY
 from core.project.project import Project
-from core.project.records import PassageMark, PickRow
+from core.project.records import PassageMark, PickRow, ScoreRow, wording
 from gui.answer_pairs import Text
 from gui.curate_dialogs import DuplicatesDialog, ScoreDialog
 from gui.freeze_dialog import FreezeDialog
@@ -154,6 +155,42 @@ def test_a_score_that_follows_nothing_is_not_trusted(panel: CuratePanel, session
     assert "Do not pick by them" in page.charts.trust.text()
 
 
+def test_stars_are_not_taken_for_scores(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
+    rate(session.project)
+    settle(panel, qtbot)
+    page = panel.scores
+    assert page.charts.spread.title == "How your ratings are spread"
+    assert page.charts.hint.text() == "No model has scored these questions yet: the stars are your own."
+    assert page.charts.hint.isVisible()
+    assert not page.order.isVisible()
+    add_scores(session.project)
+    settle(panel, qtbot)
+    assert page.charts.spread.title == "How the scores are spread"
+    assert not page.charts.hint.isVisible()
+    assert page.order.isVisible()
+
+
+def test_a_score_of_other_words_no_longer_counts(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
+    project, run = session.project, add_scores(session.project)
+    examples = project.examples_by_id(project.example_ids())
+    project.add_scores(run, [ScoreRow(one.id, CERTAINTY, 1.0, wording(one, steps=False)) for one in examples])
+    rate(project)
+    panel.map.show_plane(plane(session))
+    panel.map.by.setCurrentIndex(panel.map.by.findData("score"))
+    panel.tabs.setCurrentWidget(panel.map)
+    settle(panel, qtbot)
+    assert "Not scored" not in {group.name for group in panel.map.chart.groups}
+    project.edit_example(1, answer="Something else altogether.")
+    for page in (panel.map, panel.scores):
+        panel.tabs.setCurrentWidget(page)
+        settle(panel, qtbot)
+    found = panel.scores.figures
+    assert found is not None
+    assert set(found.scores) == set(range(2, 35))
+    assert found.calibration.n == 33
+    assert {group.name: len(group.rows) for group in panel.map.chart.groups}["Not scored"] == 1
+
+
 def test_a_threshold_says_what_it_keeps_before_it_does_and_is_undone(
     panel: CuratePanel, session: Session, qtbot: QtBot
 ) -> None:
@@ -190,6 +227,22 @@ def test_keys_rate_and_the_next_comes_up(panel: CuratePanel, session: Session, q
     assert states(session, best[1]) == ["rejected"]
     qtbot.keyClick(rows.view, Qt.Key.Key_U)
     assert states(session, best[1]) != ["rejected"]
+
+
+def test_letters_and_digits_choose_an_entry_of_a_box_and_judge_nothing(
+    panel: CuratePanel, session: Session, qtbot: QtBot
+) -> None:
+    add_scores(session.project)
+    settle(panel, qtbot)
+    before = session.project.examples_by_id(session.project.example_ids())
+    assert panel.scores.rows is not None
+    panel.scores.rows.view.selectRow(0)
+    assert panel.scores.selected_ids()
+    panel.scores.order.setFocus()
+    for key in (Qt.Key.Key_N, Qt.Key.Key_R, Qt.Key.Key_D, Qt.Key.Key_3):
+        qtbot.keyClick(panel.scores.order, key)
+    assert session.project.examples_by_id(session.project.example_ids()) == before
+    assert panel.scores.order.currentText() == "Not rated yet"
 
 
 def test_two_runs_are_compared_pair_by_pair(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
@@ -251,12 +304,15 @@ def test_groups_show_what_differs_and_the_best_is_kept(panel: CuratePanel, sessi
     panel.undo()
     settle(panel, qtbot)
     assert page.about.text().startswith("2 groups")
-    page.all_button.click()
+    with qtbot.waitSignal(session.offer_made) as offer:
+        page.all_button.click()
     assert states(session, *SAME, *NEAR) == ["draft", "rejected", "draft", "rejected"]
     assert "duplicate of question 31" in session.project.example(SAME[1]).reason
     settle(panel, qtbot)
     assert not page.is_filled
-    panel.undo()
+    assert offer.args is not None
+    assert offer.args[:2] == ["2 duplicates were rejected.", "Undo"]
+    offer.args[2]()
     assert session.project.counts()["rejected"] == 0
 
 

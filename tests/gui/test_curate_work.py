@@ -47,14 +47,18 @@ def finish(panel: CuratePanel, qtbot: QtBot) -> None:
 def test_from_vectors_to_a_map_duplicates_and_a_pick(panel: CuratePanel, session: Session, qtbot: QtBot) -> None:
     """One model, whose vectors are made once, and one child that reckons it all."""
     project, model = session.project, paths.starter_model()
+    project.set_state([21], "rejected")
     panel.tabs.setCurrentWidget(panel.map)
     panel.map.draw(model)
     assert panel.curating.active
+    assert panel.map.empty.button.isHidden()  # it is being made
     assert not panel.map.draw_button.isEnabled()
     finish(panel, qtbot)
     assert panel.map.plane is not None
-    assert panel.map.plane.ids == tuple(project.example_ids())
-    assert sum(len(group.rows) for group in panel.map.chart.groups) == 34
+    assert panel.map.plane.ids == tuple(id for id in project.example_ids() if id != 21)
+    assert sum(len(group.rows) for group in panel.map.chart.groups) == 33
+
+    assert "newer than the map" not in panel.map.about.text()  # the rejected one is left out
 
     panel.tabs.setCurrentWidget(panel.duplicates)
     panel.duplicates.look(0.8, None, 0.95)
@@ -130,6 +134,7 @@ def test_what_is_cancelled_or_fails_leaves_all_as_it_was(panel: CuratePanel, ses
     qtbot.waitUntil(lambda: not panel.curating.active, timeout=LONG)
     assert panel.map.plane is None
     assert panel.map.draw_button.isEnabled()
+    assert panel.map.empty.button.isVisible()
     with qtbot.waitSignal(panel.jobs.job_failed, timeout=LONG) as failed:
         panel.pick.pick(PickOptions(500, paths.starter_model()))
     assert failed.args is not None

@@ -15,12 +15,13 @@ from core.documents.passages import rectangles, sentences
 from core.engine.requests import EngineSettings
 from core.project.importing import add_pdf
 from core.project.project import Project
-from core.project.records import Check, Evidence, ExampleDraft, RunSettings, ScoreRow, Step
+from core.project.records import Evidence, ExampleDraft, RunSettings, ScoreRow, Step
 from core.rationales import drafts
 from core.rationales.checks import CheckOptions
 from core.rationales.drafting import Plan
 from core.rationales.drafts import RationaleOptions
-from core.rationales.records import Candidate, Drafted, Said, Subject
+from core.rationales.findings import keep_verdict
+from core.rationales.records import Candidate, Drafted, Said, Subject, Verdict
 from core.worker import Worker
 from gui.jobs import Job, Jobs
 from gui.panels.rationales import RationalesPanel
@@ -77,9 +78,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             best = (Step("The page says so in plain words.", cited), Step(f"So it is Answer {number}."))
             project.add_rationale(run, ids[number], 1, other)
             project.add_rationale(run, ids[number], 0, best, adopt=True)
-        names = {"rationale_leads": 1.0, "question_alone": 0.0, "rationale_gain": 1.8}
-        project.add_scores(run, [ScoreRow(ids[0], name, value) for name, value in names.items()])
-        project.set_checks({ids[0]: (Check("leads", True), Check("last_step", False, None, "Too early."))})
+        verdict = Verdict(True, False, 1.0, "Answer 0", "Nothing.", 1.8, -0.25)
+        keep_verdict(project, run, project.example(ids[0]), verdict)
         for one in (asked, run):
             project.finish_run(one, "finished", {})
     return path
@@ -430,11 +430,32 @@ def test_the_list_says_how_many_steps_cite_and_where_they_lead(panel: Rationales
     assert panel.current_id() == 4
 
 
+def test_checks_that_need_no_model_follow_each_edit(panel: RationalesPanel, qtbot: QtBot) -> None:
+    project, detail = panel.session.project, panel.detail
+
+    def passed() -> dict[str, bool]:
+        return {check.name: check.passed for check in project.example(1).checks}
+
+    assert passed() == {"leads": True, "last_step": True, "citations": True}
+    detail.steps.setFocus()
+    qtbot.keyClick(detail.steps, "A")  # changes no word: all stand
+    assert passed() == {"leads": True, "last_step": True, "citations": True}
+    detail.steps.write(0, "It is Answer 0, as anyone sees.")
+    detail.commit()
+    assert passed() == {"last_step": False, "citations": True}  # the model was shown other words
+    qtbot.waitUntil(lambda: "Step 1 tells the answer already" in detail.faults.text())
+    panel.undo()
+    assert passed() == {"leads": True, "last_step": True, "citations": True}
+    panel.redo()
+    assert passed() == {"last_step": False, "citations": True}
+
+
 def test_the_verdict_is_told_in_words_until_a_word_changes(panel: RationalesPanel, qtbot: QtBot) -> None:
     project, detail = panel.session.project, panel.detail
-    verdict = "With these steps the model answers right; without them it does not (gain 1.80 nats a token)."
+    verdict = "With these steps the model answers right; without them it does not (gain 1.80 nats a token; "
+    verdict += "−0.25 without the last step, which is there to tell the answer)."
     assert detail.verdict.text() == verdict
-    assert detail.faults.text() == "✕ Answer not in the last step alone: Too early."
+    assert not detail.faults.isVisible()
     qtbot.keyClick(panel.view, "A")
     assert detail.verdict.text() == verdict  # who accepts a step changes no word of it
     detail.steps.setFocus()
@@ -446,7 +467,9 @@ def test_the_verdict_is_told_in_words_until_a_word_changes(panel: RationalesPane
     rows = [ScoreRow(1, "rationale_leads", 0), ScoreRow(1, "question_alone", 1), ScoreRow(1, "rationale_gain", -0.5)]
     project.add_scores(run, rows)
     qtbot.waitUntil(lambda: "answers wrong" in detail.verdict.text())
-    assert detail.verdict.text().endswith("without them it answers right (loss 0.50 nats a token).")
+    assert detail.verdict.text().endswith(
+        "without them it answers right (loss 0.50 nats a token; the last step is there to tell the answer)."
+    )
     assert cells(panel, 0)[2:] == ["!", "−0.50"]
 
 

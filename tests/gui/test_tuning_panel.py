@@ -746,6 +746,22 @@ def test_settings_are_remembered_and_the_wheel_changes_none(session: Session, jo
     assert read_recipe("[]") == read_recipe("no JSON") == Recipe()
 
 
+def test_a_dialog_whose_project_is_closed_reckons_no_more(
+    session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path
+) -> None:
+    divided(session.project)
+    estimating = Estimating(session, jobs)
+    dialog = TuneDialog(session, estimating, None, "divided")
+    qtbot.addWidget(dialog)
+    dialog.model.add_file(write_tiny(tmp_path / "tiny.gguf"))
+    assert "Reading the examples" in dialog.estimate.text()
+    session.close()
+    assert dialog.result() == TuneDialog.DialogCode.Rejected
+    dialog.recipe.changed.emit()  # still on its way
+    dialog._later.timeout.emit()
+    assert not jobs.active
+
+
 def test_what_cannot_start_says_why(session: Session, jobs: Jobs, qtbot: QtBot, tmp_path: Path) -> None:
     dialog = TuneDialog(session, Estimating(session, jobs))
     qtbot.addWidget(dialog)

@@ -57,9 +57,16 @@ def test_duplicates_are_shown_rejected_and_compared_with_a_file(elenchus: Comman
     quiz.write_text("question,answer\nWho?,Mira\nWhere?,There\n", "utf-8")
     (leak,) = lines(elenchus("duplicates", path, "--against", quiz, "--json").stdout)
     assert (leak["example_id"], leak["row"], leak["kind"], leak["text"]) == (ids[2], 2, "exact", "Who?")
+    theirs = tmp_path / "theirs.csv"
+    theirs.write_text("Item,Key\nWho?,Mira\nWhere?,There\n", "utf-8")
+    refused = elenchus("duplicates", path, "--against", theirs, code=1)
+    assert "its columns are “Item”, “Key”" in refused.stderr
+    assert "No example stands in it" not in refused.stderr
+    (leak,) = lines(elenchus("duplicates", path, "--against", theirs, "--map", "question=Item", "--json").stdout)
+    assert (leak["example_id"], leak["row"], leak["kind"]) == (ids[2], 2, "exact")
     done = elenchus("duplicates", path, "--keep-best")
     assert f"keep {ids[1]}: its answer is the longest" in done.stdout
-    assert "Rejected 1 duplicates" in done.stderr
+    assert "Rejected 1 duplicate." in done.stderr
     assert "No two examples ask the same" in elenchus("duplicates", path).stderr
     assert "no dataset of this name" in elenchus("duplicates", path, "--against", "none", code=1).stderr
     assert "--keep-best goes without" in elenchus("duplicates", path, "--against", quiz, "--keep-best", code=1).stderr

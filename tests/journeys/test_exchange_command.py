@@ -1,9 +1,11 @@
 """Datasets, exports and imports from the command line, in processes of their own."""
 
+import csv
 import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,11 @@ def test_from_a_file_to_a_dataset_and_out_again(project: Path, quiz: Path, tmp_p
     assert len(list((out / "data").iterdir())) == 3
     elenchus("export", project, "--format", "csv", "--dataset", "quiz", "--split", "test", "--out", tmp_path / "t.csv")
     assert len((tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()) == 4
+    assert "one file" not in said.stderr
+    mixed = elenchus("export", project, "--format", "csv", "--dataset", "quiz", "--plain", "--out", tmp_path / "m.csv")
+    assert "Rows of all sides are in this one file: 23 train, 3 validation, 3 test. --split train" in mixed.stderr
+    with open(tmp_path / "m.csv", encoding="utf-8", newline="") as file:
+        assert Counter(row["split"] for row in csv.DictReader(file)) == frozen["splits"]
 
     elenchus("dataset", project, "rename", "other", "another")
     elenchus("dataset", project, "remove", "another")

@@ -65,7 +65,7 @@ def test_drafting_is_killed_stopped_and_gone_on_with(elenchus: Command, tmp_path
 def test_rationales_are_drafted_shown_and_checked(elenchus: Command, tmp_path: Path) -> None:
     project = asked(tmp_path / "p.elenchus", 4)
     drafted = elenchus("rationales", project, "--limit", 3, "--candidates", 1).stderr
-    assert "Run 2: 3 drafts of rationales, of 3 questions, are kept." in drafted
+    assert "Run 2 kept 3 drafts of rationales, of 3 questions." in drafted
     assert "--take" not in drafted  # all became the questions' own
     assert "nats a token" in drafted
     shown = elenchus("show", project).stdout

@@ -33,7 +33,7 @@ def test_from_pdf_to_verified_export(name: str, shared: Path, elenchus: Command,
         page["page"]: page["text"] for page in map(json.loads, elenchus("text", pdf, "--json").stdout.splitlines())
     }
     for line in lines:
-        found = line["elenchus"]["evidence"]
+        found = json.loads(line["elenchus"])["evidence"]
         assert pages[found["page"]][found["start"] : found["end"]] == found["text"]
         assert line["messages"][1]["content"].split()[0] in found["text"]
 

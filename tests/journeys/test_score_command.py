@@ -109,7 +109,7 @@ def test_examples_are_scored_rated_calibrated_and_kept(
 
     middle = sorted(row["score"] for row in scored)[6]
     assert main(["score", lab, "--keep", str(middle), "--examples", *map(str, range(4, 13))]) == 0
-    assert "9 drafts were accepted or rejected" in capsys.readouterr().err
+    assert "9 examples were accepted or rejected" in capsys.readouterr().err
     with Project.open(path) as project:
         assert project.counts()["draft"] == 3
         project.undo()

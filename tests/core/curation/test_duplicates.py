@@ -11,6 +11,7 @@ from core.curation import duplicates
 from core.curation.duplicates import Duplicates, Found, duplicates_job, find, keep_best, semantic_blocks
 from core.curation.leaks import HeldOut, leaks, of_dataset, of_file
 from core.errors import Cancelled, UserError
+from core.exchange.mapping import Mapping
 from core.project.project import Project
 from core.project.records import ExampleDraft
 from core.project.tuning import DatasetRow
@@ -178,15 +179,25 @@ def test_the_rows_of_a_dataset_that_are_not_trained_on_are_held_out(project: Pro
         of_dataset(project, "none")
 
 
-def test_the_rows_of_a_file_are_held_out_whatever_its_columns(tmp_path: Path) -> None:
+def test_the_questions_of_a_file_are_held_out(tmp_path: Path) -> None:
     file = tmp_path / "quiz.jsonl"
     file.write_text('{"question": "What is ice?", "answer": "Water."}\n{"question": "Why?", "answer": ""}\n', "utf-8")
-    assert of_file(file) == [HeldOut(1, "What is ice?", "What is ice? Water."), HeldOut(2, "Why?")]
+    assert of_file(file) == [HeldOut(1, "What is ice?", "What is ice? Water."), HeldOut(2, "Why?", "Why?")]
     file.write_text('{"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Ice?"}, '
                     '{"role": "assistant", "content": "Water."}]}\n', "utf-8")  # fmt: skip
     assert of_file(file) == [HeldOut(1, "Ice?", "Ice? Water.")]
-    file.write_text("code,said\n7,What is ice?\n", "utf-8")
-    assert of_file(file) == [HeldOut(2, "7\nWhat is ice?")]
+    file.write_text("code,question\n7,What is ice?\n", "utf-8")
+    assert of_file(file) == [HeldOut(2, "What is ice?", "What is ice?")]
+    file.write_text('{"question": "Sum?", "answer": "2 + 2 = 4\\n#### 4"}\n{"question": "Why?", "answer": "So"}\n'
+                    '{"question": "Who?"}\n{"question": "Two?", "answer": "#### 2"}', "utf-8")  # fmt: skip
+    assert [one.asked for one in of_file(file)] == ["Sum?", "Why?", "Who?", "Two?"]
+    file.write_text("code,said\n7,What is ice?\n8,\n", "utf-8")
+    with pytest.raises(UserError, match=r"its columns are “code”, “said”\. .* Say which column is the question\."):
+        of_file(file)
+    with pytest.raises(UserError, match=r"1 of 2 rows of quiz.jsonl .* line 3: its question is empty"):
+        of_file(file, Mapping({"question": "said"}))
+    with pytest.raises(UserError, match="has no column “asked”"):
+        of_file(file, Mapping({"question": "asked"}))
     file.write_text('{"question": "What is ice?"}\n{"question": \n', "utf-8")
     with pytest.raises(UserError, match=r"1 of 2 rows of quiz.jsonl cannot be read, the first on line 2: .* Correct"):
         of_file(file)

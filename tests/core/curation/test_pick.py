@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 
 from core.curation.coverage import from_json
-from core.curation.pick import Picked, PickOptions, Quota, most_of, pick
+from core.curation.pick import Made, Picked, PickOptions, Quota, most_of, pick, pick_job
 from core.curation.plane import lay_out
-from core.curation.reckoning import Reckoned
+from core.curation.reckoning import Reckoned, handed_over, received
+from core.curation.selection import facility_location
+from core.curation.vectors import around_mean
 from core.errors import Cancelled, UserError
 from core.project.project import Project
 from core.project.records import Check, ExampleFilter
@@ -87,6 +90,25 @@ def test_each_reason_says_what_it_adds_how_good_it_is_and_from_where(
     said = [row.reason for row in far.rows if not row.baseline]
     assert said[0].startswith("the choice begins with it, in topic “")
     assert said[1].startswith("no example picked before it is nearer than 1.")
+
+
+def test_what_is_added_is_told_by_every_cosine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though only the highest are looked at where there are many: all gains of a topic make up its coverage."""
+    monkeypatch.setattr("core.curation.pick.facility_location", partial(facility_location, cosines=400))
+    rows = np.random.default_rng(0).standard_normal((60, 8))
+    options = PickOptions(12, quality_weight=0)
+    with handed_over(rows.astype("f4")) as path:
+        assert path is not None
+        groups = {"kind": (("factual",), np.zeros(60, np.int64))}
+        made = list(pick_job([f"Text {n}" for n in range(60)], path, np.zeros(60), groups, options))[-1]
+        known = around_mean(received(path))
+    assert isinstance(made, Made)
+    labels = np.array(made.topics)
+    nearest = np.zeros(60)
+    for place, gain in zip(made.places, made.gains, strict=True):
+        own, before = labels == labels[place], nearest
+        nearest = np.maximum(nearest, known @ known[place])
+        assert gain == pytest.approx((nearest - before)[own].mean(), abs=1e-5)
 
 
 def test_what_covers_nothing_is_not_said_to(project: Project, worker: Worker, model: Path) -> None:

@@ -230,6 +230,9 @@ def test_what_scored_enough_is_kept_as_one_action(project: Project) -> None:
     assert project.counts()["draft"] == 4
     assert keep_scored(project, 2.0, [4]) == 1
     assert project.example(4).state == "rejected"
+    project.set_state([3], "quarantined")
+    assert keep_scored(project, 2.0, [3]) == 0
+    assert project.example(3).state == "quarantined"  # though it is named
 
 
 def test_a_score_is_of_the_words_that_were_judged(project: Project, worker: Worker, tiny: Path) -> None:

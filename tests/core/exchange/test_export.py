@@ -58,6 +58,14 @@ def finish(items: Iterable[Exported]) -> Exported:
     return list(items)[-1]
 
 
+def objects(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def sayings(path: Path) -> list[dict]:
+    return [json.loads(row["elenchus"]) for row in objects(path)]
+
+
 @pytest.mark.parametrize(
     ("format", "question_of"),
     [
@@ -72,10 +80,11 @@ def test_lines_are_json_with_provenance(project: Project, tmp_path: Path, format
     done = finish(export(project, out, format))
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [question_of(row) for row in rows] == ["Who founded Belmar?", "How many people live in Belmar?"]
-    found = rows[0]["elenchus"]["evidence"]
+    said = [json.loads(row["elenchus"]) for row in rows]
+    found = said[0]["evidence"]
     assert project.page_text(1, found["page"])[found["start"] : found["end"]] == found["text"]
-    assert rows[1]["elenchus"]["evidence"] is None
-    assert [row["elenchus"]["edited"] for row in rows] == [False, False]
+    assert said[1]["evidence"] is None
+    assert [one["edited"] for one in said] == [False, False]
     assert (done.rows, done.quarantined) == (2, 0)
     finish(export(project, out, format, plain=True))
     assert "elenchus" not in out.read_text(encoding="utf-8")
@@ -86,7 +95,7 @@ def test_what_a_hand_did_is_said(project: Project, tmp_path: Path) -> None:
     project.edit_example(1, answer="Mira Sol, in 1902")
     project.rate(1, 4)
     done = finish(export(project, out, "messages"))
-    rows = [json.loads(line)["elenchus"] for line in out.read_text(encoding="utf-8").splitlines()]
+    rows = sayings(out)
     assert [(row["edited"], row["rating"]) for row in rows] == [(True, 4), (False, None)]
     assert "Changed by hand after that: 1." in done.card.read_text(encoding="utf-8")
 
@@ -115,10 +124,10 @@ def countering(project: Project) -> int:
 def test_a_run_is_exported_with_what_it_mixes_in(project: Project, tmp_path: Path, countering: int) -> None:
     out = tmp_path / "out.jsonl"
     done = finish(export(project, out, "messages", run=countering))
-    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    assert [row["elenchus"]["id"] for row in rows] == [4, 5, 6, 2, 1, 3]  # those that were drafts too
+    rows = objects(out)
+    assert [one["id"] for one in sayings(out)] == [4, 5, 6, 2, 1, 3]  # those that were drafts too
     assert [len(row["messages"]) for row in rows] == [4, 4, 4, 2, 2, 2]
-    assert rows[0]["elenchus"]["evidence"] is None
+    assert sayings(out)[0]["evidence"] is None
     assert (done.total, done.rows, done.mixed) == (6, 6, 3)
     card = done.card.read_text(encoding="utf-8")
     facts = (
@@ -265,19 +274,16 @@ def frozen(project: Project) -> Project:
     return project
 
 
-def objects(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def test_a_dataset_is_exported_as_it_was_frozen(frozen: Project, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     frozen.edit_example(2, question="Another?")
     done = finish(export(frozen, out, "completion", dataset="two"))
-    first, second = objects(out)
-    assert first["elenchus"]["evidence"]["text"] == "Mira Sol founded Belmar"
-    assert (first["elenchus"]["dataset"], first["elenchus"]["split"]) == ("two", "train")
+    second = objects(out)[1]
+    of_first, of_second = sayings(out)
+    assert of_first["evidence"]["text"] == "Mira Sol founded Belmar"
+    assert (of_first["dataset"], of_first["split"]) == ("two", "train")
     assert second["prompt"] == "How many people live in Belmar?"
-    assert second["elenchus"] == {"id": 2, "changed": True, "dataset": "two", "split": "test"}
+    assert of_second == {"id": 2, "changed": True, "dataset": "two", "split": "test"}
     assert (done.total, done.rows, dict(done.splits)) == (2, 2, {"train": 1, "test": 1})
     card = done.card.read_text(encoding="utf-8")
     assert "2 examples, of the dataset “two”" in card
@@ -302,7 +308,7 @@ def test_a_dataset_is_exported_as_it_was_frozen(frozen: Project, tmp_path: Path)
 def test_a_pick_is_exported_less_what_was_rejected_since(project: Project, tmp_path: Path) -> None:
     project.add_pick("best", {}, [PickRow(1), PickRow(3), PickRow(2, baseline=True)])
     done = finish(export(project, tmp_path / "out.jsonl", "messages", pick="best"))
-    assert [row["elenchus"]["id"] for row in objects(done.path)] == [1, 3]
+    assert [one["id"] for one in sayings(done.path)] == [1, 3]
     assert "2 examples, of the pick “best”" in done.card.read_text(encoding="utf-8")
     project.set_state([3], "rejected")
     assert finish(export(project, tmp_path / "out.jsonl", "messages", pick=1)).rows == 1
@@ -323,7 +329,7 @@ def test_what_a_step_cites_is_compared_again(project: Project, tmp_path: Path, o
         done = finish(export(changed, tmp_path / "out.jsonl", "two-task", **how))
         assert (done.rows, done.quarantined) == (1, 1)
         assert changed.example(1).state == "quarantined"
-    assert [row["elenchus"]["id"] for row in objects(done.path)] == [2]
+    assert [one["id"] for one in sayings(done.path)] == [2]
 
 
 def test_pairs_are_rows_with_a_worse_answer(project: Project, tmp_path: Path) -> None:

@@ -70,7 +70,20 @@ def test_the_datasets_library_loads_json_lines_of_every_shape(
     assert [{name: row[name] for name in texts} for row in rows] == [
         {name: line[name] for name in texts} for line in lines
     ]
-    assert rows[19]["elenchus"]["rating"] == 4
+    assert json.loads(rows[19]["elenchus"])["rating"] == 4
+
+
+def test_it_loads_json_lines_whose_first_block_tells_less_than_the_next(
+    project: Project, tmp_path: Path, load_dataset: Any
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    finish(export(project, out, "messages"))
+    beginning = out.read_text(encoding="utf-8")[:2000]
+    assert '\\"evidence\\": null' in beginning
+    assert '\\"evidence\\": {' not in beginning
+    rows = loaded(load_dataset, tmp_path, "json", data_files=str(out), split="train", chunksize=2000)
+    assert json.loads(rows[0]["elenchus"])["evidence"] is None
+    assert json.loads(rows[19]["elenchus"])["evidence"]["text"]
 
 
 def test_it_loads_csv_and_parquet(project: Project, tmp_path: Path, load_dataset: Any) -> None:
