@@ -123,10 +123,14 @@ def _check(project: "Project", options: argparse.Namespace, stopped: Callable[[]
 
     for id in options.examples or ():
         project.example(id)  # which says so where there is none
-    progress = ProgressLine("Checking")
+    progress, total = ProgressLine("Checking"), 0
     for item in apply_rules(project, options.examples, stopped):
-        progress.show(f"{item.done} of {item.total} questions")
+        total = item.total
+        progress.show(f"{item.done} of {total} questions")
     progress.end()
+    if not total and not options.json:
+        say("There was nothing to check: the project has no drafts and no accepted questions.")
+        return
     for rule in RULES:
         failed = _failed(project, rule, options.examples)
         if options.json and options.rules_only:
@@ -145,8 +149,9 @@ def _failed(project: "Project", rule: str, examples: list[int] | None) -> int:
 
 
 def _judge(project: "Project", worker: Any, options: argparse.Namespace, stopped: Callable[[], bool]) -> None:
-    from core.curation.scoring import ScoreOptions, score
+    from core.curation.scoring import ScoreOptions, judge_and_prompts, score
 
+    judge_and_prompts(options.model)  # which refuses one that cannot, before the rules are at work
     adapter, name = None, ""
     if options.adapter is not None:
         adapter = named_adapter(project, options.adapter, options.scale, options.model, stopped)

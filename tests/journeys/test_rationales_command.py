@@ -103,7 +103,7 @@ def test_steps_drafted_beside_others_are_taken_by_the_number_of_their_run(elench
         (["--instruction", "Shorter.", "--examples", "1"], 1, "follows no instructions"),
         (["--take", "9"], 1, "no run 9"),
         (["--examples", "9"], 1, "no question 9"),
-        ([], 1, "No accepted question"),
+        ([], 1, "No question is accepted yet"),
         (["--candidates", "0"], 2, "between"),
     ],
 )
