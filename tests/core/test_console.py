@@ -1,6 +1,6 @@
 """What the commands tell on stderr while something is made."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +17,7 @@ def test_the_making_of_vectors_is_told_apart_and_how_long_it_takes(
     now = [0.0]
     monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
-    def steps() -> Iterator[object]:
+    def steps() -> Generator[object]:
         for done in (2_000, 2_100, 2_552, 7_400):  # 2,000 were there; what is made takes a tenth of a second each
             now[0] = 20 + (done - 2_000) / 10
             yield Progress(done, 7_500)
