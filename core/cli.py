@@ -20,7 +20,7 @@ N = TypeVar("N", int, float)
 
 CANCELLED = 130
 COMMANDS = (
-    *("new", "add", "text", "ask", "show", "review", "export", "similar"),
+    *("new", "add", "text", "ask", "show", "review", "undo", "export", "similar"),
     *("rationales", "score", "calibration", "passages", "duplicates", "curate", "picks"),
     *("dataset", "datasets", "import"),
     *("suites", "probe", "probes", "compare", "counter"),
@@ -137,11 +137,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--state", choices=STATES)
     sub.add_argument("--json", action="store_true", help="a JSON object an example")
 
-    sub = command("review", projects.review, "accept or reject examples")
+    sub = command("review", projects.review, "accept, reject or rate examples")
     sub.add_argument("ids", type=_number(1, 2**62), nargs="+", metavar="ID")
     verdict = sub.add_mutually_exclusive_group(required=True)
     verdict.add_argument("--accept", dest="state", action="store_const", const="accepted")
     verdict.add_argument("--reject", dest="state", action="store_const", const="rejected")
+    verdict.add_argument("--rate", type=_number(0, 5), metavar="STARS", help="1 to 5; 0 takes the stars away")
+
+    sub = command("undo", projects.undo, "take back what was done last to the examples")
+    sub.add_argument("--redo", action="store_true", help="do again what was taken back last")
 
     sub = command("export", exchange.export, "write a training set and its dataset card")
     sub.add_argument("--format", required=True, choices=FORMATS)

@@ -57,6 +57,7 @@ class ProgressLine:
     def __init__(self, title: str) -> None:
         self._title, self._live, self._width = title, sys.stderr.isatty(), 0
         self._last = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when, and how many were done
 
     def show(self, text: str) -> None:
         now = time.monotonic()
@@ -69,6 +70,15 @@ class ProgressLine:
             self._width = len(line)
         else:
             say(line)
+
+    def show_count(self, done: int, total: int) -> None:
+        """So many of all, and about how long the rest takes by the pace since the first count that was shown."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        began, before = self._first
+        left = f", about {_lasting((now - began) * (total - done) / (done - before))} left" if done > before else ""
+        self.show(f"{done:,} of {total:,}{left}")
 
     def show_page(self, done: int, total: int) -> None:
         self.show(f"page {done} of {total}")
@@ -84,19 +94,30 @@ class ProgressLine:
 def followed(steps: Generator[Any, None, Any], progress: ProgressLine) -> Any:
     """Shows how far something is that yields `done` of `total`, at what `stage` if it says so, or Loading.
 
-    Gives its result.
+    What says no stage is the making of vectors, which comes first and takes longest. Gives its result.
     """
+    vectors = ProgressLine("Making vectors")
     while True:
         try:
             item = next(steps)
         except StopIteration as stop:
+            vectors.end()
             progress.end()
             return stop.value
         if (loading := getattr(item, "fraction", None)) is not None:
             progress.show(f"loading the model, {loading:.0%}")
+        elif stage := getattr(item, "stage", ""):
+            vectors.end()
+            progress.show(f"{stage}, {item.done:,} of {item.total:,}")
         else:
-            stage = getattr(item, "stage", "")
-            progress.show(f"{stage}{', ' if stage else ''}{item.done} of {item.total}")
+            progress.end()
+            vectors.show_count(item.done, item.total)
+
+
+def _lasting(seconds: float) -> str:
+    """A time in whole minutes, or in seconds where it is less than one."""
+    count, unit = (round(seconds), "second") if seconds < 60 else (round(seconds / 60), "minute")
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def tell_of_model(progress: ProgressLine, item: Any) -> None:

@@ -104,7 +104,7 @@ def passages(options: argparse.Namespace) -> None:
             say(f"Labelled: {counted(counts[0], 'passage')} worth asking about, {counts[1]:,} not.")
         if options.fit:
             steps = educational.value_passages(project, worker, model, stopped)
-            _print_fitted(followed(steps, ProgressLine("Reading passages")), options.json)
+            _print_fitted(project, followed(steps, ProgressLine("Reading passages")), options.json)
         if options.restore:
             say(f"Restored {counted(educational.restore(project), 'passage')}.")
         if options.set_aside is not None:
@@ -123,10 +123,14 @@ def _check(project: "Project", options: argparse.Namespace, stopped: Callable[[]
 
     for id in options.examples or ():
         project.example(id)  # which says so where there is none
-    progress = ProgressLine("Checking")
+    progress, total = ProgressLine("Checking"), 0
     for item in apply_rules(project, options.examples, stopped):
-        progress.show(f"{item.done} of {item.total} questions")
+        total = item.total
+        progress.show(f"{item.done} of {total} questions")
     progress.end()
+    if not total and not options.json:
+        say("There was nothing to check: the project has no drafts and no accepted questions.")
+        return
     for rule in RULES:
         failed = _failed(project, rule, options.examples)
         if options.json and options.rules_only:
@@ -145,8 +149,9 @@ def _failed(project: "Project", rule: str, examples: list[int] | None) -> int:
 
 
 def _judge(project: "Project", worker: Any, options: argparse.Namespace, stopped: Callable[[], bool]) -> None:
-    from core.curation.scoring import ScoreOptions, score
+    from core.curation.scoring import ScoreOptions, judge_and_prompts, score
 
+    judge_and_prompts(options.model)  # which refuses one that cannot, before the rules are at work
     adapter, name = None, ""
     if options.adapter is not None:
         adapter = named_adapter(project, options.adapter, options.scale, options.model, stopped)
@@ -239,12 +244,15 @@ def _bounds(interval: "Interval", form: str = ".2f") -> str:
     return f"[{interval[0]:{form}}, {interval[1]:{form}}]"
 
 
-def _print_fitted(found: "Fitted", as_json: bool) -> None:
+def _print_fitted(project: "Project", found: "Fitted", as_json: bool) -> None:
+    from core.curation.educational import keeps
+
     for point in found.curve:
         if as_json:
             print_json(asdict(point))
     if as_json:
         return
+    marks = [mark for id, mark in project.passage_marks().items() if id in found.values]
     print(
         f"Learned from {counted(found.worth, 'passage')} worth asking about and {found.not_worth:,} not. "
         f"{found.note}".rstrip()
@@ -256,7 +264,7 @@ def _print_fitted(found: "Fitted", as_json: bool) -> None:
             if point.precision_interval is None
             else f"{point.precision:.0%} {_bounds(point.precision_interval, '.0%')}"
         )
-        kept = sum(value >= point.threshold for value in found.values.values())
+        kept = sum(keeps(mark, point.threshold) is True for mark in marks)
         print(
             f"{point.threshold:>9.2f}   {precise:<25} {point.recall:.0%} {_bounds(point.recall_interval, '.0%')}"
             f"   keeps {kept:,} of all {len(found.values):,}"

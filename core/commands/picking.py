@@ -106,9 +106,8 @@ def duplicates(options: argparse.Namespace) -> None:
         groups = followed(find(project, worker, wanted, stopped), progress)
         _print_groups(project, groups, options.json)
         if options.keep_best:
-            say(
-                f"Rejected {counted(keep_best(project, groups), 'duplicate')}. Undo in the window takes all of it back."
-            )
+            undo = typed("elenchus", "undo", project.path)
+            say(f"Rejected {counted(keep_best(project, groups), 'duplicate')}. {undo} takes all of it back.")
 
 
 def _quota(text: str) -> Any:

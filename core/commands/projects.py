@@ -164,8 +164,24 @@ def review(options: argparse.Namespace) -> None:
     from core.project.project import Project
 
     with opened(Project, options.project) as project:
-        project.set_state(options.ids, options.state)
-    say(f"{counted(len(options.ids), 'example is', 'examples are')} {options.state}.")
+        if options.rate is None:
+            project.set_state(options.ids, options.state)
+        else:
+            project.rate_all(options.ids, options.rate or None)
+    now = options.state or (f"rated {options.rate} of 5" if options.rate else "without stars")
+    say(f"{counted(len(set(options.ids)), 'example is', 'examples are')} {now}.")
+
+
+def undo(options: argparse.Namespace) -> None:
+    """`elenchus undo`: takes the last action back, in the window or here, or does it again; says what that was."""
+    from core.project.project import Project
+
+    with opened(Project, options.project) as project:
+        label = project.redo() if options.redo else project.undo()
+    if label is None:
+        say(f"There is nothing to {'redo' if options.redo else 'undo'}.")
+    else:
+        say(f"{'Done again' if options.redo else 'Undone'}: {label}.")
 
 
 def similar(options: argparse.Namespace) -> None:

@@ -60,13 +60,26 @@ def _refuse_contradictions(options: argparse.Namespace) -> None:
 
 
 def _take(options: argparse.Namespace) -> None:
-    """Gives examples the steps that a run wrote anew, as one action that can be undone."""
+    """Gives examples the steps that a run wrote anew, as one action that can be undone.
+
+    Raises UserError for a run that drafted none.
+    """
+    from core.errors import UserError
     from core.project.project import Project
     from core.rationales import repair
 
     with opened(Project, options.project) as project:
-        project.run(options.take)
-        taken = repair.apply(project, repair.drafted(project, options.take), "Take the drafted steps of {}")
+        kind = project.run(options.take).request.kind
+        if not project.rationales_of_run(options.take):
+            raise UserError(
+                f"Run {options.take} is of the kind “{kind}” and drafted no steps. "
+                "A run of rationales tells its number when it ends: name that one."
+            )
+        proposals = repair.drafted(project, options.take)
+        if not proposals:
+            say(f"There was nothing to take: the questions have the steps that run {options.take} drafted.")
+            return
+        taken = repair.apply(project, proposals, "Take the drafted steps of {}")
     say(f"The steps of {_questions(taken)} are now those that run {options.take} drafted.")
 
 
@@ -106,17 +119,22 @@ def _follow(project: "Project", items: Iterable[Any], as_json: bool, title: str)
 
 
 def _sum_up(project: "Project", run_id: int) -> None:
-    """What the checks of a run show together."""
+    """What a run drafted, how to take what no question has yet, and what its checks show together."""
+    from core.rationales import repair
+
     found: dict[str, list[float]] = {}
     for score in project.scores_of_run(run_id):
         found.setdefault(score.name, []).append(score.value)
     if drafts := project.rationales_of_run(run_id):
         of = _questions(len({draft.example_id for draft in drafts}))
-        say(f"Kept {counted(len(drafts), 'draft of a rationale', 'drafts of rationales')}, of {of}.")
+        say(f"Run {run_id} kept {counted(len(drafts), 'draft of a rationale', 'drafts of rationales')}, of {of}.")
+    if waiting := repair.drafted(project, run_id):
+        take = typed("elenchus", "rationales", project.path, "--take", run_id)
+        say(f"The steps of {_questions(len(waiting))} stay as they were: {take} gives them those drafted now.")
     if leads := found.get("rationale_leads"):
         alone = sum(found.get("question_alone", ()))
         say(
-            f"Checked: {sum(leads):.0f} of {len(leads)} lead the model to the answer; "
+            f"Checked by run {run_id}: {sum(leads):.0f} of {len(leads)} lead the model to the answer; "
             f"{alone:.0f} of the questions do so by themselves."
         )
     if gains := found.get("rationale_gain"):

@@ -209,7 +209,7 @@ _WHY = {
 
 
 def _verdicts(project: Project, ids: Sequence[int]) -> dict[int, _Verdict]:
-    values = quality(project, ids).values.round(3).tolist()
+    values = quality(project, ids).values.round(2).tolist()  # as they are told: a reason must be seen to be true
     return {
         one.id: _Verdict(
             one.id, one.rating or 0, one.state == "accepted", value, one.evidence is not None, len(one.answer)
@@ -219,10 +219,13 @@ def _verdicts(project: Project, ids: Sequence[int]) -> dict[int, _Verdict]:
 
 
 def _best(left: list[_Verdict]) -> tuple[int, str]:
-    """The one to keep, and what decided it."""
+    """The one to keep, and what decided it; among which, where one that fell out before has as much."""
+    every = left
     for name, why in _WHY.items():
-        most = max(getattr(one, name) for one in left)
+        most, tied = max(getattr(one, name) for one in left), len(left)
         left = [one for one in left if getattr(one, name) == most]
         if len(left) == 1:
-            return left[0].id, why.format(**vars(left[0]))
+            alone = sum(getattr(one, name) >= most for one in every) == 1
+            among = "" if alone else f"of the {tied} that are best in what counts more, "
+            return left[0].id, among + why.format(**vars(left[0]))
     return min(one.id for one in left), "it is the first of those that are as good"

@@ -145,13 +145,17 @@ def set_aside(project: Project, threshold: float) -> int:
 
     A person's label stands above the filter's value; a passage with neither is left as it is.
     """
-    changed = []
-    for mark in project.passage_marks().values():
-        if mark.label is not None or mark.value is not None:
-            aside = mark.label == 0 if mark.label is not None else (mark.value or 0.0) < threshold
-            changed.append(replace(mark, set_aside=aside))
+    marks = project.passage_marks().values()
+    changed = [replace(mark, set_aside=not kept) for mark in marks if (kept := keeps(mark, threshold)) is not None]
     project.mark_passages(changed)
     return sum(mark.set_aside for mark in changed)
+
+
+def keeps(mark: PassageMark, threshold: float) -> bool | None:
+    """Whether a passage is worth asking about by its label, else by its value; None where it has neither."""
+    if mark.label is not None:
+        return mark.label == 1
+    return None if mark.value is None else mark.value >= threshold
 
 
 def restore(project: Project) -> int:

@@ -108,10 +108,15 @@ def _checks(value: float) -> str:
     return "all checks passed" if not failed else f"{failed} check{'s' if failed > 1 else ''} failed"
 
 
+def _gained(share: float) -> float:
+    """The nats a token that make up this part of a quality: see `quality`. So far as a number near 1 tells."""
+    return -math.log(max(1 - share, 1e-16)) + 0.0
+
+
 _SAID: dict[str, Callable[[float], str]] = {
     "rating": lambda value: f"rated {1 + 4 * value:.0f} of 5",
     "rubric": lambda value: f"model's score {1 + 4 * value:.1f} of 5",
     "checks": _checks,
     "round_trip": lambda value: f"round trip {value:.2f}",
-    "rationale_gain": lambda value: f"rationale makes {value:.0%} of the answer's surprise go",
+    "rationale_gain": lambda value: f"its steps make the answer likelier by {_gained(value):.1f} nats a token",
 }

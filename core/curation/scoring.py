@@ -133,7 +133,7 @@ def score(
     Raises UserError for a model, adapter or examples that cannot be used, TooManyCrashes, and Cancelled before there
     is a run.
     """
-    model, prompts = _judge(options.model)
+    model, prompts = judge_and_prompts(options.model)
     lora = options.adapter
     settings = {
         "examples": _to_score(project, options.examples),
@@ -223,10 +223,16 @@ def is_of(judged: ScoreRow | None, example: Example) -> bool:
 
 
 def compare_scores(project: Project, first: int, second: int) -> Compared:
-    """How two runs scored the same examples, as before and after tuning. Raises UserError when they share none."""
+    """How two runs scored the same examples, as before and after tuning.
+
+    Raises UserError for a run of another kind, and when they share none.
+    """
+    for run in (project.run(first), project.run(second)):
+        if run.request.kind != "score":
+            raise UserError(f"Run {run.id} is of the kind “{run.request.kind}” and gave no scores. Name two that did.")
     before, after = (
         {row.example_id: row.value for row in project.scores_of_run(run_id) if row.name == RUBRIC}
-        for run_id in (project.run(first).id, project.run(second).id)
+        for run_id in (first, second)
     )
     both = sorted(before.keys() & after.keys())
     if not both:
@@ -272,7 +278,8 @@ def expected(scores: Scores) -> float:
     return sum(digit * share for digit, share in enumerate(scores.shares, 1))
 
 
-def _judge(path: Path) -> tuple[ModelFile, Prompts]:
+def judge_and_prompts(path: Path) -> tuple[ModelFile, Prompts]:
+    """A model and its prompts. Raises UserError when it cannot judge."""
     model = read_model(path)
     if model.is_embedding:
         raise UserError(f"{model.name} makes vectors and no text, so it cannot judge. Choose another model.")

@@ -106,10 +106,12 @@ def _to_explain(project: Project, prompts: Prompts, options: RationaleOptions, r
     found = chosen(project, options.examples, ExampleFilter(state="accepted", rationale=rewrites))
     wanted = [(one.id, _can_explain(prompts, one)) for one in found if one.rationale or not rewrites]
     if not wanted:
+        if not rewrites and not project.counts()["accepted"]:
+            raise UserError("No question is accepted yet. Accept some, or say which are to be explained.")
         raise UserError(
             "None of these questions has steps that could be written anew. Draft some first."
             if rewrites
-            else "No accepted question is without steps. Accept some, or say which are to be explained."
+            else "No accepted question is without steps. Accept more, or say which are to be explained."
         )
     fitting = [id for id, fits in wanted if fits]
     if not fitting:

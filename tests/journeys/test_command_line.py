@@ -17,6 +17,7 @@ from core.project.project import Project
 from core.project.records import ExampleDraft, RunSettings
 from tests.conftest import ROOT, Command
 from tests.core.models.hub_server import Hub, serving
+from tests.data.asked_questions import add_asked
 from tests.data.gguf_tiny import write_tiny
 
 SAMPLE = next(iter(sorted((paths.resources() / "samples").glob("*.pdf"))), Path("missing"))
@@ -60,6 +61,22 @@ def test_the_same_seed_gives_the_same_questions(project: Path, elenchus: Command
     first = {(e["question"], e["answer"]) for e in rows(elenchus("show", project, "--json").stdout)}
     second = {(e["question"], e["answer"]) for e in rows(elenchus("show", again, "--json").stdout)}
     assert len(second & first) >= len(second) - 1
+
+
+def test_ratings_and_undo_say_what_they_did(elenchus: Command, tmp_path: Path) -> None:
+    path = tmp_path / "p.elenchus"
+    with Project.create(path) as project:
+        first, second, _ = add_asked(project)
+    assert "2 examples are rated 4 of 5." in elenchus("review", path, first, second, "--rate", 4).stderr
+    assert "1 example is without stars." in elenchus("review", path, second, "--rate", 0).stderr
+    assert "Undone: Rate 1 question." in elenchus("undo", path).stderr
+    assert "Undone: Rate 2 questions." in elenchus("undo", path).stderr
+    assert "Done again: Rate 2 questions." in elenchus("undo", path, "--redo").stderr
+    with Project.open(path, read_only=True) as project:
+        assert [one.rating for one in project.iter_examples()] == [4, 4, None]
+    elenchus("undo", path)
+    elenchus("undo", path)  # that they were accepted
+    assert "There is nothing to undo." in elenchus("undo", path).stderr
 
 
 def test_review_and_export_in_every_format(project: Path, elenchus: Command, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.project.project import Project
+from core.project.records import Step
 from tests.conftest import ROOT, Command
 from tests.data.asked_questions import add_asked
 
@@ -64,14 +65,29 @@ def test_drafting_is_killed_stopped_and_gone_on_with(elenchus: Command, tmp_path
 def test_rationales_are_drafted_shown_and_checked(elenchus: Command, tmp_path: Path) -> None:
     project = asked(tmp_path / "p.elenchus", 4)
     drafted = elenchus("rationales", project, "--limit", 3, "--candidates", 1).stderr
-    assert "Kept 3 drafts of rationales, of 3 questions." in drafted
+    assert "Run 2 kept 3 drafts of rationales, of 3 questions." in drafted
+    assert "--take" not in drafted  # all became the questions' own
     assert "nats a token" in drafted
     shown = elenchus("show", project).stdout
     assert shown.count('      1. The passage says: "') == 3
     assert shown.count("         p. ") >= 3
     checked = elenchus("rationales", project, "--check", "--json")
     assert [row.keys() for row in rows(checked.stdout)] == [{"id", "leads", "alone", "gain"}] * 3
-    assert "Checked: " in checked.stderr
+    assert "Checked by run 3: " in checked.stderr
+
+
+def test_steps_drafted_beside_others_are_taken_by_the_number_of_their_run(elenchus: Command, tmp_path: Path) -> None:
+    path = asked(tmp_path / "p.elenchus", 1)
+    with Project.open(path) as project:
+        project.set_rationales({1: ((Step("It is so."),), 0)})
+    drafted = elenchus("rationales", path, "--examples", 1, "--candidates", 1, "--unchecked").stderr
+    take = f"elenchus rationales {path} --take 2"
+    assert f"The steps of 1 question stay as they were: {take} gives them those drafted now." in drafted
+    assert (
+        "The steps of 1 question are now those that run 2 drafted." in elenchus("rationales", path, "--take", 2).stderr
+    )
+    assert "There was nothing to take" in elenchus("rationales", path, "--take", 2).stderr
+    assert "of the kind “ask” and drafted no steps" in elenchus("rationales", path, "--take", 1, code=1).stderr
 
 
 @pytest.mark.parametrize(
@@ -87,7 +103,7 @@ def test_rationales_are_drafted_shown_and_checked(elenchus: Command, tmp_path: P
         (["--instruction", "Shorter.", "--examples", "1"], 1, "follows no instructions"),
         (["--take", "9"], 1, "no run 9"),
         (["--examples", "9"], 1, "no question 9"),
-        ([], 1, "No accepted question"),
+        ([], 1, "No question is accepted yet"),
         (["--candidates", "0"], 2, "between"),
     ],
 )

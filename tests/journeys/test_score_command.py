@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core import paths
 from core.cli import main
 from core.curation.rules import RULES
 from core.documents.records import Document, Page, Part, Passage
@@ -122,6 +123,7 @@ def test_what_contradicts_itself_is_refused(path: Path, tiny: Path, capsys: pyte
         (["score", "--resume"], "no unfinished run of scores"),
         (["score", "--model", str(tiny), "--examples", "99"], "There is no question 99"),
         (["score", "--compare", "1", "9"], "There is no run 9"),
+        (["score", "--compare", "1", "1"], "Run 1 is of the kind"),
         (["passages", "--worth", "1", "2", "--not-worth", "2"], "A passage is named twice"),
         (["passages", "--worth", "99"], "There is no passage 99"),
         (["calibration", "--run", "9"], "There is no run 9"),
@@ -150,10 +152,35 @@ def test_passages_are_labelled_valued_and_set_aside(path: Path, capsys: pytest.C
     listed = {row["id"]: row for row in rows(capsys.readouterr().out)}
     assert {id for id, row in listed.items() if row["set_aside"]} == set(range(13, 25))
     assert (listed[1]["label"], listed[13]["label"], listed[24]["label"]) == (1, 0, None)
+    # A label that the filter would not give stands above its value, in the table as in what is set aside.
+    assert main(["passages", lab, "--not-worth", "1", "2", "--worth", "11", "12", "24"]) == 0
+    assert main(["passages", lab, "--fit"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("0.50 "))
+    assert main(["passages", lab, "--set-aside", "0.5"]) == 0
+    aside = int(capsys.readouterr().err.split(" passages are set aside")[0].split()[-1])
+    assert f"keeps {24 - aside} of all 24" in line
+    assert main(["passages", lab, "--worth", "1", "2", "--unlabel", "11", "12", "24"]) == 0
+    assert main(["passages", lab, "--set-aside", "0.5"]) == 0
+    capsys.readouterr()
     assert main(["passages", lab, "--restore", "--unlabel", "1"]) == 0
     assert "Restored 12 passages" in capsys.readouterr().err
     assert main(["passages", lab]) == 0
     assert "not worth" in capsys.readouterr().out
+
+
+def test_where_there_is_nothing_to_check_or_to_judge_by_that_is_said(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", str(path), "--model", str(paths.starter_model())]) == 1
+    told = capsys.readouterr().err
+    assert "to judge examples is none of them" in told
+    assert "all passed" not in told
+    empty = tmp_path / "empty.elenchus"
+    Project.create(empty).close()
+    assert main(["score", str(empty), "--rules-only"]) == 0
+    told = capsys.readouterr().err
+    assert "There was nothing to check" in told
+    assert "all passed" not in told
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")

@@ -1,6 +1,7 @@
 """Groups of examples that ask the same, the one that is kept, and what stands in a held-out set too."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,9 @@ def test_quality_then_evidence_then_the_first_decide() -> None:
     better = duplicates._Verdict(8, 0, False, 0.75, False, 3)
     proven = duplicates._Verdict(9, 0, False, 0.5, True, 3)
     assert duplicates._best([one, better]) == (8, "its quality is the highest (0.75)")
+    rated, accepted = duplicates._Verdict(4, 5, False, 0.5, False, 3), duplicates._Verdict(5, 0, True, 0.9, True, 3)
+    among = "of the 2 that are best in what counts more, its quality is the highest (0.75)"
+    assert duplicates._best([rated, replace(rated, id=6, quality=0.75), accepted]) == (6, among)
     assert duplicates._best([one, proven]) == (9, "it has evidence, and the others have none")
     assert duplicates._best([proven, duplicates._Verdict(3, 0, False, 0.5, True, 3)])[0] == 3
 

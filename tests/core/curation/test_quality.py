@@ -57,7 +57,7 @@ def test_all_that_is_known_of_an_example_is_in_its_reason(project: Project) -> N
     assert found.values[0] == pytest.approx((4 * 0.75 + 2 * 1 + 2 * 0.5 + 0.75 + 0.5) / 10)
     assert found.reason(1) == (
         "rated 4 of 5, model's score 3.0 of 5, 1 check failed, round trip 0.75, "
-        "rationale makes 50% of the answer's surprise go"
+        "its steps make the answer likelier by 0.7 nats a token"
     )
     assert found.reason(0) == "model's score 5.0 of 5"
 

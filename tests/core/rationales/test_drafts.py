@@ -390,7 +390,7 @@ def test_a_model_that_needs_a_passage_is_given_none_without(project: Project, wo
     with pytest.raises(UserError, match="out of its passage only"):
         list(draft_rationales(project, worker, STARTER))
     project.set_state(ids, "rejected")
-    with pytest.raises(UserError, match="No accepted question"):
+    with pytest.raises(UserError, match="No question is accepted yet"):
         list(draft_rationales(project, worker, STARTER))
     with pytest.raises(UserError, match="no rationale to check"):
         list(check_rationales(project, worker, CheckOptions(STARTER.model, engine=STARTER.engine)))
