@@ -451,7 +451,7 @@ def test_a_list_may_be_read_while_a_backup_is_made(project: Project) -> None:
     fill(project)
     at_work, enough = threading.Event(), threading.Event()
 
-    def work() -> int:
+    def work(*_: object) -> int:
         at_work.set()
         return int(enough.wait(10))
 
