@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QLocale, QSize, Qt, Signal
+from PySide6.QtCore import QLocale, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSplitter,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -35,7 +34,7 @@ from gui.export_dialog import ExportDialog
 from gui.freeze_dialog import FreezeDialog
 from gui.jobs import Jobs
 from gui.labels import strong
-from gui.panels.panel import action_button
+from gui.panels.panel import action_button, action_tool
 from gui.reckoner import Reckoner
 from gui.session import Session
 
@@ -145,12 +144,7 @@ class DatasetsPage(QWidget):
             row.addWidget(button)
         row.addStretch(1)
         for action, name in ((self._rename, self.tr("Rename")), (self._remove, self.tr("Remove"))):
-            tool = QToolButton(autoRaise=True)
-            tool.setDefaultAction(action)
-            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            tool.setIconSize(QSize(18, 18))
-            tool.setAccessibleName(name)
-            row.addWidget(tool)
+            row.addWidget(action_tool(action, name))
         return row
 
     def _action(self, text: str, do: Callable[[], object], key: str, glyph: str) -> QAction:

@@ -74,11 +74,10 @@ class PlainTable(QAbstractTableModel):
         return _alignment(column) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
 
-def table_view(model: PlainTable, name: str) -> QTableView:
-    """A quiet view of such a table; one row is selected at a time."""
+def quiet_view(model: QAbstractTableModel) -> QTableView:
+    """A table without lines and numbers; one row is selected at a time."""
     view = QTableView()
     view.setModel(model)
-    view.setAccessibleName(name)
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -89,9 +88,16 @@ def table_view(model: PlainTable, name: str) -> QTableView:
     view.setCornerButtonEnabled(False)
     view.verticalHeader().hide()
     view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 2 * style.HALF + 4)
+    view.horizontalHeader().setHighlightSections(False)
+    view.horizontalHeader().setMinimumSectionSize(28)
+    return view
+
+
+def table_view(model: PlainTable, name: str) -> QTableView:
+    """A quiet view of such a table, whose columns are as wide as they ask for."""
+    view = quiet_view(model)
+    view.setAccessibleName(name)
     header = view.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setMinimumSectionSize(28)
     for place, column in enumerate(model.columns):
         if column.letters:
             header.setSectionResizeMode(place, QHeaderView.ResizeMode.Interactive)

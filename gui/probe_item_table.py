@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtWidgets import QHeaderView, QTableView
 
 from core.project.folding import fold
 from core.project.probes import Answered, Item
 from gui import style
+from gui.plain_table import quiet_view
 from gui.probe_pairs import OUTCOMES, Pair, gravest, pairs, pairs_between
 from gui.probe_words import SIGNS, cell_name, outcome_name
 from gui.words import tooltip
@@ -126,21 +127,8 @@ class ItemsTable(QAbstractTableModel):
 
 
 def items_view(model: ItemsTable) -> QTableView:
-    view = QTableView()
-    view.setModel(model)
-    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    view.setShowGrid(False)
-    view.setWordWrap(False)
-    view.setTabKeyNavigation(False)
-    view.setCornerButtonEnabled(False)
-    view.verticalHeader().hide()
-    view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 2 * style.HALF + 4)
+    view = quiet_view(model)
     header = view.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setMinimumSectionSize(28)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setSectionResizeMode(SIGN, QHeaderView.ResizeMode.Fixed)
     header.setSectionResizeMode(TEXT, QHeaderView.ResizeMode.Stretch)

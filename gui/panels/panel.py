@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QToolButton, QWidget
 
 from gui import style
 from gui.jobs import Jobs
@@ -58,3 +58,13 @@ def action_button(action: QAction, text: str) -> QPushButton:
     button.clicked.connect(action.trigger)
     action.changed.connect(lambda: (button.setEnabled(action.isEnabled()), button.setIcon(action.icon())))
     return button
+
+
+def action_tool(action: QAction, name: str) -> QToolButton:
+    """A flat button with an icon and a word, for what is done less often."""
+    tool = QToolButton(autoRaise=True)
+    tool.setDefaultAction(action)
+    tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    tool.setIconSize(QSize(18, 18))
+    tool.setAccessibleName(name)
+    return tool

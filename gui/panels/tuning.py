@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QSplitter,
     QStackedWidget,
     QTabWidget,
-    QToolButton,
     QVBoxLayout,
 )
 
@@ -35,7 +34,7 @@ from gui.estimating import Estimating
 from gui.jobs import Jobs
 from gui.labels import plain
 from gui.offered_prompts import offered_prompts
-from gui.panels.panel import Panel, action_button
+from gui.panels.panel import Panel, action_button, action_tool
 from gui.reckoner import Reckoner
 from gui.session import Session
 from gui.tune_dialog import TuneDialog
@@ -162,12 +161,7 @@ class TuningPanel(Panel):
             row.addWidget(button)
         row.addStretch(1)
         for action, name in ((self._rename, self.tr("Rename")), (self._remove, self.tr("Remove"))):
-            tool = QToolButton(autoRaise=True)
-            tool.setDefaultAction(action)
-            tool.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            tool.setIconSize(QSize(18, 18))
-            tool.setAccessibleName(name)
-            row.addWidget(tool)
+            row.addWidget(action_tool(action, name))
         return row
 
     def _missing_strip(self) -> QFrame:
