@@ -33,7 +33,7 @@ from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import CHUNK, Project
 from core.project.records import GENERATED_KINDS, Example, ExampleFilter, Run, ScoreRow, wording
-from core.questions.prompts import Prompts, load_prompts
+from core.questions.prompts import Prompts, load_prompts, refuse_changed
 from core.retrying import Restarted, Retries
 from core.runs import Filling, adapter_settings, found_adapter, kept_adapter, run_settings, same_model
 from core.statistics import percentiles, resampled
@@ -162,13 +162,7 @@ def resume_scores(
         raise UserError("There is no unfinished run of scores in this project. Start a new one.")
     header = same_model(run, model, cancelled)
     prompts = load_prompts(header.prompt_style, RUBRIC)
-    if prompts.version != run.request.prompt_version:
-        raise UserError(
-            f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
-            f"{prompts.version}. What it scored is kept: start a new run."
-        )
-    if NEEDED - run.request.settings.keys():
-        raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
+    refuse_changed(run, prompts, NEEDED)
     adapter = run.request.settings["adapter"]
     if (found := found_adapter(project, adapter, cancelled)) != adapter:
         project.add_settings(run.id, adapter=found)

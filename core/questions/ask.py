@@ -25,7 +25,7 @@ from core.project.records import (
 )
 from core.questions import checks, spans
 from core.questions.make import MadeQuestion, NothingMade, Slot, make_question
-from core.questions.prompts import Prompts, load_prompts
+from core.questions.prompts import Prompts, load_prompts, refuse_changed
 from core.retrying import Restarted, Retries
 from core.runs import CRASHED, Filling, run_settings, same_model
 from core.worker import Worker
@@ -118,13 +118,7 @@ def resume(
         raise UserError("There is no unfinished run in this project. Start a new one.")
     header = same_model(run, model, cancelled)
     prompts = load_prompts(header.prompt_style)
-    if prompts.version != run.request.prompt_version:
-        raise UserError(
-            f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
-            f"{prompts.version}. What it made is kept: start a new run."
-        )
-    if NEEDED - run.request.settings.keys():
-        raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
+    refuse_changed(run, prompts, NEEDED)
     project.resume_run(run.id)
     yield from _Run(project, worker, run.id, header, prompts, cancelled, Retries()).run()
 

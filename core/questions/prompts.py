@@ -3,10 +3,12 @@
 import hashlib
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from core import paths
 from core.errors import UserError
+from core.project.records import Run
 
 # The prompts that a kind of question is made with, in the order of their use.
 NEEDS = {
@@ -87,6 +89,17 @@ def load_prompts(style: str, part: str = "") -> Prompts:
     texts = {path.stem: _body(path.read_text(encoding="utf-8")) for path in sorted((folder / part).glob("*.txt"))}
     about = tomllib.loads((folder / "style.toml").read_text(encoding="utf-8"))
     return Prompts(style, texts, tuple(about["kinds"]), float(about["temperature"]))
+
+
+def refuse_changed(run: Run, prompts: Prompts, needed: Collection[str]) -> None:
+    """Raises UserError when a run that is to go on was begun with other prompts, or lacks settings that it needs."""
+    if prompts.version != run.request.prompt_version:
+        raise UserError(
+            f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
+            f"{prompts.version}. What it made is kept: start a new run."
+        )
+    if set(needed) - run.request.settings.keys():
+        raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
 
 
 def _body(text: str) -> str:

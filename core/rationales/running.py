@@ -11,7 +11,7 @@ from core.exchange.formats import prompt_and_answer
 from core.models.files import ModelFile, read_model
 from core.project.project import Project
 from core.project.records import Example, ExampleFilter, Rationale, Run
-from core.questions.prompts import RATIONALE, Prompts, load_prompts
+from core.questions.prompts import RATIONALE, Prompts, load_prompts, refuse_changed
 from core.rationales.records import Checked, Drafted, Judged, NothingDrafted, Progress, Subject
 from core.retrying import Restarted, Retries
 from core.runs import CRASHED, Filling, run_settings, same_model
@@ -85,13 +85,7 @@ def resumed(
         raise UserError("There is no unfinished run of rationales in this project. Start a new one.")
     header = same_model(run, model, cancelled)
     prompts = load_prompts(header.prompt_style, RATIONALE)
-    if prompts.version != run.request.prompt_version:
-        raise UserError(
-            f"Run {run.id} was begun with the prompts {run.request.prompt_version}, and this version of Elenchus has "
-            f"{prompts.version}. What it made is kept: start a new run."
-        )
-    if needed - run.request.settings.keys():
-        raise UserError(f"The settings of run {run.id} are not whole, so it cannot go on. Start a new run.")
+    refuse_changed(run, prompts, needed)
     project.resume_run(run.id)
     return run.id, header, prompts
 
